@@ -1,0 +1,26 @@
+"""`null`: does nothing, or waits. For trying out the suite and measuring it."""
+
+from __future__ import annotations
+
+import time
+
+from pydantic import Field
+
+from services.worker.domain.task_type import TaskContext, TaskSettings, TaskType
+from shared.contracts.metadata import Metadata
+
+
+class NullSettings(TaskSettings):
+    """Settings of `null`."""
+
+    duration: float = Field(default=0.0, ge=0, description="How long to wait [s].")
+
+
+def run(context: TaskContext, settings: NullSettings) -> Metadata:
+    """Wait for the set time."""
+    if settings.duration:
+        time.sleep(settings.duration)
+    return {}
+
+
+TASK_TYPE = TaskType(name="null", version="1", run=run, settings=NullSettings)
