@@ -1,0 +1,330 @@
+"""Wire models of the scheduler: jobs, tasks, attempts, workers and task types."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.contracts.metadata import Metadata
+from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
+
+# --- jobs and tasks ---------------------------------------------------------------------------------------------
+
+
+class TaskCounts(BaseModel):
+    """How many tasks of a job are in each state."""
+
+    waiting: int = 0
+    queued: int = 0
+    running: int = 0
+    done: int = 0
+    failed: int = 0
+    blocked: int = 0
+    cancelled: int = 0
+
+    @property
+    def total(self) -> int:
+        """All tasks."""
+        return self.waiting + self.open + self.done + self.failed + self.blocked + self.cancelled
+
+    @property
+    def open(self) -> int:
+        """Tasks that are queued or running."""
+        return self.queued + self.running
+
+
+class JobView(BaseModel):
+    """A submitted job with its roll-up."""
+
+    job_id: int
+    name: str | None
+    state: JobState
+    working_directory: str
+    counts: TaskCounts
+    root_task_id: int
+    submitted_at: datetime
+    submitted_by: str
+    finished_at: datetime | None = None
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first. `next_before` is the `before` of the following page."""
+
+    items: list[JobView]
+    next_before: int | None = None
+
+
+class TaskLine(BaseModel):
+    """One line of a task tree."""
+
+    task_id: int
+    parent_id: int | None
+    level: int
+    task_type: str
+    name: str | None
+    state: TaskState
+    metadata: Metadata = Field(default_factory=dict, description="What the task inherits: loop variables.")
+    attempts: int = 0
+    reason: FailureReason | None = None
+    message: str | None = None
+    children: int = 0
+
+
+class TaskPage(BaseModel):
+    """Lines of a task tree in pre-order. `next_after` is the `after` of the following page."""
+
+    items: list[TaskLine]
+    next_after: str | None = None
+
+
+class OutputVersion(BaseModel):
+    """A product version that an attempt made, as the product store registered it."""
+
+    slot: str
+    version_id: int
+    directory: str
+    filename: str
+    md5: str
+    sha256: str
+    size: int
+    mime_type: str = "application/octet-stream"
+    metadata: Metadata = Field(default_factory=dict)
+    passed_qc: bool | None = None
+    qc_reason: str = ""
+
+
+class AttemptView(BaseModel):
+    """One try at running a task."""
+
+    attempt_id: int
+    task_id: int
+    number: int
+    state: AttemptState
+    worker_id: str | None = None
+    queued_at: datetime
+    claimed_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    lease_expires_at: datetime | None = None
+    wall_time: float | None = Field(default=None, description="[s]")
+    cpu_time: float | None = Field(default=None, description="[s]")
+    cpu_time_with_children: float | None = Field(default=None, description="[s]")
+    reason: FailureReason | None = None
+    message: str | None = None
+    settings: dict[str, Any] | None = Field(default=None, description="As evaluated for this attempt.")
+    metadata: Metadata = Field(default_factory=dict)
+    inputs: dict[str, OutputVersion] = Field(default_factory=dict)
+    outputs: list[OutputVersion] = Field(default_factory=list)
+
+
+class TaskView(BaseModel):
+    """A task with everything known about it."""
+
+    task_id: int
+    job_id: int
+    parent_id: int | None
+    task_type: str
+    name: str | None
+    job_name: str | None
+    working_directory: str
+    state: TaskState
+    description: dict[str, Any]
+    metadata: Metadata
+    seed: int
+    unmet_dependencies: int
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    requires_metadata_from: dict[str, int] = Field(description="Name to id of the task it comes from.")
+    blocked_by: int | None = None
+    attempts: list[AttemptView]
+
+
+class ResultView(BaseModel):
+    """The outcome of one finished task that reports metadata."""
+
+    task_id: int
+    task_type: str
+    name: str | None
+    state: TaskState
+    outcome: str | None
+    inherited: Metadata
+    metadata: Metadata
+    outputs: list[OutputVersion] = Field(default_factory=list)
+
+
+class ResultPage(BaseModel):
+    """Results by task id. `next_after` is the `after` of the following page."""
+
+    items: list[ResultView]
+    next_after: int | None = None
+
+
+# --- workers and task types -------------------------------------------------------------------------------------
+
+
+class SlotDescription(BaseModel):
+    """An input or output slot of a task type."""
+
+    name: str
+    required: bool = True
+    mime_type: str = "application/octet-stream"
+
+
+class TaskTypeDescription(BaseModel):
+    """What a worker says of a task type that it can run."""
+
+    name: str
+    version: str
+    settings_schema: dict[str, Any] = Field(description="JSON Schema of the task-specific keys.")
+    inputs: list[SlotDescription] = Field(default_factory=list)
+    outputs: list[SlotDescription] = Field(default_factory=list)
+    open_outputs: bool = False
+
+
+class WorkerAnnouncement(BaseModel):
+    """A worker's first word: who it is, where, and what it can run."""
+
+    worker_id: str = Field(min_length=1, max_length=64)
+    host: str = Field(max_length=256)
+    process_id: int
+    slots: int = Field(ge=1)
+    task_types: list[TaskTypeDescription]
+
+
+class WorkerWelcome(BaseModel):
+    """The scheduler's answer to an announcement."""
+
+    lease_seconds: float
+    heartbeat_seconds: float
+
+
+class WorkerView(BaseModel):
+    """A worker that has announced itself."""
+
+    worker_id: str
+    host: str
+    process_id: int
+    slots: int
+    announced_at: datetime
+    last_heard_at: datetime
+    running: int
+    gone: bool
+
+
+class TaskTypeView(BaseModel):
+    """A registered task type."""
+
+    name: str
+    version: str
+    inputs: list[SlotDescription]
+    outputs: list[SlotDescription]
+    settings_schema: dict[str, Any]
+    built_in: bool = Field(default=False, description="Flow control, which the scheduler runs itself.")
+
+
+# --- claim, report, heartbeat -----------------------------------------------------------------------------------
+
+
+class ClaimRequest(BaseModel):
+    """Ask for work. Waits up to `wait` seconds for the first attempt."""
+
+    worker_id: str
+    limits: dict[str, int] = Field(description="Task type to the most attempts of it that are wanted.")
+    limit: int = Field(default=1, ge=0, le=1000, description="The most attempts in all.")
+    wait: float = Field(default=0.0, ge=0, le=60, description="[s]")
+
+
+class ClaimedAttempt(BaseModel):
+    """All that a worker needs to run one attempt."""
+
+    model_config = ConfigDict(frozen=True)
+
+    attempt_id: int
+    lease_token: str
+    task_id: int
+    job_id: int
+    number: int
+    task_type: str
+    task_name: str | None = None
+    job_name: str | None = None
+    working_directory: str = ""
+    settings: dict[str, Any] = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
+    inputs: dict[str, OutputVersion] = Field(default_factory=dict)
+    outputs: dict[str, str] = Field(default_factory=dict, description="Slot to filename.")
+    seed: int = 0
+
+
+class ClaimResponse(BaseModel):
+    """The attempts that now belong to the worker until their leases expire."""
+
+    attempts: list[ClaimedAttempt] = Field(default_factory=list)
+    lease_seconds: float = Field(default=30.0, description="Counted from now.")
+
+
+class AttemptReport(BaseModel):
+    """How an attempt ended."""
+
+    attempt_id: int
+    lease_token: str
+    state: Literal["accepted", "rejected", "failed", "lost", "cancelled"]
+    reason: FailureReason | None = None
+    message: str | None = Field(default=None, max_length=65536)
+    started_at: datetime | None = None
+    checking_at: datetime | None = None
+    ended_at: datetime | None = None
+    wall_time: float | None = None
+    cpu_time: float | None = None
+    cpu_time_with_children: float | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    outputs: list[OutputVersion] = Field(default_factory=list)
+
+
+class ReportRequest(BaseModel):
+    """Reports of one worker, and, in the same round trip, a wish for more work."""
+
+    worker_id: str
+    reports: list[AttemptReport]
+    claim: ClaimRequest | None = None
+
+
+class ReportResult(BaseModel):
+    """Whether a report was recorded; `slug` is `attempt_closed` where the attempt was no longer the worker's."""
+
+    attempt_id: int
+    recorded: bool
+    slug: str | None = None
+    message: str | None = None
+
+
+class ReportResponse(BaseModel):
+    """One result for each report, and the newly claimed attempts."""
+
+    results: list[ReportResult]
+    claimed: ClaimResponse | None = None
+
+
+class HeldAttempt(BaseModel):
+    """An attempt that a worker says it holds."""
+
+    attempt_id: int
+    lease_token: str
+    phase: Literal["running", "checking"] = "running"
+
+
+class HeartbeatRequest(BaseModel):
+    """One beat for all that a worker holds."""
+
+    worker_id: str
+    attempts: list[HeldAttempt] = Field(default_factory=list)
+
+
+class HeartbeatResponse(BaseModel):
+    """What to go on with, what to stop, and what is no longer the worker's."""
+
+    renewed: list[int]
+    cancel: list[int]
+    closed: list[int]
+    lease_seconds: float

@@ -1,0 +1,52 @@
+"""Bring a service's tables up to date with Alembic, without an ini file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, make_url
+
+from shared.database.engine import create_sqlite_engine
+
+
+def _config(folder: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder))
+    return config
+
+
+def upgrade_schema(url: str, folder: Path) -> None:
+    """Apply all migrations in `folder` that the database at `url` has not seen, in one transaction.
+
+    Parameters
+    ----------
+    url
+        Of the database.
+    folder
+        The service's ``storage/migrations``, with its ``env.py`` and ``versions``.
+    """
+    database = make_url(url).database
+    if database:
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_sqlite_engine(url, writer=True, connections=1)
+    try:
+        with engine.begin() as connection:
+            config = _config(folder)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def find_drift(url: str, metadata: MetaData) -> list[object]:
+    """List what the tables at `url` lack, or have too much, compared with the row classes. Empty when all is well."""
+    engine = create_sqlite_engine(url, writer=False, connections=1)
+    try:
+        with engine.connect() as connection:
+            return list(compare_metadata(MigrationContext.configure(connection), metadata))
+    finally:
+        engine.dispose()

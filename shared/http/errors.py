@@ -1,0 +1,94 @@
+"""The boundary where errors become status codes, and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from shared.contracts import errors as kinds
+from shared.contracts.errors import EasError, ErrorBody, Problem
+from shared.http.request_ids import current_request_id
+
+logger = logging.getLogger(__name__)
+
+#: The first class that the error is an instance of decides.
+STATUS_CODES: tuple[tuple[type[EasError], int], ...] = (
+    (kinds.InvalidJsonError, 400),
+    (kinds.DigestMismatchError, 400),
+    (kinds.InvalidInputError, 422),
+    (kinds.UnauthenticatedError, 401),
+    (kinds.ForbiddenError, 403),
+    (kinds.NotFoundError, 404),
+    (kinds.ConflictError, 409),
+    (kinds.TooLargeError, 413),
+    (kinds.RangeError, 416),
+    (kinds.DamagedError, 500),
+    (kinds.UnavailableError, 503),
+    (EasError, 500),
+)
+
+_HTTP_SLUGS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+
+
+def status_of(error: EasError) -> int:
+    """Find the status code of an error."""
+    return next(status for kind, status in STATUS_CODES if isinstance(error, kind))
+
+
+def render_error(status: int, body: ErrorBody, headers: dict[str, str] | None = None) -> Response:
+    """Make the response for an error."""
+    body = body.model_copy(update={"request_id": current_request_id()})
+    return Response(orjson.dumps(body.model_dump()), status, headers, media_type="application/json")
+
+
+async def _render_eas_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, EasError)  # noqa: S101 - registered for this class only
+    status = status_of(error)
+    if status >= 500:
+        logger.error("%s: %s", error.slug, error.message, exc_info=error)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    body = ErrorBody(slug=error.slug, message=error.message, where=error.where, problems=error.problems)
+    return render_error(status, body, headers)
+
+
+def _location(parts: tuple[int | str, ...]) -> str:
+    place, *path = parts or ("body",)
+    return str(place) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+
+
+async def _render_validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class only
+    problems = [
+        Problem(slug=f"invalid_{found['type']}", message=str(found["msg"]), where=_location(tuple(found["loc"])))
+        for found in error.errors()[:100]
+    ]
+    if any(problem.slug == "invalid_json_invalid" for problem in problems):
+        return render_error(400, ErrorBody(slug="invalid_json", message="The body is not JSON.", problems=problems))
+    first = problems[0]
+    body = ErrorBody(slug="invalid_input", message=first.message, where=first.where, problems=problems)
+    return render_error(422, body)
+
+
+async def _render_http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    slug = _HTTP_SLUGS.get(error.status_code, "error")
+    headers = dict(error.headers) if error.headers else None
+    return render_error(error.status_code, ErrorBody(slug=slug, message=str(error.detail)), headers)
+
+
+async def _render_unexpected(_request: Request, error: Exception) -> Response:
+    logger.error("unexpected error", exc_info=error)
+    body = ErrorBody(slug="internal", message="An unexpected error; the service's log has it under the request id.")
+    return render_error(500, body)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make every error of `app` a structured body with slug, message, place and request id."""
+    app.add_exception_handler(EasError, _render_eas_error)
+    app.add_exception_handler(RequestValidationError, _render_validation_error)
+    app.add_exception_handler(HTTPException, _render_http_error)
+    app.add_exception_handler(Exception, _render_unexpected)

@@ -1,0 +1,97 @@
+"""The committer: durable groups, and a command that fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from shared.database.engine import Database, DatabaseClosedError
+
+
+def create_table(connection: Connection) -> None:
+    connection.execute(text("CREATE TABLE item (id INTEGER PRIMARY KEY)"))
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    found = Database(f"sqlite:///{tmp_path}/deep/test.db")
+    await found.start()
+    await found.write(create_table)
+    yield found
+    await found.stop()
+
+
+def insert(number: int) -> Callable[[Connection], int]:
+    def command(connection: Connection) -> int:
+        connection.execute(text("INSERT INTO item VALUES (:id)"), {"id": number})
+        return number
+
+    return command
+
+
+def numbers(connection: Connection) -> list[int]:
+    return list(connection.execute(text("SELECT id FROM item ORDER BY id")).scalars())
+
+
+async def test_a_lone_command_that_raises_leaves_nothing(database: Database) -> None:
+    def command(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO item VALUES (1)"))
+        raise KeyError("changed my mind")
+
+    with pytest.raises(KeyError, match="changed my mind"):
+        await database.write(command)
+    assert await database.read(numbers) == []
+    assert await database.write(insert(2)) == 2
+    assert await database.read(numbers) == [2]
+
+
+async def test_in_a_group_only_the_failing_command_is_rolled_back(database: Database) -> None:
+    calls = [database.write(insert(number)) for number in (1, 2, 2, 3)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [int, int, IntegrityError, int]
+    assert await database.read(numbers) == [1, 2, 3]
+
+
+async def test_a_caller_that_goes_away_does_not_undo_its_command(database: Database) -> None:
+    call = asyncio.create_task(database.write(insert(7)))
+    await asyncio.sleep(0)
+    call.cancel()
+    await database.write(insert(8))
+    assert await database.read(numbers) == [7, 8]
+
+
+async def test_a_query_cannot_write(database: Database) -> None:
+    with pytest.raises(OperationalError, match="readonly"):
+        await database.read(insert(1))
+
+
+async def test_stop_commits_what_was_accepted_and_then_refuses(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/stop.db")
+    await database.start()
+    await database.write(create_table)
+    calls = [asyncio.ensure_future(database.write(insert(number))) for number in range(5)]
+    await asyncio.sleep(0)
+    await database.stop()
+    assert await asyncio.gather(*calls) == list(range(5))
+    with pytest.raises(DatabaseClosedError):
+        await database.write(insert(9))
+
+
+async def test_commits_are_durable_and_foreign_keys_hold(database: Database) -> None:
+    def pragmas(connection: Connection) -> list[object]:
+        names = ("synchronous", "journal_mode", "foreign_keys")
+        return [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names]
+
+    assert await database.write(pragmas) == [2, "wal", 1]
+
+
+def test_other_engines_are_refused_with_words() -> None:
+    with pytest.raises(ValueError, match="only sqlite"):
+        Database("postgresql://localhost/eas")
+    with pytest.raises(ValueError, match="give a file"):
+        Database("sqlite://")
