@@ -162,6 +162,10 @@ class LightCurve:
         good: BoolArray = ~self.flags & np.isfinite(self.fluxes)
         return good
 
+    def trim(self, count: int) -> LightCurve:
+        """Drop this many samples at each end."""
+        return self.select(slice(count, len(self) - count))
+
     def select(self, samples: BoolArray | slice) -> LightCurve:
         """Keep the samples that the mask or slice names."""
         return LightCurve(
@@ -187,16 +191,16 @@ class LightCurve:
         median = float(np.median(good))
         if not median > 0:
             raise LightCurveError(f"the median flux is {median:.6g}; only a positive one can normalise a light curve")
-        return self._with_samples(self.fluxes / median, self.uncertainties / median, self.flags, self.metadata)
+        return self.with_samples(self.fluxes / median, self.uncertainties / median, self.flags, self.metadata)
 
     def with_metadata(self, metadata: Mapping[str, MetadataValue]) -> Self:
         """Overlay the metadata with these."""
-        return self._with_samples(self.fluxes, self.uncertainties, self.flags, {**self.metadata, **metadata})
+        return self.with_samples(self.fluxes, self.uncertainties, self.flags, {**self.metadata, **metadata})
 
-    def _with_samples(
-        self, fluxes: FloatArray, uncertainties: FloatArray, flags: BoolArray, metadata: Metadata
+    def with_samples(
+        self, fluxes: FloatArray, uncertainties: FloatArray, flags: BoolArray, metadata: Mapping[str, MetadataValue]
     ) -> Self:
-        """Put other samples on the same raster."""
+        """Put other samples on the same raster; all arrays have its length."""
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         other.fluxes, other.uncertainties, other.flags, other.metadata = fluxes, uncertainties, flags, dict(metadata)
@@ -243,7 +247,7 @@ class LightCurve:
             mine, theirs = mine * match.fluxes, theirs * self.fluxes
         flags: BoolArray = self.flags | match.flags | ~np.isfinite(fluxes)
         uncertainties = np.where(np.isfinite(fluxes), np.hypot(mine, theirs), 0.0)
-        result = self._with_samples(fluxes, uncertainties, flags, metadata)
+        result = self.with_samples(fluxes, uncertainties, flags, metadata)
         result.time_system = match.time_system if self.time_system in (RELATIVE, UNKNOWN) else self.time_system
         return result
 
@@ -330,6 +334,13 @@ class FixedStepLightCurve(LightCurve):
     def truncate(self, minimum_time: float = -np.inf, maximum_time: float = np.inf) -> FixedStepLightCurve:
         """Keep the samples of minimum_time <= time < maximum_time [d]; perhaps none is left."""
         first, last = (int(index) for index in np.searchsorted(self.times, (minimum_time, maximum_time)))
+        return self._cut(first, last)
+
+    def trim(self, count: int) -> FixedStepLightCurve:
+        """Drop this many samples at each end."""
+        return self._cut(count, len(self) - count)
+
+    def _cut(self, first: int, last: int) -> FixedStepLightCurve:
         return FixedStepLightCurve(
             self.time_start + first * self.time_step,
             self.time_step,
@@ -380,7 +391,7 @@ def resample(curve: LightCurve, raster: LightCurve | ArrayLike, *, gap_tolerance
         arrays.Pixels.around(curve.times, gap_tolerance),
         arrays.Pixels.around(target.times, gap_tolerance),
     )
-    result = target._with_samples(rebinned.fluxes, rebinned.uncertainties, rebinned.flags, curve.metadata)
+    result = target.with_samples(rebinned.fluxes, rebinned.uncertainties, rebinned.flags, curve.metadata)
     result.time_system = curve.time_system
     return result
 

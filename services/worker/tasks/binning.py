@@ -1,0 +1,42 @@
+"""`binning`: rebin a light curve onto a fixed raster, conserving flux."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.light_curve_files import (
+    check_light_curves,
+    input_errors,
+    open_good_light_curve,
+    write_light_curve_output,
+)
+from shared.contracts.metadata import Metadata
+
+
+class BinningSettings(TaskSettings):
+    """Settings of `binning`."""
+
+    cadence: float = Field(gt=0, description="Step of the new raster [s].")
+
+
+def run(context: TaskContext, settings: BinningSettings) -> Metadata:
+    """Rebin from the first to the last time, the last one excluded; the metadata are those of the input."""
+    from services.worker.science.binning import bin_light_curve
+
+    curve = open_good_light_curve(context, "lightcurve")
+    with input_errors("input 'lightcurve'"):
+        binned = bin_light_curve(curve, settings.cadence)
+    write_light_curve_output(context, "lightcurve", binned)
+    return binned.metadata
+
+
+TASK_TYPE = TaskType(
+    name="binning",
+    version="1",
+    run=run,
+    settings=BinningSettings,
+    inputs=(Slot("lightcurve"),),
+    outputs=(Slot("lightcurve"),),
+    check=check_light_curves,
+)

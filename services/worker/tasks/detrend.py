@@ -1,0 +1,85 @@
+"""`detrend`: flatten a light curve for transit searches: trend out, bright outliers flagged, binned."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.light_curve_files import (
+    check_light_curves,
+    input_errors,
+    open_good_light_curve,
+    write_light_curve_output,
+)
+from shared.contracts.metadata import Metadata
+
+Method = Literal[
+    "biweight",
+    "median",
+    "mean",
+    "trim_mean",
+    "winsorize",
+    "welsch",
+    "huber_psi",
+    "andrewsinewave",
+    "hampelfilt",
+    "tau",
+]
+
+
+class DetrendSettings(TaskSettings):
+    """Settings of `detrend`."""
+
+    method: Method = Field(default="biweight", description="Sliding filter that finds the trend (see wotan).")
+    window_length: float = Field(
+        default=0.8, gt=0, description="Window of the filter [d]; at least three times the longest transit sought."
+    )
+    break_tolerance: float | None = Field(
+        default=None, ge=0, description="A longer gap [d] splits the curve; 0 never does. Default: half the window."
+    )
+    edge_cutoff: float = Field(default=0.0, ge=0, description="Length to give up at each edge of a piece [d].")
+    upper_sigma: float | None = Field(
+        default=4.0, gt=0, description="Flag samples this many standard deviations above the trend; null flags none."
+    )
+    bin_cadence: float = Field(
+        default=600.0, ge=0, description="Bin width [s]; 0, or not above the input's cadence: not binned."
+    )
+
+
+def run(context: TaskContext, settings: DetrendSettings) -> Metadata:
+    """Flatten and normalise the light curve; write it, and the trend if the job declares that output."""
+    from services.worker.science.detrending import Flattening, detrend
+
+    curve = open_good_light_curve(context, "lightcurve")
+    flattening = Flattening(
+        method=settings.method,
+        window_length=settings.window_length,
+        break_tolerance=settings.break_tolerance,
+        edge_cutoff=settings.edge_cutoff,
+        upper_sigma=settings.upper_sigma,
+    )
+    with input_errors("input 'lightcurve'"):
+        result = detrend(curve, flattening, bin_cadence=settings.bin_cadence or None, threads=context.cpus)
+    findings: Metadata = {
+        "detrend_method": settings.method,
+        "detrend_window_length": settings.window_length,
+        "detrend_scatter": result.scatter,
+        "detrend_clipped": result.clipped,
+    }
+    write_light_curve_output(context, "lightcurve", result.flat.with_metadata(findings))
+    if context.wants("trend"):
+        write_light_curve_output(context, "trend", result.trend.with_metadata(findings))
+    return {**curve.metadata, **findings}
+
+
+TASK_TYPE = TaskType(
+    name="detrend",
+    version="1",
+    run=run,
+    settings=DetrendSettings,
+    inputs=(Slot("lightcurve"),),
+    outputs=(Slot("lightcurve"), Slot("trend", required=False)),
+    check=check_light_curves,
+)

@@ -1,0 +1,43 @@
+"""`multiply`: multiply two light curves, for example a transit model and stellar variability."""
+
+from __future__ import annotations
+
+from services.worker.domain.errors import InputError
+from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.light_curve_files import (
+    check_light_curves,
+    input_errors,
+    open_good_light_curve,
+    write_light_curve_output,
+)
+from shared.contracts.metadata import Metadata
+
+
+class MultiplySettings(TaskSettings):
+    """`multiply` has no settings."""
+
+
+def run(context: TaskContext, settings: MultiplySettings) -> Metadata:
+    """Multiply curve 1 by curve 2, resampled onto the raster of curve 1; the first and last samples are dropped.
+
+    Where both have a metadata keyword, curve 2 wins.
+    """
+    first = open_good_light_curve(context, "lightcurve_1")
+    second = open_good_light_curve(context, "lightcurve_2")
+    if len(first) < 3:
+        raise InputError(f"input 'lightcurve_1': {len(first)} samples are too few; multiply drops both ends")
+    with input_errors("inputs 'lightcurve_1' and 'lightcurve_2'"):
+        product = (first * second).trim(1)
+    write_light_curve_output(context, "lightcurve", product, samples=len(first) - 2)
+    return product.metadata
+
+
+TASK_TYPE = TaskType(
+    name="multiply",
+    version="1",
+    run=run,
+    settings=MultiplySettings,
+    inputs=(Slot("lightcurve_1"), Slot("lightcurve_2")),
+    outputs=(Slot("lightcurve"),),
+    check=check_light_curves,
+)

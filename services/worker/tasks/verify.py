@@ -1,0 +1,23 @@
+"""`verify`: report the range of a light curve and whether its samples lie on a fixed grid without gaps."""
+
+from __future__ import annotations
+
+from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.light_curve_files import input_errors, open_good_light_curve
+from shared.contracts.metadata import Metadata
+
+
+class VerifySettings(TaskSettings):
+    """`verify` has no settings."""
+
+
+def run(context: TaskContext, settings: VerifySettings) -> Metadata:
+    """Verify the light curve; the findings are output metadata, and an irregular raster is no failure."""
+    from services.worker.science.verification import verify_light_curve
+
+    curve = open_good_light_curve(context, "lightcurve")
+    with input_errors("input 'lightcurve'"):
+        return verify_light_curve(curve)
+
+
+TASK_TYPE = TaskType(name="verify", version="1", run=run, settings=VerifySettings, inputs=(Slot("lightcurve"),))
