@@ -65,7 +65,7 @@ def read_npz(path: Path) -> LightCurve:
         Cut off, damaged, or not written by `write_npz`.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if "header" not in archive:
                 raise LightCurveError(f"{path.name}: an npz file, but not a light curve (no part named 'header')")
             header = orjson.loads(archive["header"].tobytes())

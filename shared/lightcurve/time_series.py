@@ -78,8 +78,8 @@ def from_time_series(series: TimeSeries, *, flux_column: str = "flux") -> LightC
 
 def _plain_column(column: Any) -> FloatArray:
     """Take unit and mask off a column; masked values become NaN."""
-    values = np.ma.masked_array(getattr(column, "value", column))
-    mask = np.ma.getmaskarray(np.ma.masked_array(getattr(column, "mask", np.ma.nomask) | np.ma.getmaskarray(values)))
-    filled: FloatArray = np.array(np.ma.getdata(values), np.float64)
-    filled[np.broadcast_to(mask, filled.shape)] = np.nan
-    return filled
+    mask = np.asarray(getattr(column, "mask", False))
+    plain = getattr(column, "unmasked", column)
+    values: FloatArray = np.array(np.ma.getdata(getattr(plain, "value", plain)), np.float64)
+    values[np.broadcast_to(mask, values.shape)] = np.nan
+    return values
