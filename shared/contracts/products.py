@@ -3,35 +3,77 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.contracts.metadata import Metadata
 
 MAX_DIRECTORY_LENGTH = 512
 MAX_FILENAME_LENGTH = 256
+MAX_PLANNED_PRODUCTS = 10_000
+MAX_VERDICTS = 10_000
+MAX_PAGE = 1000
 
 #: Header of an upload and a download that carries the version's metadata as one ASCII JSON object.
 METADATA_HEADER = "EAS-Metadata"
+#: Most metadata that a product or a version can carry, as JSON [bytes].
+MAX_METADATA_BYTES = 32_768
+#: Header of a download that says which version it is.
+VERSION_HEADER = "EAS-Version-Id"
+
+#: An id that another service or this one has given; 63 bits.
+Identifier = Annotated[int, Field(ge=0, le=2**63 - 1, examples=[42])]
+Directory = Annotated[str, Field(max_length=MAX_DIRECTORY_LENGTH, examples=["hot_jupiters"])]
+Filename = Annotated[str, Field(max_length=MAX_FILENAME_LENGTH, min_length=1, examples=["lightcurve_000.lcb"])]
+SemanticType = Annotated[
+    str, Field(max_length=256, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["lightcurve"])
+]
+MimeType = Annotated[
+    str,
+    Field(
+        max_length=128,
+        pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9_-]+=[A-Za-z0-9_.+-]+)*$",
+        examples=["text/html; charset=utf-8"],
+    ),
+]
 
 
 class PlannedProduct(BaseModel):
     """A promise that a task will write this file."""
 
-    directory: str = Field(max_length=MAX_DIRECTORY_LENGTH)
-    filename: str = Field(max_length=MAX_FILENAME_LENGTH, min_length=1)
-    semantic_type: str = Field(max_length=256, min_length=1)
-    mime_type: str | None = Field(default=None, max_length=64)
-    generator_task_id: int
-    job_id: int
-    planned_at: datetime | None = None
-    metadata: Metadata = Field(default_factory=dict)
+    directory: Directory
+    filename: Filename
+    semantic_type: SemanticType
+    mime_type: MimeType | None = None
+    generator_task_id: Identifier
+    job_id: Identifier
+    planned_at: AwareDatetime | None = Field(default=None, examples=["2026-01-31T12:00:00Z"])
+    metadata: Metadata = Field(default_factory=dict, examples=[{"planet_radius": 0.1}])
 
 
 class PlanRequest(BaseModel):
     """Products to register. Registering the same promise again changes nothing."""
 
-    products: list[PlannedProduct]
+    products: list[PlannedProduct] = Field(max_length=MAX_PLANNED_PRODUCTS)
+
+
+class PlanResponse(BaseModel):
+    """How many products are new; the others were registered before."""
+
+    registered: int
+
+
+class UploadParameters(BaseModel):
+    """What an upload says of its bytes, in the query of its URL."""
+
+    directory: Directory
+    filename: Filename
+    semantic_type: SemanticType
+    attempt_id: Identifier
+    task_id: Identifier
+    job_id: Identifier
+    mime_type: MimeType | None = None
 
 
 class VersionView(BaseModel):
@@ -50,7 +92,8 @@ class VersionView(BaseModel):
     sha256: str
     size: int
     created_at: datetime
-    passed_qc: bool | None = None
+    passed_qc: bool | None = Field(default=None, description="Null until quality control has spoken.")
+    damaged: bool = Field(default=False, description="The stored bytes no longer match their digest; never served.")
     metadata: Metadata = Field(default_factory=dict)
 
 
@@ -65,6 +108,7 @@ class ProductView(BaseModel):
     generator_task_id: int
     job_id: int
     planned_at: datetime
+    metadata: Metadata = Field(default_factory=dict)
     versions: int = 0
     latest: VersionView | None = Field(default=None, description="The newest accepted version, else the newest.")
 
@@ -83,24 +127,41 @@ class VersionPage(BaseModel):
     next_after: int | None = None
 
 
-class Verdict(BaseModel):
-    """Quality control's word on the version that an attempt made of one product (on all of them where slot is None)."""
+class DirectoryView(BaseModel):
+    """A directory and how many products it holds."""
 
-    attempt_id: int
-    semantic_type: str | None = None
+    directory: str
+    products: int
+
+
+class DirectoryPage(BaseModel):
+    """Directories by name. `next_after` is the `after` of the following page."""
+
+    items: list[DirectoryView]
+    next_after: str | None = None
+
+
+class Verdict(BaseModel):
+    """Quality control's word on the versions that an attempt made (of one semantic type, or all where that is null).
+
+    Every verdict is kept. Of several on one version the one with the latest `decided_at` holds.
+    """
+
+    attempt_id: Identifier
+    semantic_type: SemanticType | None = None
     passed: bool
-    reason: str = ""
+    reason: str = Field(default="", max_length=4096, examples=["the period is outside the tolerance"])
     author: str = Field(default="scheduler", max_length=256)
-    decided_at: datetime | None = None
+    decided_at: AwareDatetime | None = Field(default=None, description="Now, where it is missing.")
 
 
 class VerdictRequest(BaseModel):
     """Verdicts to record. The same verdict sent again changes nothing."""
 
-    verdicts: list[Verdict]
+    verdicts: list[Verdict] = Field(max_length=MAX_VERDICTS)
 
 
 class VerdictResponse(BaseModel):
-    """How many versions got a verdict that they did not have before."""
+    """How many versions are now judged otherwise than before."""
 
     changed: int

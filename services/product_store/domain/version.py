@@ -1,0 +1,66 @@
+"""Versions: the immutable bytes that attempts made of products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.product_store.domain.product import Promise
+from shared.contracts.errors import VersionExistsError
+from shared.contracts.metadata import Metadata
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the bytes of a version are known by; digests in lower-case hexadecimal, size in bytes."""
+
+    md5: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deposit:
+    """What an uploader says of the bytes that it brings."""
+
+    promise: Promise
+    attempt_id: int
+    mime_type: str | None
+    metadata: Metadata
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """One immutable version of a product."""
+
+    version_id: int
+    product_id: int
+    directory: str
+    filename: str
+    semantic_type: str
+    mime_type: str
+    attempt_id: int
+    task_id: int
+    job_id: int
+    store_name: str
+    fingerprint: Fingerprint
+    created_at: datetime
+    passed_qc: bool | None
+    damaged: bool
+    metadata: Metadata
+
+
+def check_same_bytes(version: Version, fingerprint: Fingerprint) -> None:
+    """Refuse other bytes for a version that exists.
+
+    Raises
+    ------
+    VersionExistsError
+        They differ.
+    """
+    if version.fingerprint.sha256 != fingerprint.sha256:
+        raise VersionExistsError(
+            f"attempt {version.attempt_id} has already stored version {version.version_id} of {version.filename!r} "
+            f"with SHA-256 {version.fingerprint.sha256}; these bytes have {fingerprint.sha256}",
+            where="body",
+        )

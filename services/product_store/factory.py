@@ -1,0 +1,61 @@
+"""The composition root: the only file that knows both logic and storage."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from services.product_store.logic.deposit import Depositary
+from services.product_store.logic.inventory import Inventory
+from services.product_store.logic.planning import Planning
+from services.product_store.logic.quality import QualityLedger
+from services.product_store.logic.recovery import Recovery
+from services.product_store.logic.retrieval import Retrieval
+from services.product_store.settings import ProductStoreSettings
+from services.product_store.storage.archive import FileArchive
+from services.product_store.storage.catalog import DatabaseCatalog
+from shared.database.engine import Database
+from shared.database.migrations import upgrade_schema
+
+MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class ProductStoreFactory:
+    """Makes the service's parts around one database and one archive."""
+
+    def __init__(self, settings: ProductStoreSettings) -> None:
+        self._database = Database(settings.database_url)
+        self._archive = FileArchive(settings.archive, threads=settings.archive_threads)
+        self._catalog = DatabaseCatalog(self._database)
+        self._recovery = Recovery(self._catalog, self._archive)
+        self.planning = Planning(self._catalog)
+        self.depositary = Depositary(
+            self._catalog, self._archive, self._recovery, _now, max_size=settings.max_version_bytes
+        )
+        self.retrieval = Retrieval(self._catalog, self._archive, _now)
+        self.quality = QualityLedger(self._catalog, _now)
+        self.inventory = Inventory(self._catalog)
+
+    def prepare(self) -> None:
+        """Bring the tables up to date and take the archive into use. Blocks."""
+        self._archive.start()
+        upgrade_schema(self._database.url, MIGRATIONS)
+
+    async def start(self) -> None:
+        """Tidy up after an earlier process, then accept uploads."""
+        await self._database.start()
+        await self._recovery.run()
+
+    async def stop(self) -> None:
+        """Commit what was accepted, and give database and archive back."""
+        await self._database.stop()
+        self._archive.stop()
+
+    async def check(self) -> None:
+        """Raise where the catalogue cannot be read or the archive not be written to."""
+        await self._catalog.check()
+        self._archive.check()

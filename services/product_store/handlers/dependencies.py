@@ -1,0 +1,22 @@
+"""How a handler gets at the service's parts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+
+from services.product_store.factory import ProductStoreFactory
+
+
+def provide(app: FastAPI, factory: ProductStoreFactory) -> None:
+    """Give `app` the parts that its handlers will ask for."""
+    app.state.factory = factory
+
+
+def _get_factory(request: Request) -> ProductStoreFactory:
+    factory: ProductStoreFactory = request.app.state.factory
+    return factory
+
+
+Store = Annotated[ProductStoreFactory, Depends(_get_factory)]

@@ -1,0 +1,98 @@
+"""Versions: upload them, find them, judge them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
+
+from services.product_store.domain.descriptions import read_metadata
+from services.product_store.domain.selection import VersionSelection
+from services.product_store.handlers.dependencies import Store
+from services.product_store.handlers.parameters import After, Limit, OptionalId, PassedQc, VersionId
+from services.product_store.handlers.uploads import RAW_BODY, read_body, read_length
+from services.product_store.handlers.views import read_deposit, show_version, show_versions
+from shared.contracts.digests import CONTENT_DIGEST, CONTENT_MD5, REPR_DIGEST, format_digest, read_digests
+from shared.contracts.products import (
+    METADATA_HEADER,
+    UploadParameters,
+    VerdictRequest,
+    VerdictResponse,
+    VersionPage,
+    VersionView,
+)
+from shared.http.auth import AccessScope, require
+
+router = APIRouter(tags=["versions"])
+can_read = Depends(require(AccessScope.READ))
+
+
+@router.put(
+    "/versions",
+    summary="Upload a version of a product",
+    description=(
+        "The body is the bytes, streamed. Digests in the headers are compared with what arrives. When the answer comes "
+        "the version is durable. The same bytes by the same attempt again give the version that exists (200); other "
+        "bytes are refused. A product that was not planned is registered with its first version."
+    ),
+    operation_id="upload_version",
+    status_code=status.HTTP_201_CREATED,
+    responses={200: {"model": VersionView, "description": "The attempt had stored these bytes before."}},
+    dependencies=[Depends(require(AccessScope.WORK))],
+    openapi_extra=RAW_BODY,
+)
+async def upload_version(
+    request: Request,
+    response: Response,
+    store: Store,
+    parameters: Annotated[UploadParameters, Query()],
+    metadata: Annotated[str, Header(alias=METADATA_HEADER, description="A JSON object in ASCII.")] = "{}",
+    content_md5: Annotated[str | None, Header(alias=CONTENT_MD5, description="Base64 or hexadecimal.")] = None,
+    content_digest: Annotated[str | None, Header(alias=CONTENT_DIGEST, description="RFC 9530.")] = None,
+    repr_digest: Annotated[str | None, Header(alias=REPR_DIGEST, description="RFC 9530.")] = None,
+) -> VersionView:
+    """Store the body as a version."""
+    deposit = read_deposit(parameters, read_metadata(metadata, f"header.{METADATA_HEADER}"))
+    digests = read_digests({CONTENT_MD5: content_md5, CONTENT_DIGEST: content_digest, REPR_DIGEST: repr_digest})
+    receipt = await store.depositary.receive(deposit, read_body(request), digests, read_length(request))
+    fingerprint = receipt.version.fingerprint
+    response.status_code = status.HTTP_201_CREATED if receipt.is_new else status.HTTP_200_OK
+    response.headers["ETag"] = f'"{fingerprint.md5}"'
+    response.headers[CONTENT_DIGEST] = format_digest(sha256=fingerprint.sha256, md5=fingerprint.md5)
+    return show_version(receipt.version)
+
+
+@router.get("/versions", summary="Find versions", operation_id="list_versions", dependencies=[can_read])
+async def list_versions(
+    store: Store,
+    attempt_id: OptionalId = None,
+    task_id: OptionalId = None,
+    job_id: OptionalId = None,
+    passed_qc: PassedQc = None,
+    after: After = 0,
+    limit: Limit = 100,
+) -> VersionPage:
+    """List versions by id."""
+    selection = VersionSelection(attempt_id=attempt_id, task_id=task_id, job_id=job_id, passed_qc=passed_qc)
+    return show_versions(await store.inventory.list_versions(selection, after, limit + 1), limit)
+
+
+@router.get("/versions/{version_id}", summary="Get one version", operation_id="get_version", dependencies=[can_read])
+async def get_version(version_id: VersionId, store: Store) -> VersionView:
+    """Get one version."""
+    return show_version(await store.inventory.get_version(version_id))
+
+
+@router.post(
+    "/verdicts",
+    summary="Record verdicts of quality control",
+    description=(
+        "Every verdict is kept; of several on one version the one decided last holds. The same verdict again changes "
+        "nothing, nor does one on an attempt that has no versions."
+    ),
+    operation_id="record_verdicts",
+    dependencies=[Depends(require(AccessScope.OPERATE))],
+)
+async def record_verdicts(request: VerdictRequest, store: Store) -> VerdictResponse:
+    """Record verdicts."""
+    return VerdictResponse(changed=await store.quality.record(request.verdicts))

@@ -1,0 +1,134 @@
+"""Take in the bytes of a version: bytes first, row second."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from services.product_store.domain.product import Product, check_same_promise
+from services.product_store.domain.version import Deposit, Fingerprint, Version, check_same_bytes
+from services.product_store.logic.ports import Archive, Catalog, CatalogAccess, Clock, IncomingFile
+from services.product_store.logic.recovery import Recovery
+from shared.contracts.digests import Digests
+from shared.contracts.errors import EasError, TooLargeError
+
+logger = logging.getLogger(__name__)
+
+BLOCK_SIZE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The version that a deposit made, or that an earlier, equal one had made."""
+
+    version: Version
+    is_new: bool
+
+
+class Depositary:
+    """Takes deposits.
+
+    The bytes go to a file of their own, are hashed on the way, compared with what was announced, made durable and put
+    into their place; then the row is committed. Until then a second name in the archive's ``incoming`` folder says that
+    no row is known to exist. A process that dies in between leaves that name, and `Recovery` decides by the catalogue.
+
+    Parameters
+    ----------
+    max_size
+        Most bytes of one version.
+    """
+
+    def __init__(
+        self, catalog: CatalogAccess, archive: Archive, recovery: Recovery, clock: Clock, *, max_size: int
+    ) -> None:
+        self._catalog = catalog
+        self._archive = archive
+        self._recovery = recovery
+        self._clock = clock
+        self._max_size = max_size
+
+    async def receive(
+        self, deposit: Deposit, body: AsyncIterator[bytes], digests: Digests, announced_size: int | None = None
+    ) -> Receipt:
+        """Store a version. The same bytes by the same attempt again give the version that exists.
+
+        Raises
+        ------
+        ProductExistsError
+            Another task promised this name.
+        VersionExistsError
+            The attempt stored other bytes under this name before.
+        DigestMismatchError
+            The bytes are not those that were announced.
+        TooLargeError
+            There are more than `max_size`.
+        """
+        self._check_size(announced_size or 0)
+        await self._catalog.read(lambda catalog: _find_product(catalog, deposit))
+        incoming = self._archive.begin()
+        try:
+            fingerprint = await self._fill(incoming, body)
+            digests.check(md5=fingerprint.md5, sha256=fingerprint.sha256)
+            store_name = await incoming.publish()
+        except BaseException:
+            await asyncio.shield(incoming.abandon())
+            raise
+        return await self._register(deposit, fingerprint, incoming, store_name)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._max_size:
+            raise TooLargeError(f"a version can have at most {self._max_size} bytes", where="body")
+
+    async def _fill(self, incoming: IncomingFile, body: AsyncIterator[bytes]) -> Fingerprint:
+        size = 0
+        block = bytearray()
+        async for chunk in body:
+            size += len(chunk)
+            self._check_size(size)
+            block += chunk
+            if len(block) >= BLOCK_SIZE:
+                await incoming.append(block)
+                block = bytearray()
+        await incoming.append(block)
+        return await incoming.finish()
+
+    async def _register(
+        self, deposit: Deposit, fingerprint: Fingerprint, incoming: IncomingFile, store_name: str
+    ) -> Receipt:
+        created_at = self._clock()
+
+        def command(catalog: Catalog) -> Receipt:
+            product = _find_product(catalog, deposit) or _add_product(catalog, deposit)
+            version = catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id)
+            if version is not None:
+                check_same_bytes(version, fingerprint)
+                return Receipt(version, is_new=False)
+            return Receipt(catalog.versions.add(product, deposit, fingerprint, store_name, created_at), is_new=True)
+
+        try:
+            receipt = await self._catalog.write(command)
+        except EasError:
+            await asyncio.shield(incoming.abandon())
+            raise
+        except Exception:
+            # The commit failed, or it only looks so. The catalogue knows; what it cannot tell now it tells at start.
+            logger.exception("version of %r by attempt %d", deposit.promise.filename, deposit.attempt_id)
+            await self._recovery.reconcile([store_name])
+            raise
+        # A cancelled caller does not undo its command, so the bytes stay and the next start looks at them.
+        await (incoming.settle() if receipt.is_new else incoming.abandon())
+        return receipt
+
+
+def _find_product(catalog: Catalog, deposit: Deposit) -> Product | None:
+    product = catalog.products.find([deposit.promise.name]).get(deposit.promise.name)
+    if product is not None:
+        check_same_promise(product, deposit.promise, "query.filename")
+    return product
+
+
+def _add_product(catalog: Catalog, deposit: Deposit) -> Product:
+    catalog.products.add([deposit.promise])
+    return catalog.products.find([deposit.promise.name])[deposit.promise.name]

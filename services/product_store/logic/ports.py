@@ -1,0 +1,166 @@
+"""What the logic needs from the world: a catalogue of names and an archive of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from services.product_store.domain.product import Product, Promise
+from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary, VersionSelection
+from services.product_store.domain.verdict import Judgement
+from services.product_store.domain.version import Deposit, Fingerprint, Version
+
+T = TypeVar("T")
+
+
+class ProductTable(Protocol):
+    """Products, inside a transaction."""
+
+    def find(self, names: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Product]:
+        """Find products by (directory, filename)."""
+
+    def add(self, promises: Sequence[Promise]) -> None:
+        """Register products whose names are free."""
+
+    def complete(self, product_id: int, promise: Promise) -> None:
+        """Give a product that came with its first version what its plan says."""
+
+    def get(self, product_id: int) -> ProductSummary | None:
+        """Find one product with its versions summed up."""
+
+    def select(self, selection: ProductSelection, after: int, limit: int) -> list[ProductSummary]:
+        """List products by id, from the first beyond `after`."""
+
+    def count_by_directory(self, after: str | None, limit: int) -> list[DirectoryCount]:
+        """List directories by name, from the first beyond `after`."""
+
+
+class VersionTable(Protocol):
+    """Versions, inside a transaction."""
+
+    def get(self, version_id: int) -> Version | None:
+        """Find one version."""
+
+    def find_by_attempt(self, product_id: int, attempt_id: int) -> Version | None:
+        """Find the version that an attempt made of a product."""
+
+    def find_latest(self, name: tuple[str, str], *, accepted: bool) -> Version | None:
+        """Find the newest version of a name, or the newest that quality control accepted."""
+
+    def add(
+        self, product: Product, deposit: Deposit, fingerprint: Fingerprint, store_name: str, created_at: datetime
+    ) -> Version:
+        """Register a version whose bytes are in the archive."""
+
+    def select(self, selection: VersionSelection, after: int, limit: int) -> list[Version]:
+        """List versions by id, from the first beyond `after`."""
+
+    def mark_damaged(self, version_id: int, at: datetime) -> None:
+        """Remember that the stored bytes are no longer what they were."""
+
+    def find_store_names(self, names: Iterable[str]) -> set[str]:
+        """Tell which of these files in the archive belong to a version."""
+
+
+class LedgerTable(Protocol):
+    """Verdicts, inside a transaction."""
+
+    def find_versions(self, attempt_ids: Collection[int]) -> Mapping[int, list[tuple[int, str, bool | None]]]:
+        """Find the versions of attempts: attempt to (version id, semantic type, verdict that holds)."""
+
+    def read(self, version_ids: Collection[int]) -> dict[int, list[Judgement]]:
+        """Read the verdicts on versions, in the order in which they were recorded."""
+
+    def add(self, judgements: Sequence[Judgement]) -> None:
+        """Record verdicts."""
+
+    def settle(self, verdicts: Mapping[int, bool | None]) -> None:
+        """Set the verdict that holds: version id to passed."""
+
+
+class Catalog(Protocol):
+    """The tables, inside a transaction."""
+
+    @property
+    def products(self) -> ProductTable:
+        """Products."""
+
+    @property
+    def versions(self) -> VersionTable:
+        """Versions."""
+
+    @property
+    def ledger(self) -> LedgerTable:
+        """Verdicts."""
+
+
+class CatalogAccess(Protocol):
+    """The way to transactions. A command that raises changes nothing."""
+
+    async def write(self, command: Callable[[Catalog], T]) -> T:
+        """Run a command; what it did is durable when this returns."""
+
+    async def read(self, query: Callable[[Catalog], T]) -> T:
+        """Run a query on a snapshot."""
+
+
+class IncomingFile(Protocol):
+    """Bytes on their way into the archive. Nobody can read them there before a version names them."""
+
+    async def append(self, block: bytes | bytearray) -> None:
+        """Take the next bytes, for good; waits while earlier ones are being written."""
+
+    async def finish(self) -> Fingerprint:
+        """Wait until all is written and tell its fingerprint."""
+
+    async def publish(self) -> str:
+        """Make the bytes durable in their place and tell their store name."""
+
+    async def settle(self) -> None:
+        """After the version is registered: forget that the bytes were incoming."""
+
+    async def abandon(self) -> None:
+        """Remove the bytes; also where they were never published."""
+
+
+class StoredFile(Protocol):
+    """Bytes in the archive, open for reading."""
+
+    @property
+    def size(self) -> int:
+        """How long it is [bytes]."""
+
+    async def read(self, size: int) -> bytes:
+        """Read the next bytes; fewer than `size` only at the end. All reads together make up `sha256`."""
+
+    async def seek(self, offset: int) -> None:
+        """Go to a place."""
+
+    def sha256(self) -> str:
+        """Tell the digest of all bytes read so far."""
+
+    async def close(self) -> None:
+        """Close the file."""
+
+
+class Archive(Protocol):
+    """Where the bytes are."""
+
+    def begin(self) -> IncomingFile:
+        """Begin to take in bytes."""
+
+    async def open(self, store_name: str) -> StoredFile:
+        """Open stored bytes. Raises FileNotFoundError."""
+
+    async def list_unsettled(self) -> list[str]:
+        """List the store names of bytes that were incoming when an earlier process ended."""
+
+    async def settle(self, store_names: Collection[str]) -> None:
+        """Forget that these bytes were incoming."""
+
+    async def remove(self, store_names: Collection[str]) -> None:
+        """Remove bytes that no version names."""
+
+
+Clock = Callable[[], datetime]

@@ -1,0 +1,115 @@
+"""Give out the bytes of a version, verified as they go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import NoReturn
+
+from services.product_store.domain.version import Version
+from services.product_store.logic.ports import Archive, CatalogAccess, Clock, StoredFile
+from shared.contracts.errors import DamagedError
+
+logger = logging.getLogger(__name__)
+
+BLOCK_SIZE = 1 << 20
+
+
+class Retrieval:
+    """Opens versions for reading."""
+
+    def __init__(self, catalog: CatalogAccess, archive: Archive, clock: Clock) -> None:
+        self._catalog = catalog
+        self._archive = archive
+        self._clock = clock
+
+    async def open(self, version: Version) -> OpenVersion:
+        """Open a version's bytes. The caller closes them.
+
+        Raises
+        ------
+        DamagedError
+            They are known to be damaged, are missing, or have the wrong length.
+        """
+        if version.damaged:
+            raise DamagedError(f"the stored bytes of version {version.version_id} no longer match their digest")
+        try:
+            file = await self._archive.open(version.store_name)
+        except FileNotFoundError:
+            await self.report_damage(version, "its file is missing")
+        if file.size != version.fingerprint.size:
+            await file.close()
+            await self.report_damage(version, f"its file has {file.size} bytes instead of {version.fingerprint.size}")
+        return OpenVersion(version, file, self)
+
+    async def report_damage(self, version: Version, finding: str) -> NoReturn:
+        """Mark a version so that it is never served again, and raise DamagedError."""
+        logger.error("version %d (%s) is damaged: %s", version.version_id, version.store_name, finding)
+        now = self._clock()
+        await self._catalog.write(lambda catalog: catalog.versions.mark_damaged(version.version_id, now))
+        raise DamagedError(f"version {version.version_id} is damaged: {finding}")
+
+
+class OpenVersion:
+    """A version's bytes, open for reading once."""
+
+    def __init__(self, version: Version, file: StoredFile, retrieval: Retrieval) -> None:
+        self.version = version
+        self._file = file
+        self._retrieval = retrieval
+        self._first: bytes | None = None
+
+    async def prepare(self) -> None:
+        """Read the first block, so that a small version that is damaged is refused before anything is sent.
+
+        Raises
+        ------
+        DamagedError
+            It is the only block, and not what was stored.
+        """
+        self._first = await self._file.read(BLOCK_SIZE)
+        if len(self._first) == self.version.fingerprint.size:
+            await self._verify()
+
+    async def read_all(self) -> AsyncIterator[bytes]:
+        """Read all bytes after `prepare`. The last block comes only after the digest of all has been compared.
+
+        Raises
+        ------
+        DamagedError
+            The bytes are not what was stored; the reader got an incomplete file.
+        """
+        block = self._first or b""
+        left = self.version.fingerprint.size - len(block)
+        while left > 0:
+            following = asyncio.ensure_future(self._file.read(BLOCK_SIZE))
+            try:
+                yield block
+            finally:
+                block = await asyncio.shield(following)
+            if not block:
+                await self._retrieval.report_damage(self.version, f"its file ends {left} bytes early")
+            left -= len(block)
+            if left <= 0:
+                await self._verify()
+        yield block
+
+    async def read_span(self, first: int, length: int) -> AsyncIterator[bytes]:
+        """Read some of the bytes, which cannot be verified by the digest of all."""
+        await self._file.seek(first)
+        while length > 0:
+            block = await self._file.read(min(BLOCK_SIZE, length))
+            if not block:
+                await self._retrieval.report_damage(self.version, f"its file ends {length} bytes early")
+            length -= len(block)
+            yield block
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._file.close()
+
+    async def _verify(self) -> None:
+        found = self._file.sha256()
+        if found != self.version.fingerprint.sha256:
+            await self._retrieval.report_damage(self.version, f"its bytes have the SHA-256 {found}")

@@ -1,0 +1,22 @@
+"""Settings of the product store, from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ProductStoreSettings(BaseSettings):
+    """Read from ``EAS_PRODUCT_STORE_*`` where they are not given."""
+
+    model_config = SettingsConfigDict(env_prefix="EAS_PRODUCT_STORE_", frozen=True)
+
+    database_url: str = Field(default="sqlite:///data/product_store.db", description="Where the catalogue is kept.")
+    archive: Path = Field(default=Path("data/products"), description="The folder that the bytes are kept in.")
+    tokens_file: Path | None = Field(default=None, description="Who may call; without it, everyone who reaches it.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8322, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    max_version_bytes: int = Field(default=1 << 40, gt=0, description="Most bytes of one version.")
+    archive_threads: int = Field(default=8, ge=1, le=256, description="How many files are written or read at once.")

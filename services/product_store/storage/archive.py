@@ -1,0 +1,295 @@
+"""The archive: bytes in files on a local disk.
+
+::
+
+    <root>/lock                     held by the one process that uses the archive
+    <root>/incoming/<store name>    bytes that no row is known to name yet
+    <root>/objects/ab/<store name>  bytes in their place; ab are the first two letters of the name
+
+Bytes are written to ``incoming``, flushed to the disk, and get their place as a second name of the same file (a hard
+link), in one step. After the row is committed the incoming name goes. So whatever a killed process leaves behind is
+found by looking at ``incoming`` alone, however large the archive is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from typing import ParamSpec, TypeVar
+
+from services.product_store.domain.version import Fingerprint
+from shared.contracts.errors import UnavailableError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FOLDERS = tuple(f"{number:02x}" for number in range(256))
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class ArchiveError(RuntimeError):
+    """The folder cannot be used as an archive; the message says why."""
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise UnavailableError(f"the product store's disk is full: {error.strerror}") from error
+        raise
+
+
+class FileArchive:
+    """An archive in a folder.
+
+    Parameters
+    ----------
+    root
+        The folder; made where it is missing.
+    threads
+        How many files are written, flushed or read at once.
+    """
+
+    def __init__(self, root: Path, *, threads: int = 8) -> None:
+        self._root = root
+        self._incoming = root / "incoming"
+        self._objects = root / "objects"
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="archive")
+        self._lock: int | None = None
+
+    def start(self) -> None:
+        """Take the folder into use. Blocks.
+
+        Raises
+        ------
+        ArchiveError
+            Another process uses it, or its file system knows no hard links.
+        """
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        self._objects.mkdir(exist_ok=True)
+        self._lock = _lock(self._root / "lock")
+        for name in FOLDERS:
+            (self._objects / name).mkdir(exist_ok=True)
+        for folder in (self._objects, self._root, self._root.parent):
+            _sync_folder(folder)
+        _check_hard_links(self._incoming)
+
+    def stop(self) -> None:
+        """Give the folder back, after what is being written. Blocks."""
+        self._pool.shutdown()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def check(self) -> None:
+        """Raise where nothing can be written."""
+        if not os.access(self._incoming, os.W_OK):
+            raise ArchiveError(f"{self._incoming} cannot be written to")
+
+    def begin(self) -> IncomingFile:
+        """Begin to take in bytes."""
+        return IncomingFile(self, token_hex(16))
+
+    async def open(self, store_name: str) -> StoredFile:
+        """Open stored bytes. Raises FileNotFoundError."""
+        return await self.run(lambda: StoredFile(self, self.object_path(store_name)))
+
+    async def list_unsettled(self) -> list[str]:
+        """List the store names of bytes that were incoming when an earlier process ended."""
+        return await self.run(lambda: sorted(path.name for path in self._incoming.iterdir()))
+
+    async def settle(self, store_names: Collection[str]) -> None:
+        """Forget that these bytes were incoming."""
+        await self.run(lambda: self._settle(store_names))
+
+    async def remove(self, store_names: Collection[str]) -> None:
+        """Remove bytes that no version names; the incoming name last, so that a second try finds them."""
+        await self.run(lambda: self.remove_now(store_names))
+
+    def remove_now(self, store_names: Collection[str]) -> None:
+        """Remove bytes. Blocks."""
+        for name in store_names:
+            self.object_path(name).unlink(missing_ok=True)
+            self.incoming_path(name).unlink(missing_ok=True)
+
+    def object_path(self, store_name: str) -> Path:
+        """Tell where bytes have their place."""
+        return self._objects / store_name[:2] / store_name
+
+    def incoming_path(self, store_name: str) -> Path:
+        """Tell where bytes arrive."""
+        return self._incoming / store_name
+
+    def _settle(self, store_names: Collection[str]) -> None:
+        for name in store_names:
+            self.incoming_path(name).unlink(missing_ok=True)
+
+    def submit(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """Begin a call in one of the archive's threads."""
+        return asyncio.get_running_loop().run_in_executor(self._pool, call)
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Make a call in one of the archive's threads."""
+        return await self.submit(call)
+
+
+class IncomingFile:
+    """Bytes on their way into the archive.
+
+    The loop gathers one block while a thread writes and hashes the one before, so no more than two are in memory.
+    """
+
+    def __init__(self, archive: FileArchive, store_name: str) -> None:
+        self.store_name = store_name
+        self._archive = archive
+        self._path = archive.incoming_path(store_name)
+        self._descriptor: int | None = None
+        self._abandoned = False
+        self._guard = threading.Lock()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
+        self._size = 0
+        self._writing: asyncio.Future[None] | None = None
+
+    async def append(self, block: bytes | bytearray) -> None:
+        """Take the next bytes, for good; waits while earlier ones are being written."""
+        await self._wait()
+        self._writing = self._archive.submit(lambda: self._write(block))
+
+    async def finish(self) -> Fingerprint:
+        """Wait until all is written and tell its fingerprint."""
+        await self._wait()
+        return Fingerprint(self._md5.hexdigest(), self._sha256.hexdigest(), self._size)
+
+    async def publish(self) -> str:
+        """Make the bytes durable in their place and tell their store name."""
+        await self._archive.run(self._publish)
+        return self.store_name
+
+    async def settle(self) -> None:
+        """After the version is registered: forget that the bytes were incoming."""
+        await self._archive.settle([self.store_name])
+
+    async def abandon(self) -> None:
+        """Remove the bytes; also where they were never published."""
+        with suppress(OSError, UnavailableError):
+            await self._wait()
+        await self._archive.run(self._abandon)
+
+    async def _wait(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            await writing
+
+    def _write(self, block: bytes | bytearray) -> None:
+        with self._guard, _disk_errors():
+            if self._abandoned:
+                return
+            if self._descriptor is None:
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._sha256.update(block)
+            self._md5.update(block)
+            self._size += len(block)
+            rest = memoryview(block)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+    def _publish(self) -> None:
+        with self._guard, _disk_errors():
+            if self._abandoned or self._descriptor is None:
+                raise ArchiveError(f"{self.store_name}: there is nothing to publish")
+            os.fchmod(self._descriptor, 0o400)
+            os.fsync(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = None
+            target = self._archive.object_path(self.store_name)
+            target.hardlink_to(self._path)
+            _sync_folder(target.parent)
+
+    def _abandon(self) -> None:
+        with self._guard:
+            self._abandoned = True
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
+            self._archive.remove_now([self.store_name])
+
+
+class StoredFile:
+    """Bytes in the archive, open for reading. Made in a thread."""
+
+    def __init__(self, archive: FileArchive, path: Path) -> None:
+        self._archive = archive
+        self._guard = threading.Lock()
+        self._sha256 = hashlib.sha256()
+        self._file = path.open("rb", buffering=0)
+        self.size = os.fstat(self._file.fileno()).st_size
+
+    async def read(self, size: int) -> bytes:
+        """Read the next bytes; fewer than `size` only at the end. All reads together make up `sha256`."""
+        return await self._archive.run(lambda: self._read(size))
+
+    async def seek(self, offset: int) -> None:
+        """Go to a place."""
+        self._file.seek(offset)
+
+    def sha256(self) -> str:
+        """Tell the digest of all bytes read so far."""
+        return self._sha256.hexdigest()
+
+    async def close(self) -> None:
+        """Close the file, after a read that is under way."""
+        await self._archive.run(self._close)
+
+    def _read(self, size: int) -> bytes:
+        with self._guard:
+            block = self._file.read(size)
+            self._sha256.update(block)
+            return block
+
+    def _close(self) -> None:
+        with self._guard:
+            self._file.close()
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise ArchiveError(f"{path.parent}: another process uses this archive") from error
+    return descriptor
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_hard_links(folder: Path) -> None:
+    probe, link = folder / ".probe", folder / ".probe-link"
+    try:
+        probe.touch()
+        link.unlink(missing_ok=True)
+        link.hardlink_to(probe)
+    except OSError as error:
+        raise ArchiveError(f"{folder}: the archive needs a file system with hard links: {error.strerror}") from error
+    finally:
+        for path in (link, probe):
+            with suppress(OSError):
+                path.unlink()

@@ -1,0 +1,138 @@
+"""The table of products."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, case, exists, func, insert, select, update
+
+from services.product_store.domain.product import Product, Promise
+from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary
+from services.product_store.storage.pieces import cut
+from services.product_store.storage.schema import PRODUCTS, VERSIONS
+from services.product_store.storage.versions import SqlVersionTable
+
+
+class SqlProductTable:
+    """Products, inside one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find(self, names: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Product]:
+        """Find products by (directory, filename)."""
+        found: dict[tuple[str, str], Product] = {}
+        for chunk in cut(list(names)):
+            for directory, filenames in _group(chunk).items():
+                statement = select(PRODUCTS).where(
+                    PRODUCTS.c.directory == directory, PRODUCTS.c.filename.in_(filenames)
+                )
+                for row in self._connection.execute(statement):
+                    product = _make_product(row)
+                    found[product.name] = product
+        return found
+
+    def add(self, promises: Sequence[Promise]) -> None:
+        """Register products whose names are free."""
+        if promises:
+            self._connection.execute(insert(PRODUCTS), [_make_values(promise) for promise in promises])
+
+    def complete(self, product_id: int, promise: Promise) -> None:
+        """Give a product that came with its first version what its plan says."""
+        self._connection.execute(
+            update(PRODUCTS)
+            .where(PRODUCTS.c.product_id == product_id)
+            .values(
+                planned=True,
+                planned_at=promise.planned_at,
+                mime_type=promise.mime_type,
+                details=promise.metadata,
+            )
+        )
+
+    def get(self, product_id: int) -> ProductSummary | None:
+        """Find one product with its versions summed up."""
+        return next(iter(self._summarize(select(PRODUCTS).where(PRODUCTS.c.product_id == product_id))), None)
+
+    def select(self, selection: ProductSelection, after: int, limit: int) -> list[ProductSummary]:
+        """List products by id, from the first beyond `after`."""
+        statement = select(PRODUCTS).where(PRODUCTS.c.product_id > after)
+        for column, value in (
+            (PRODUCTS.c.directory, selection.directory),
+            (PRODUCTS.c.semantic_type, selection.semantic_type),
+            (PRODUCTS.c.job_id, selection.job_id),
+        ):
+            if value is not None:
+                statement = statement.where(column == value)
+        if selection.glob is not None:
+            statement = statement.where(PRODUCTS.c.filename.op("GLOB", is_comparison=True)(selection.glob))
+        if selection.passed_qc is not None:
+            statement = statement.where(
+                exists().where(
+                    VERSIONS.c.product_id == PRODUCTS.c.product_id, VERSIONS.c.passed_qc == selection.passed_qc
+                )
+            )
+        return self._summarize(statement.order_by(PRODUCTS.c.product_id).limit(limit))
+
+    def count_by_directory(self, after: str | None, limit: int) -> list[DirectoryCount]:
+        """List directories by name, from the first beyond `after`."""
+        directory = PRODUCTS.c.directory
+        statement = select(directory, func.count()).group_by(directory).order_by(directory).limit(limit)
+        if after is not None:
+            statement = statement.where(directory > after)
+        return [DirectoryCount(name, count) for name, count in self._connection.execute(statement)]
+
+    def _summarize(self, statement: Select[Any]) -> list[ProductSummary]:
+        products = [_make_product(row) for row in self._connection.execute(statement)]
+        sums: dict[int, tuple[int, int]] = {}
+        for chunk in cut([product.product_id for product in products]):
+            accepted = func.max(case((VERSIONS.c.passed_qc.is_(True), VERSIONS.c.version_id)))
+            counted = (
+                select(VERSIONS.c.product_id, func.count(), func.coalesce(accepted, func.max(VERSIONS.c.version_id)))
+                .where(VERSIONS.c.product_id.in_(chunk))
+                .group_by(VERSIONS.c.product_id)
+            )
+            sums.update({key: (count, latest) for key, count, latest in self._connection.execute(counted)})
+        latest = SqlVersionTable(self._connection).find([version_id for _, version_id in sums.values()])
+        summaries = []
+        for product in products:
+            count, version_id = sums.get(product.product_id, (0, None))
+            summaries.append(ProductSummary(product, count, None if version_id is None else latest[version_id]))
+        return summaries
+
+
+def _group(names: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for directory, filename in names:
+        groups.setdefault(directory, []).append(filename)
+    return groups
+
+
+def _make_product(row: Row[Any]) -> Product:
+    return Product(
+        product_id=row.product_id,
+        directory=row.directory,
+        filename=row.filename,
+        semantic_type=row.semantic_type,
+        mime_type=row.mime_type,
+        generator_task_id=row.generator_task_id,
+        job_id=row.job_id,
+        planned_at=row.planned_at,
+        metadata=row.details,
+        planned=row.planned,
+    )
+
+
+def _make_values(promise: Promise) -> dict[str, object]:
+    return {
+        "directory": promise.directory,
+        "filename": promise.filename,
+        "semantic_type": promise.semantic_type,
+        "mime_type": promise.mime_type,
+        "generator_task_id": promise.generator_task_id,
+        "job_id": promise.job_id,
+        "planned_at": promise.planned_at,
+        "planned": promise.planned,
+        "details": promise.metadata,
+    }

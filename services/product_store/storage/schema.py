@@ -1,0 +1,93 @@
+"""The tables. Rows never leave `storage`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Index, Text, UniqueConstraint
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from shared.contracts.metadata import Metadata
+from shared.contracts.products import MAX_DIRECTORY_LENGTH, MAX_FILENAME_LENGTH
+from shared.database.types import Json, Key, UtcTime
+
+
+class ProductStoreRow(SQLModel, registry=registry()):
+    """Base of this service's tables; they share no metadata with another service's."""
+
+
+class ProductRow(ProductStoreRow, table=True):
+    """A product: a name that a task promises to fill.
+
+    `planned` is false while the name is known from a version only.
+    """
+
+    __tablename__ = "product"
+    __table_args__ = (
+        UniqueConstraint("directory", "filename", name="uq_product_name"),
+        Index("ix_product_directory", "directory", "product_id"),
+        Index("ix_product_job", "job_id", "product_id"),
+        Index("ix_product_semantic_type", "semantic_type", "product_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    product_id: int | None = Field(default=None, primary_key=True, sa_type=Key)
+    directory: str = Field(max_length=MAX_DIRECTORY_LENGTH)
+    filename: str = Field(max_length=MAX_FILENAME_LENGTH)
+    semantic_type: str = Field(max_length=256)
+    mime_type: str | None = Field(default=None, max_length=128)
+    generator_task_id: int = Field(sa_type=Key)
+    job_id: int = Field(sa_type=Key)
+    planned_at: datetime = Field(sa_type=UtcTime)
+    planned: bool
+    details: Metadata = Field(sa_type=Json)
+
+
+class VersionRow(ProductStoreRow, table=True):
+    """An immutable version of a product. Its bytes are in the archive under `store_name`."""
+
+    __tablename__ = "version"
+    __table_args__ = (
+        UniqueConstraint("product_id", "attempt_id", name="uq_version_attempt"),
+        Index("ix_version_attempt", "attempt_id", "version_id"),
+        Index("ix_version_task", "task_id", "version_id"),
+        Index("ix_version_job", "job_id", "version_id"),
+        Index("ix_version_store_name", "store_name"),
+        {"sqlite_autoincrement": True},
+    )
+
+    version_id: int | None = Field(default=None, primary_key=True, sa_type=Key)
+    product_id: int = Field(foreign_key="product.product_id", sa_type=Key)
+    attempt_id: int = Field(sa_type=Key)
+    task_id: int = Field(sa_type=Key)
+    job_id: int = Field(sa_type=Key)
+    store_name: str = Field(max_length=128)
+    md5: str = Field(max_length=32)
+    sha256: str = Field(max_length=64)
+    size: int = Field(sa_type=Key)
+    mime_type: str = Field(max_length=128)
+    created_at: datetime = Field(sa_type=UtcTime)
+    passed_qc: bool | None = None
+    damaged_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    details: Metadata = Field(sa_type=Json)
+
+
+class VerdictRow(ProductStoreRow, table=True):
+    """One verdict of quality control on one version. None is ever changed or removed."""
+
+    __tablename__ = "verdict"
+    __table_args__ = (Index("ix_verdict_version", "version_id", "verdict_id"), {"sqlite_autoincrement": True})
+
+    verdict_id: int | None = Field(default=None, primary_key=True, sa_type=Key)
+    version_id: int = Field(foreign_key="version.version_id", sa_type=Key)
+    passed: bool
+    author: str = Field(max_length=256)
+    reason: str = Field(sa_type=Text)
+    decided_at: datetime = Field(sa_type=UtcTime)
+
+
+METADATA = ProductStoreRow.metadata
+PRODUCTS = METADATA.tables["product"]
+VERSIONS = METADATA.tables["version"]
+VERDICTS = METADATA.tables["verdict"]

@@ -1,0 +1,145 @@
+"""The table of versions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from services.product_store.domain.product import Product, choose_mime_type
+from services.product_store.domain.selection import VersionSelection
+from services.product_store.domain.version import Deposit, Fingerprint, Version
+from services.product_store.storage.pieces import cut
+from services.product_store.storage.schema import PRODUCTS, VERSIONS
+
+_VERSION = select(VERSIONS, PRODUCTS.c.directory, PRODUCTS.c.filename, PRODUCTS.c.semantic_type).join(
+    PRODUCTS, PRODUCTS.c.product_id == VERSIONS.c.product_id
+)
+
+
+class SqlVersionTable:
+    """Versions, inside one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def get(self, version_id: int) -> Version | None:
+        """Find one version."""
+        row = self._connection.execute(_VERSION.where(VERSIONS.c.version_id == version_id)).first()
+        return None if row is None else _make_version(row)
+
+    def find(self, version_ids: Collection[int]) -> dict[int, Version]:
+        """Find versions by id."""
+        return {
+            row.version_id: _make_version(row)
+            for chunk in cut(list(version_ids))
+            for row in self._connection.execute(_VERSION.where(VERSIONS.c.version_id.in_(chunk)))
+        }
+
+    def find_by_attempt(self, product_id: int, attempt_id: int) -> Version | None:
+        """Find the version that an attempt made of a product."""
+        statement = _VERSION.where(VERSIONS.c.product_id == product_id, VERSIONS.c.attempt_id == attempt_id)
+        row = self._connection.execute(statement).first()
+        return None if row is None else _make_version(row)
+
+    def find_latest(self, name: tuple[str, str], *, accepted: bool) -> Version | None:
+        """Find the newest version of a name, or the newest that quality control accepted."""
+        statement = _VERSION.where(PRODUCTS.c.directory == name[0], PRODUCTS.c.filename == name[1])
+        if accepted:
+            statement = statement.where(VERSIONS.c.passed_qc.is_(True))
+        row = self._connection.execute(statement.order_by(VERSIONS.c.version_id.desc()).limit(1)).first()
+        return None if row is None else _make_version(row)
+
+    def add(
+        self, product: Product, deposit: Deposit, fingerprint: Fingerprint, store_name: str, created_at: datetime
+    ) -> Version:
+        """Register a version whose bytes are in the archive."""
+        mime_type = choose_mime_type(deposit.mime_type, product.mime_type, product.filename)
+        task_id = deposit.promise.generator_task_id
+        values = {
+            "product_id": product.product_id,
+            "attempt_id": deposit.attempt_id,
+            "task_id": task_id,
+            "job_id": deposit.promise.job_id,
+            "store_name": store_name,
+            "md5": fingerprint.md5,
+            "sha256": fingerprint.sha256,
+            "size": fingerprint.size,
+            "mime_type": mime_type,
+            "created_at": created_at,
+            "details": deposit.metadata,
+        }
+        key = self._connection.execute(insert(VERSIONS), values).inserted_primary_key
+        assert key is not None  # noqa: S101 - a single-row insert into a table with a key
+        return Version(
+            version_id=key[0],
+            product_id=product.product_id,
+            directory=product.directory,
+            filename=product.filename,
+            semantic_type=product.semantic_type,
+            mime_type=mime_type,
+            attempt_id=deposit.attempt_id,
+            task_id=task_id,
+            job_id=deposit.promise.job_id,
+            store_name=store_name,
+            fingerprint=fingerprint,
+            created_at=created_at,
+            passed_qc=None,
+            damaged=False,
+            metadata=deposit.metadata,
+        )
+
+    def select(self, selection: VersionSelection, after: int, limit: int) -> list[Version]:
+        """List versions by id, from the first beyond `after`."""
+        statement = _VERSION.where(VERSIONS.c.version_id > after)
+        for column, value in (
+            (VERSIONS.c.product_id, selection.product_id),
+            (VERSIONS.c.attempt_id, selection.attempt_id),
+            (VERSIONS.c.task_id, selection.task_id),
+            (VERSIONS.c.job_id, selection.job_id),
+            (VERSIONS.c.passed_qc, selection.passed_qc),
+        ):
+            if value is not None:
+                statement = statement.where(column == value)
+        statement = statement.order_by(VERSIONS.c.version_id).limit(limit)
+        return [_make_version(row) for row in self._connection.execute(statement)]
+
+    def mark_damaged(self, version_id: int, at: datetime) -> None:
+        """Remember that the stored bytes are no longer what they were; the first finding stays."""
+        self._connection.execute(
+            update(VERSIONS)
+            .where(VERSIONS.c.version_id == version_id, VERSIONS.c.damaged_at.is_(None))
+            .values(damaged_at=at)
+        )
+
+    def find_store_names(self, names: Iterable[str]) -> set[str]:
+        """Tell which of these files in the archive belong to a version."""
+        return {
+            found
+            for chunk in cut(list(names))
+            for found in self._connection.execute(
+                select(VERSIONS.c.store_name).where(VERSIONS.c.store_name.in_(chunk))
+            ).scalars()
+        }
+
+
+def _make_version(row: Row[Any]) -> Version:
+    return Version(
+        version_id=row.version_id,
+        product_id=row.product_id,
+        directory=row.directory,
+        filename=row.filename,
+        semantic_type=row.semantic_type,
+        mime_type=row.mime_type,
+        attempt_id=row.attempt_id,
+        task_id=row.task_id,
+        job_id=row.job_id,
+        store_name=row.store_name,
+        fingerprint=Fingerprint(row.md5, row.sha256, row.size),
+        created_at=row.created_at,
+        passed_qc=row.passed_qc,
+        damaged=row.damaged_at is not None,
+        metadata=row.details,
+    )

@@ -1,0 +1,285 @@
+"""The product store's typed client."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, BinaryIO
+
+import httpx
+
+from shared.clients.base import ServiceClient, raise_for_error
+from shared.contracts.digests import CONTENT_DIGEST, Digests, format_digest, read_digests
+from shared.contracts.errors import DamagedError, InvalidInputError, UnavailableError
+from shared.contracts.metadata import Metadata
+from shared.contracts.products import (
+    METADATA_HEADER,
+    VERSION_HEADER,
+    DirectoryPage,
+    PlannedProduct,
+    PlanRequest,
+    PlanResponse,
+    ProductPage,
+    ProductView,
+    Verdict,
+    VerdictRequest,
+    VerdictResponse,
+    VersionPage,
+    VersionView,
+)
+
+BLOCK_SIZE = 1 << 20
+#: Hashing and flushing gigabytes takes the store a while after the last byte has been sent [s].
+TRANSFER_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+
+
+class ProductStoreClient(ServiceClient):
+    """Calls of the product store. See `ServiceClient` for the errors that every call can raise."""
+
+    async def plan(self, products: Sequence[PlannedProduct]) -> PlanResponse:
+        """Register products that tasks promise to write: all or none. May be repeated.
+
+        Raises
+        ------
+        ProductExistsError
+            Another task holds one of the names.
+        """
+        return await self._call(PlanResponse, "POST", "plan", body=PlanRequest(products=list(products)))
+
+    async def upload(
+        self,
+        path: Path,
+        *,
+        directory: str,
+        filename: str,
+        semantic_type: str,
+        attempt_id: int,
+        task_id: int,
+        job_id: int,
+        mime_type: str | None = None,
+        metadata: Metadata | None = None,
+    ) -> VersionView:
+        """Store a file as a version. May be repeated: the same bytes give the same version.
+
+        The file is read twice, first for its SHA-256, so that the store refuses what was damaged on the way.
+
+        Raises
+        ------
+        VersionExistsError
+            The attempt has stored other bytes under this name.
+        ProductExistsError
+            Another task holds the name.
+        DigestMismatchError
+            The file changed while it was read, or was damaged on the way.
+        InvalidInputError
+            Names or metadata are not as they have to be.
+        OSError
+            The file cannot be read.
+        """
+        query: dict[str, str | int] = {
+            "directory": directory,
+            "filename": filename,
+            "semantic_type": semantic_type,
+            "attempt_id": attempt_id,
+            "task_id": task_id,
+            "job_id": job_id,
+            **({} if mime_type is None else {"mime_type": mime_type}),
+        }
+        sha256, size, block = await asyncio.to_thread(_hash_file, path)
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(size),
+            CONTENT_DIGEST: format_digest(sha256=sha256),
+            METADATA_HEADER: _write_metadata(metadata or {}),
+        }
+        content = block if len(block) == size else _read_blocks(path)
+        try:
+            response = await self._http.put(
+                "versions", params=query, headers=headers, content=content, timeout=TRANSFER_TIMEOUT
+            )
+        except httpx.HTTPError as error:
+            raise self._unavailable("versions", error) from error
+        raise_for_error(response)
+        view = VersionView.model_validate_json(response.content)
+        if (view.sha256, view.size) != (sha256, size):
+            raise DamagedError(f"version {view.version_id} has SHA-256 {view.sha256}; {path} has {sha256}")
+        return view
+
+    async def download(self, version_id: int, target: Path, *, sha256: str | None = None) -> None:
+        """Fetch a version into a file, which appears complete and verified or not at all.
+
+        Parameters
+        ----------
+        version_id
+            Which version.
+        target
+            Where to; replaced if it is there. Its folder must exist.
+        sha256
+            What the bytes must have; else what the store says they have.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such version.
+        DamagedError
+            The stored bytes are damaged, or what arrived is not what was expected.
+        OSError
+            The file cannot be written.
+        """
+        await self._fetch(f"versions/{version_id}/content", {}, target, sha256)
+
+    async def download_latest(self, directory: str, filename: str, target: Path, *, accepted: bool = True) -> None:
+        """Fetch the newest (accepted) version of a name. See `download`."""
+        query = {"directory": directory, "filename": filename, "accepted": accepted}
+        await self._fetch("content", query, target, None)
+
+    @asynccontextmanager
+    async def open_content(self, version_id: int, *, byte_range: str | None = None) -> AsyncIterator[httpx.Response]:
+        """Open a version for reading as a stream; `byte_range` is a Range header such as ``bytes=0-99``.
+
+        What is read is not verified here; the store breaks the connection off where a whole version is damaged.
+        """
+        headers = {"Range": byte_range} if byte_range else {}
+        async with self._stream(f"versions/{version_id}/content", {}, headers) as response:
+            yield response
+
+    async def get_version(self, version_id: int) -> VersionView:
+        """Get one version. Raises NotFoundError."""
+        return await self._call(VersionView, "GET", f"versions/{version_id}")
+
+    async def list_versions(
+        self,
+        *,
+        attempt_id: int | None = None,
+        task_id: int | None = None,
+        job_id: int | None = None,
+        passed_qc: bool | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> VersionPage:
+        """List versions by id, from the first beyond `after`."""
+        query = {"attempt_id": attempt_id, "task_id": task_id, "job_id": job_id, "passed_qc": passed_qc}
+        return await self._call(VersionPage, "GET", "versions", params={**query, "after": after, "limit": limit})
+
+    async def get_product(self, product_id: int) -> ProductView:
+        """Get one product. Raises NotFoundError."""
+        return await self._call(ProductView, "GET", f"products/{product_id}")
+
+    async def list_products(
+        self,
+        *,
+        directory: str | None = None,
+        glob: str | None = None,
+        semantic_type: str | None = None,
+        job_id: int | None = None,
+        passed_qc: bool | None = None,
+        after: int = 0,
+        limit: int = 100,
+    ) -> ProductPage:
+        """List products by id, from the first beyond `after`. `passed_qc`: with a version judged so."""
+        query = {"directory": directory, "glob": glob, "semantic_type": semantic_type, "job_id": job_id}
+        params = {**query, "passed_qc": passed_qc, "after": after, "limit": limit}
+        return await self._call(ProductPage, "GET", "products", params=params)
+
+    async def list_product_versions(self, product_id: int, *, after: int = 0, limit: int = 100) -> VersionPage:
+        """List the versions of a product by id. Raises NotFoundError."""
+        return await self._call(
+            VersionPage, "GET", f"products/{product_id}/versions", params={"after": after, "limit": limit}
+        )
+
+    async def list_directories(self, *, after: str | None = None, limit: int = 100) -> DirectoryPage:
+        """List directories by name, from the first beyond `after`."""
+        return await self._call(DirectoryPage, "GET", "directories", params={"after": after, "limit": limit})
+
+    async def record_verdicts(self, verdicts: Sequence[Verdict]) -> VerdictResponse:
+        """Record verdicts of quality control. May be repeated."""
+        return await self._call(VerdictResponse, "POST", "verdicts", body=VerdictRequest(verdicts=list(verdicts)))
+
+    @asynccontextmanager
+    async def _stream(self, path: str, query: dict[str, Any], headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
+        headers = {"Accept-Encoding": "identity", **headers}
+        try:
+            async with self._http.stream(
+                "GET", path, params=query, headers=headers, timeout=TRANSFER_TIMEOUT
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                raise_for_error(response)
+                yield response
+        except httpx.HTTPError as error:
+            raise self._unavailable(path, error) from error
+
+    async def _fetch(self, path: str, query: dict[str, Any], target: Path, sha256: str | None) -> None:
+        temporary = target.with_name(f".{token_hex(8)}.part")
+        file = await asyncio.to_thread(temporary.open, "xb")
+        try:
+            async with self._stream(path, query, {}) as response:
+                expected = Digests(sha256=sha256) if sha256 else read_digests(response.headers)
+                label = f"version {response.headers.get(VERSION_HEADER)}"
+                found = await _write_blocks(response, file)
+            if expected.sha256 != found:
+                raise DamagedError(f"{label} arrived with SHA-256 {found}; expected {expected.sha256}")
+            await asyncio.to_thread(_put_in_place, file, temporary, target)
+        except BaseException:
+            file.close()
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _unavailable(self, path: str, error: httpx.HTTPError) -> UnavailableError:
+        return UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}")
+
+
+def _write_metadata(metadata: Metadata) -> str:
+    try:
+        return json.dumps(metadata, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"metadata cannot be written as JSON: {error}", where="metadata") from error
+
+
+def _hash_file(path: Path) -> tuple[str, int, bytes]:
+    """Hash a file; the last item is its first block, which for most files is all of it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        first = block = file.read(BLOCK_SIZE)
+        size = 0
+        while block:
+            digest.update(block)
+            size += len(block)
+            block = file.read(BLOCK_SIZE)
+    return digest.hexdigest(), size, first
+
+
+async def _read_blocks(path: Path) -> AsyncIterator[bytes]:
+    file = await asyncio.to_thread(path.open, "rb", 0)
+    try:
+        while block := await asyncio.to_thread(file.read, BLOCK_SIZE):
+            yield block
+    finally:
+        file.close()
+
+
+async def _write_blocks(response: httpx.Response, file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+
+    def write(block: bytearray) -> None:
+        digest.update(block)
+        file.write(block)
+
+    block = bytearray()
+    async for chunk in response.aiter_raw():
+        block += chunk
+        if len(block) >= BLOCK_SIZE:
+            await asyncio.to_thread(write, block)
+            block = bytearray()
+    await asyncio.to_thread(write, block)
+    return digest.hexdigest()
+
+
+def _put_in_place(file: BinaryIO, temporary: Path, target: Path) -> None:
+    file.close()
+    temporary.replace(target)
