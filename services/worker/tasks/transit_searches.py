@@ -1,0 +1,124 @@
+"""What all transit searches share: the stretch of the curve to search, what they publish, and quality control."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from services.worker.domain.errors import InputError
+from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, Verdict
+from services.worker.tasks.light_curve_files import open_good_light_curve
+from services.worker.tasks.search_archive import ARCHIVE_TYPE, read_periodogram, write_archive
+from shared.contracts.metadata import Metadata, find_non_finite
+
+if TYPE_CHECKING:
+    from services.worker.science.transit_signal import SearchFindings
+    from shared.lightcurve import LightCurve
+
+LOGGER = logging.getLogger(__name__)
+
+SEARCH_INPUTS = (Slot("lightcurve"),)
+SEARCH_OUTPUTS = (Slot("debugging", required=False, mime_type=ARCHIVE_TYPE),)
+#: What the searched curve says about itself and its search repeats.
+COPIED_KEYWORDS = ("object", "integrated_transit_power", "pixels_in_transit", "pixels_out_of_transit", "mes")
+
+
+class TransitSearchSettings(TaskSettings):
+    """Settings of every transit search."""
+
+    lc_duration: float = Field(gt=0, description="Search so many days of the light curve, from its first sample on.")
+
+
+def open_searched_curve(context: TaskContext, settings: TransitSearchSettings) -> LightCurve:
+    """Open the input and keep the good samples of first time <= time < first time + lc_duration.
+
+    Raises
+    ------
+    InputError
+        The input is no light curve, or none of its samples is good.
+    """
+    curve = open_good_light_curve(context, "lightcurve")
+    first = float(curve.times[0])
+    return curve.truncate(first, first + settings.lc_duration).good()
+
+
+def publish_findings(
+    context: TaskContext, settings: TransitSearchSettings, curve: LightCurve, findings: SearchFindings
+) -> Metadata:
+    """Judge what a search found, log it, write the archive if the job declares it, and return the metadata.
+
+    Returns
+    -------
+    Metadata
+        ``period``, ``epoch`` (mid-transit, in the time system of the curve), ``duration`` (all [d]),
+        ``transit_depth`` (1 - flux level) where anything was found; the search's statistics; the range of periods
+        that was searched; the verdict of `judge_signal`; and what the curve says about the injected transits.
+    """
+    from services.worker.science.quality import InjectedTruth, judge_signal
+
+    metadata: Metadata = {key: curve.metadata[key] for key in COPIED_KEYWORDS if key in curve.metadata}
+    signal = findings.signal
+    if signal is not None:
+        metadata |= {
+            "period": signal.period,
+            "epoch": signal.epoch,
+            "duration": signal.duration,
+            "transit_depth": signal.depth,
+        }
+    metadata |= findings.statistics
+    metadata |= {
+        "search_period_min": float(findings.periodogram.periods[0]),
+        "search_period_max": float(findings.periodogram.periods[-1]),
+        "searched_samples": len(curve),
+        "time_system": curve.time_system,
+    }
+    metadata |= judge_signal(signal, InjectedTruth.from_metadata(curve.metadata))
+    for message in findings.messages:
+        LOGGER.info("%s", message)
+    LOGGER.info("outcome %s, period %s d", metadata["outcome"], metadata.get("period", "none:"))
+    if context.wants("debugging"):
+        _write_debugging(context, settings, findings, metadata)
+    return metadata
+
+
+def _write_debugging(
+    context: TaskContext, settings: TransitSearchSettings, findings: SearchFindings, metadata: Metadata
+) -> None:
+    path = context.path_for("debugging")
+    described: dict[str, Any] = {"settings": settings.model_dump(mode="json"), "results": metadata}
+    write_archive(path, findings.periodogram, described, findings.messages)
+    context.add_output("debugging", path, mime_type=ARCHIVE_TYPE)
+
+
+def check_search(context: TaskContext, metadata: Metadata) -> list[Verdict]:
+    """Quality control: numbers are finite and possible, the period lies in the searched range, the archive reads."""
+    fault = find_fault(metadata)
+    verdicts = [Verdict(passed=not fault, reason=fault)]
+    for file in context.outputs:
+        try:
+            read_periodogram(file.path)
+        except InputError as error:
+            verdicts.append(Verdict(passed=False, reason=str(error), slot=file.slot))
+        else:
+            verdicts.append(Verdict(passed=True, slot=file.slot))
+    return verdicts
+
+
+def find_fault(metadata: Metadata) -> str:
+    """Say what is impossible about a search's metadata; nothing if all is well."""
+    if (where := find_non_finite(metadata)) is not None:
+        return f"{where} is not finite"
+    if metadata.get("outcome") not in {"PASS", "FAIL", "UNDEFINED"}:
+        return f"outcome is {metadata.get('outcome')!r}; expected PASS, FAIL or UNDEFINED"
+    if "period" not in metadata:
+        return "the outcome is PASS without a period" if metadata["outcome"] == "PASS" else ""
+    period, lowest, highest = (metadata[key] for key in ("period", "search_period_min", "search_period_max"))
+    if not lowest * (1 - 1e-9) <= period <= highest * (1 + 1e-9):
+        return f"period {period:.6g} d lies outside the searched range, {lowest:.6g} to {highest:.6g} d"
+    if not 0 < metadata["duration"] < period:
+        return f"duration {metadata['duration']:.6g} d is not between 0 and the period, {period:.6g} d"
+    if not 0 < metadata["transit_depth"] <= 1:
+        return f"transit_depth {metadata['transit_depth']:.6g} is not between 0 and 1"
+    return ""
