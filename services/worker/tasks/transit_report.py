@@ -1,0 +1,156 @@
+"""`transit_report`: one page on a transit candidate, as PNG and as HTML, and the numbers that vet it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ConfigDict, Field
+
+from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType, Verdict
+from services.worker.tasks.light_curve_files import open_good_light_curve
+from services.worker.tasks.search_archive import read_periodogram
+from shared.contracts.metadata import Metadata
+
+if TYPE_CHECKING:
+    from services.worker.science.page_arrays import Series
+    from services.worker.science.report_page import ReportPage
+    from services.worker.science.transit_signal import TransitSignal
+    from shared.lightcurve import LightCurve
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"IEND\xaeB`\x82"
+
+
+class Candidate(TaskSettings):
+    """The output metadata of a transit search, as they are: further keys are welcome."""
+
+    model_config = ConfigDict(extra="allow")
+
+    period: float = Field(gt=0, description="Period [d].")
+    epoch: float = Field(description="A mid-transit time [d], in the time system of the curve.")
+    duration: float = Field(gt=0, description="First to last contact [d].")
+    transit_depth: float = Field(ge=0, le=1, description="1 - flux level.")
+
+
+class ReportSettings(TaskSettings):
+    """Settings of `transit_report`."""
+
+    candidate: Candidate = Field(description="What a transit search found: its output metadata.")
+    title: str = Field(default="", max_length=500, description="Heading; default: the object's name.")
+    lc_duration: float | None = Field(
+        default=None, gt=0, description="Report on so many days of the curve, from its first sample on; default: all."
+    )
+    star_radius: float | None = Field(
+        default=None, gt=0, description="Stellar radius [solar]; default: what the curve's metadata say."
+    )
+
+
+def run(context: TaskContext, settings: ReportSettings) -> Metadata:
+    """Measure the candidate on the curve that was searched, and draw the page."""
+    from services.worker.science.report_numbers import list_numbers, list_rows
+    from services.worker.science.report_page import ReportPage, draw_page
+    from services.worker.science.vetting import vet_candidate
+
+    curve = _open_stretch(context, "lightcurve", settings)
+    searched = _series(curve)
+    vetting = vet_candidate(searched.times, searched.fluxes, _signal(settings.candidate))
+    star_radius = settings.star_radius or find_star_radius(curve.metadata)
+    rows = list_rows(vetting, star_radius, settings.candidate.model_dump(), curve.time_system)
+    title = settings.title or str(curve.metadata.get("object", "")) or "Transit candidate"
+    page = ReportPage(
+        title=title,
+        subtitle=_describe(curve, settings.candidate),
+        time_system=curve.time_system,
+        searched=searched,
+        vetting=vetting,
+        raw=_series(_open_stretch(context, "raw", settings)) if "raw" in context.inputs else None,
+        periodogram=read_periodogram(context.inputs["debugging"].path) if "debugging" in context.inputs else None,
+        power_label="power" if "power" in (settings.candidate.model_extra or {}) else "SDE",
+        numbers=rows,
+    )
+    numbers = list_numbers(vetting, star_radius)
+    path = context.path_for("report_png")
+    draw_page(page, path)
+    context.add_output("report_png", path, metadata=numbers, mime_type="image/png")
+    if context.wants("report_html"):
+        _write_html(context, page, path)
+    return {**numbers, "title": title}
+
+
+def _write_html(context: TaskContext, page: ReportPage, picture: Path) -> None:
+    from services.worker.science.report_html import write_html
+
+    path = context.path_for("report_html")
+    path.write_text(write_html(page.title, page.subtitle, page.numbers, picture.read_bytes()), "utf-8")
+    context.add_output("report_html", path, mime_type="text/html")
+
+
+def _open_stretch(context: TaskContext, slot: str, settings: ReportSettings) -> LightCurve:
+    curve = open_good_light_curve(context, slot)
+    if settings.lc_duration is not None:
+        first = float(curve.times[0])
+        curve = curve.truncate(first, first + settings.lc_duration)
+    return curve.good()
+
+
+def _series(curve: LightCurve) -> Series:
+    from services.worker.science.page_arrays import Series
+
+    return Series(curve.times, curve.fluxes)
+
+
+def _signal(candidate: Candidate) -> TransitSignal:
+    from services.worker.science.transit_signal import TransitSignal
+
+    return TransitSignal(candidate.period, candidate.epoch, candidate.duration, candidate.transit_depth)
+
+
+def find_star_radius(metadata: Metadata) -> float | None:
+    """Find the stellar radius [solar]: `star_radius` of a synthetic star [Jupiter radii], or `radius` [solar]."""
+    from services.worker.science.constants import JUPITER_RADIUS, SUN_RADIUS
+
+    for name, unit in (("star_radius", JUPITER_RADIUS / SUN_RADIUS), ("radius", 1.0)):
+        value = metadata.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+            return float(value) * unit
+    return None
+
+
+def _describe(curve: LightCurve, candidate: Candidate) -> str:
+    parts = [f"{len(curve)} samples over {curve.duration():.1f} d, every {curve.sampling_interval() * 86400:.0f} s"]
+    if curve.metadata.get("mission"):
+        parts.insert(0, str(curve.metadata["mission"]))
+    for keyword, form in (("teff", "Teff {:.0f} K"), ("logg", "log g {:.2f}"), ("tess_magnitude", "Tmag {:.2f}")):
+        if isinstance(value := curve.metadata.get(keyword), int | float):
+            parts.append(form.format(value))
+    parts.append(f"P = {candidate.period:.5f} d, depth {candidate.transit_depth * 1e6:.0f} ppm (search)")
+    return "   ·   ".join(parts)
+
+
+def check(context: TaskContext, metadata: Metadata) -> list[Verdict]:
+    """Quality control: the picture is a whole PNG, and the HTML holds it."""
+    verdicts = []
+    for file in context.outputs:
+        content = file.path.read_bytes()
+        if file.slot == "report_png":
+            whole = content.startswith(PNG_SIGNATURE) and content.endswith(PNG_END)
+            verdicts.append(Verdict(passed=whole, reason="" if whole else "not a whole PNG", slot=file.slot))
+        else:
+            whole = b"data:image/png;base64," in content and content.rstrip().endswith(b"</html>")
+            verdicts.append(Verdict(passed=whole, reason="" if whole else "not a whole HTML page", slot=file.slot))
+    return verdicts
+
+
+TASK_TYPE = TaskType(
+    name="transit_report",
+    version="1",
+    run=run,
+    settings=ReportSettings,
+    inputs=(Slot("lightcurve"), Slot("raw", required=False), Slot("debugging", required=False)),
+    outputs=(
+        Slot("report_png", mime_type="image/png"),
+        Slot("report_html", required=False, mime_type="text/html"),
+    ),
+    check=check,
+)
