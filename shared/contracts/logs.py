@@ -1,37 +1,115 @@
-"""Wire models of the log service: records and pages of them."""
+"""Wire models of the log service: records, queries, and pages of records."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from shared.contracts.states import LogLevel
 
 MAX_BATCH = 5000
+MAX_BATCH_BYTES = 32 * 1024 * 1024
 MAX_MESSAGE_LENGTH = 65536
+MAX_STREAM_LENGTH = 128
+MAX_PAGE = 5000
+
+LEVEL_NUMBERS = {
+    LogLevel.DEBUG: 10,
+    LogLevel.INFO: 20,
+    LogLevel.WARNING: 30,
+    LogLevel.ERROR: 40,
+    LogLevel.CRITICAL: 50,
+}
+
+#: A number that names an attempt, a task, a job or a record; 0 is "none".
+Id = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+#: Within what every database, and Python after any change of time zone, can hold.
+RecordTime = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
+
+
+def cut_text(text: str, *, keep_end: bool = False) -> str:
+    """Cut an over-long text to `MAX_MESSAGE_LENGTH` characters, mark included.
+
+    Parameters
+    ----------
+    text
+        A message, a template or a traceback.
+    keep_end
+        Cut the beginning, not the end: the last lines of a traceback say what happened.
+
+    Returns
+    -------
+    str
+        `text` itself where it fits; else the part kept, with a mark that says how many characters are missing.
+    """
+    if len(text) <= MAX_MESSAGE_LENGTH:
+        return text
+    kept = MAX_MESSAGE_LENGTH - 48
+    mark = f"[… {len(text) - kept} characters cut …]"
+    return mark + text[-kept:] if keep_end else text[:kept] + mark
+
+
+def _level_number(value: object) -> object:
+    """Read a level given by its name."""
+    try:
+        return LEVEL_NUMBERS[LogLevel(value.lower())] if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Level = Annotated[int, BeforeValidator(_level_number), Field(ge=0, le=100)]
 
 
 class LogRecord(BaseModel):
     """One log record as its writer made it.
 
     (`attempt_id`, `stream`, `sequence`) names it: a record that arrives twice is stored once. A record that belongs to
-    no attempt has `attempt_id` 0 and its writer's own stream name.
+    no attempt has `attempt_id` 0 and its writer's own stream name. Message, template and traceback beyond
+    `MAX_MESSAGE_LENGTH` characters are cut, with a mark, never refused.
     """
 
-    attempt_id: int = 0
-    task_id: int = 0
-    job_id: int = 0
-    stream: str = Field(max_length=128, description="Who wrote it: a worker's or a service's name.")
-    sequence: int = Field(ge=0, description="Counts the records of one stream and attempt, without gaps, from 0.")
-    time: datetime = Field(description="When the record was made, not when it arrived.")
-    level: int = Field(ge=0, le=100, description="10 debug, 20 info, 30 warning, 40 error, 50 critical.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "attempt_id": 4711,
+                    "task_id": 1203,
+                    "job_id": 17,
+                    "stream": "worker-1:5120:199a7c01f2e",
+                    "sequence": 0,
+                    "time": "2026-03-01T12:00:00.123456Z",
+                    "level": 20,
+                    "logger": "services.worker.tasks.transit_search_bls_reference",
+                    "message": "period 3.8491 d, 12 transits",
+                    "template": "period %.4f d, %d transits",
+                    "arguments": [3.8491, 12],
+                    "host": "node07",
+                    "process_id": 5120,
+                }
+            ]
+        }
+    )
+
+    attempt_id: Id = 0
+    task_id: Id = 0
+    job_id: Id = 0
+    stream: str = Field(max_length=MAX_STREAM_LENGTH, description="Who wrote it: a worker's or a service's name.")
+    sequence: Id = Field(description="Counts the records of one stream and attempt, without gaps, from 0.")
+    time: RecordTime = Field(description="When the record was made, not when it arrived.")
+    level: Level = Field(description="10 debug, 20 info, 30 warning, 40 error, 50 critical; or one of these words.")
     logger: str = Field(default="", max_length=256)
     message: str = Field(description="With its arguments filled in.")
-    template: str | None = Field(default=None, description="The message before its arguments were filled in.")
+    template: str | None = Field(
+        default=None, description="The message before its arguments were filled in; null where it had none."
+    )
     arguments: list[Any] | None = None
     traceback: str | None = None
     host: str = Field(default="", max_length=256)
-    process_id: int = 0
+    process_id: int = Field(default=0, ge=0, le=2**31 - 1)
 
 
 class LogBatch(BaseModel):
@@ -53,8 +131,52 @@ class StoredRecord(LogRecord):
     record_id: int
 
 
+class RecordOrder(StrEnum):
+    """By the time of the record (then by id): oldest or newest first."""
+
+    ASCENDING = "asc"
+    DESCENDING = "desc"
+
+
+class LogScope(BaseModel):
+    """Whose records: those of an attempt, a task, a job, or (all left out) everyone's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    attempt_id: Id | None = Field(default=None, description="Records of this attempt.", examples=[4711])
+    task_id: Id | None = Field(default=None, description="Records of all attempts of this task.", examples=[1203])
+    job_id: Id | None = Field(default=None, description="Records of all tasks of this job.", examples=[17])
+
+
+class LogQuery(LogScope):
+    """Which records, and how many of them."""
+
+    min_level: Level = Field(
+        default=0,
+        description="This level and above: a number, or the name of a level.",
+        examples=[30],
+    )
+    since: RecordTime | None = Field(
+        default=None, description="Records made at this time or later.", examples=["2026-03-01T12:00:00Z"]
+    )
+    until: RecordTime | None = Field(
+        default=None, description="Records made before this time.", examples=["2026-03-02T00:00:00Z"]
+    )
+    stream: str | None = Field(default=None, description="Records of this writer.", max_length=MAX_STREAM_LENGTH)
+    after: Id = Field(default=0, description="Go on after the record of this id: `next_after` of the page before.")
+    limit: int = Field(default=200, ge=1, le=MAX_PAGE, description="How many records at most.")
+    order: RecordOrder = RecordOrder.ASCENDING
+
+
 class LogPage(BaseModel):
-    """Records by id. `next_after` is the `after` of the following page."""
+    """Records by their time. `next_after` is the `after` of the following page, null on the last one."""
 
     items: list[StoredRecord]
     next_after: int | None = None
+
+
+class LogCounts(BaseModel):
+    """How many records there are, by level number."""
+
+    levels: dict[int, int] = Field(description="Level number to count; levels without records are left out.")
+    total: int

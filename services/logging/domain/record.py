@@ -1,0 +1,52 @@
+"""What a record must be like to be stored: texts of bounded length, arguments that are plain JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from shared.contracts.logs import MAX_MESSAGE_LENGTH, LogRecord, cut_text
+
+
+def bound_record(record: LogRecord) -> LogRecord:
+    """Cut what is too long, with a mark; nothing is dropped.
+
+    Returns
+    -------
+    LogRecord
+        `record` itself where nothing had to change.
+    """
+    changes: dict[str, Any] = {}
+    if len(record.message) > MAX_MESSAGE_LENGTH:
+        changes["message"] = cut_text(record.message)
+    if record.template is not None and len(record.template) > MAX_MESSAGE_LENGTH:
+        changes["template"] = cut_text(record.template)
+    if record.traceback is not None and len(record.traceback) > MAX_MESSAGE_LENGTH:
+        changes["traceback"] = cut_text(record.traceback, keep_end=True)
+    if record.arguments is not None:
+        arguments = _bound_arguments(record.arguments)
+        if arguments is not record.arguments:
+            changes["arguments"] = arguments
+    return record.model_copy(update=changes) if changes else record
+
+
+def _bound_arguments(arguments: list[Any]) -> list[Any]:
+    """Keep arguments that are short plain JSON; else keep each as text, cut to the length of a message in all."""
+    try:
+        if len(orjson.dumps(arguments)) <= MAX_MESSAGE_LENGTH:
+            return arguments
+    except TypeError:
+        # Integers beyond 64 bits and very deep nesting are JSON that no column takes.
+        pass
+    kept: list[Any] = []
+    room = MAX_MESSAGE_LENGTH
+    for position, argument in enumerate(arguments):
+        text = argument if isinstance(argument, str) else repr(argument)
+        if len(text) > room:
+            more = len(arguments) - position - 1
+            kept.append(f"{text[:room]}[… {len(text) - room} characters and {more} more arguments cut …]")
+            break
+        kept.append(text)
+        room -= len(text)
+    return kept

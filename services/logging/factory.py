@@ -1,0 +1,42 @@
+"""The composition root: the only file that knows both logic and storage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import text
+
+from services.logging.logic.ingestion import Ingestion
+from services.logging.logic.retrieval import Retrieval
+from services.logging.settings import LoggingSettings
+from services.logging.storage.records import RecordCatalog
+from shared.database.engine import Database
+from shared.database.migrations import upgrade_schema
+
+MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+
+
+class LoggingFactory:
+    """Makes the service's parts around one database."""
+
+    def __init__(self, settings: LoggingSettings) -> None:
+        self._database = Database(settings.database_url)
+        records = RecordCatalog()
+        self.ingestion = Ingestion(self._database, records)
+        self.retrieval = Retrieval(self._database, records)
+
+    def upgrade(self) -> None:
+        """Bring the tables up to date. Blocks."""
+        upgrade_schema(self._database.url, MIGRATIONS)
+
+    async def start(self) -> None:
+        """Begin to accept writes."""
+        await self._database.start()
+
+    async def stop(self) -> None:
+        """Commit what was accepted and close the database."""
+        await self._database.stop()
+
+    async def check(self) -> None:
+        """Raise where the database cannot be read."""
+        await self._database.read(lambda connection: connection.execute(text("SELECT 1 FROM log_record LIMIT 1")))

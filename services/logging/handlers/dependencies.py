@@ -1,0 +1,33 @@
+"""How a handler gets at the service's parts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+
+from services.logging.factory import LoggingFactory
+from services.logging.logic.ingestion import Ingestion
+from services.logging.logic.retrieval import Retrieval
+
+
+def provide(app: FastAPI, factory: LoggingFactory) -> None:
+    """Give `app` the parts that its handlers will ask for."""
+    app.state.factory = factory
+
+
+def _factory(request: Request) -> LoggingFactory:
+    factory: LoggingFactory = request.app.state.factory
+    return factory
+
+
+def _ingestion(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Ingestion:
+    return factory.ingestion
+
+
+def _retrieval(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Retrieval:
+    return factory.retrieval
+
+
+IngestionPart = Annotated[Ingestion, Depends(_ingestion)]
+RetrievalPart = Annotated[Retrieval, Depends(_retrieval)]

@@ -1,0 +1,19 @@
+"""Settings of the log service, from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class LoggingSettings(BaseSettings):
+    """Read from ``EAS_LOGGING_*`` where they are not given."""
+
+    model_config = SettingsConfigDict(env_prefix="EAS_LOGGING_", frozen=True)
+
+    database_url: str = Field(default="sqlite:///data/logging.db", description="Where the records are kept.")
+    tokens_file: Path | None = Field(default=None, description="Who may call; without it, everyone who reaches it.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8323, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
