@@ -1,0 +1,166 @@
+"""Carries records from a spool folder to the log service, however long that is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from shared.contracts.errors import EasError, InvalidInputError, TooLargeError
+from shared.contracts.logs import IngestResponse
+from shared.journal.spool import Spool, split_in_two
+
+logger = logging.getLogger(__name__)
+
+BATCH_LINES = 1000
+POLL_SECONDS = 0.5
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 15.0
+
+
+class LineSink(Protocol):
+    """Where lines go: `shared.clients.log_service.LogClient`."""
+
+    async def ingest_lines(self, lines: Sequence[bytes]) -> IngestResponse:
+        """Store records that are JSON already."""
+        ...
+
+
+class Shipper:
+    """Sends what the writers of a spool folder append, in batches, and remembers durably how far it has come.
+
+    Nothing is deleted before the service says that it is stored; what is sent twice, because an answer or this process
+    was lost, the service stores once. While the service is away the writers go on writing and this waits, longer and
+    longer up to `LONGEST_PAUSE`. Records that the service refuses as invalid are singled out and kept in the file
+    ``rejected`` of the folder, and do not hold up the others.
+
+    Parameters
+    ----------
+    folder
+        The spool folder. Only one shipper may have it.
+    sink
+        The log service's client.
+    poll_seconds
+        How often to look for new lines when nobody calls `wake` [s].
+
+    Raises
+    ------
+    SpoolInUseError
+        Another process ships this folder.
+    """
+
+    def __init__(self, folder: Path, sink: LineSink, *, poll_seconds: float = POLL_SECONDS) -> None:
+        self._spool = Spool(folder)
+        self._sink = sink
+        self._poll_seconds = poll_seconds
+        # One thread, so that a step that was cancelled half-way still ends before the next begins.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="log-shipper")
+        self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._away = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to ship, in the background."""
+        self._task = asyncio.create_task(self._run(), name="log-shipper")
+
+    def wake(self) -> None:
+        """Look for new lines now: an attempt has ended, say. Does not cut short the pause after a failure."""
+        self._wake.set()
+
+    async def drain(self, timeout_seconds: float) -> bool:
+        """Ship all there is.
+
+        Returns
+        -------
+        bool
+            Whether the spool is empty; False if that took too long. What remains is shipped by the next shipper.
+        """
+        pause = FIRST_PAUSE
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while True:
+                    try:
+                        if not await self._ship_chunk():
+                            return True
+                        pause = FIRST_PAUSE
+                    except Exception as error:
+                        pause = await self._pause(error, pause)
+        except TimeoutError:
+            return False
+
+    async def stop(self) -> None:
+        """Stop shipping and let go of the folder. `drain` first to leave nothing behind."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        self._thread.shutdown()
+        self._spool.close()
+
+    async def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                if not await self._ship_chunk():
+                    await self._wait_for_lines()
+                pause = FIRST_PAUSE
+            except Exception as error:
+                pause = await self._pause(error, pause)
+
+    async def _pause(self, error: Exception, seconds: float) -> float:
+        """Wait after a failure, and tell how long to wait after the next.
+
+        Says once an absence that there is one: each word is itself a record to ship.
+        """
+        if not self._away:
+            surprise = None if isinstance(error, EasError | OSError) else error
+            logger.warning("log records cannot be shipped and are kept here: %s", error, exc_info=surprise)
+        self._away = True
+        await asyncio.sleep(seconds * random.uniform(0.5, 1.0))  # noqa: S311 - only to spread the load
+        return min(2 * seconds, LONGEST_PAUSE)
+
+    async def _wait_for_lines(self) -> None:
+        try:
+            async with asyncio.timeout(self._poll_seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _ship_chunk(self) -> bool:
+        """Send one chunk; False if there was nothing to send."""
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            chunk = await loop.run_in_executor(self._thread, self._spool.collect, BATCH_LINES)
+            if not chunk.positions:
+                return False
+            await self._send(chunk.lines)
+            await loop.run_in_executor(self._thread, self._spool.settle, chunk)
+        if self._away:
+            self._away = False
+            logger.info("log records are shipped again")
+        return True
+
+    async def _send(self, lines: Sequence[bytes]) -> None:
+        """Send lines, setting aside those that are refused.
+
+        Raises
+        ------
+        EasError
+            The service is away or does not let us in; nothing is known of what it stored.
+        """
+        if not lines:
+            return
+        try:
+            await self._sink.ingest_lines(lines)
+        except (InvalidInputError, TooLargeError) as error:
+            if len(lines) == 1:
+                self._spool.reject(lines, error.message)
+                return
+            for half in split_in_two(lines):
+                await self._send(half)
