@@ -1,0 +1,90 @@
+"""What one transaction changes besides its rows: events, the jobs' counts, and what others must be told."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Literal
+
+from services.scheduler.domain.lifecycle import check_task_step, path_to
+from shared.contracts.states import AttemptState, FailureReason, TaskState
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step of one attempt, or of a task that has none."""
+
+    job_id: int
+    task_id: int
+    attempt_id: int | None
+    before: str | None
+    after: str
+    reason: str | None
+    at: datetime
+
+
+MessageKind = Literal["plan", "verdicts"]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """Something that the product store must hear."""
+
+    kind: MessageKind
+    payload: dict[str, Any]
+
+
+@dataclass
+class Changes:
+    """Gathers what follows from the verbs of one transaction; storage writes it all at once before the commit."""
+
+    at: datetime
+    transitions: list[Transition] = field(default_factory=list)
+    counts: defaultdict[int, Counter[TaskState]] = field(default_factory=lambda: defaultdict(Counter))
+    messages: list[OutboxMessage] = field(default_factory=list)
+    queued: Counter[str] = field(default_factory=Counter)
+    finished_jobs: list[int] = field(default_factory=list)
+
+    def note_queued(self, job_id: int, task_id: int, attempt_id: int, task_type: str) -> None:
+        """Note a new attempt in its queue."""
+        after = AttemptState.QUEUED
+        self.transitions.append(Transition(job_id, task_id, attempt_id, None, after, None, self.at))
+        self.queued[task_type] += 1
+
+    def note_attempt(
+        self,
+        job_id: int,
+        task_id: int,
+        attempt_id: int,
+        before: AttemptState,
+        after: AttemptState,
+        reason: FailureReason | None = None,
+    ) -> None:
+        """Note that an attempt went from one state to another, with the states in between."""
+        path = path_to(before, after)
+        for one, next_one in pairwise(path):
+            why = reason if next_one is after else None
+            self.transitions.append(Transition(job_id, task_id, attempt_id, one, next_one, why, self.at))
+
+    def note_expanded(self, job_id: int, task_id: int, attempt_id: int) -> None:
+        """Note a flow-control attempt that went through its whole life where it was made."""
+        queued = Transition(job_id, task_id, attempt_id, None, AttemptState.QUEUED, None, self.at)
+        self.transitions.append(queued)
+        self.note_attempt(job_id, task_id, attempt_id, AttemptState.QUEUED, AttemptState.RUNNING)
+        self.note_attempt(job_id, task_id, attempt_id, AttemptState.RUNNING, AttemptState.ACCEPTED)
+
+    def note_task(self, job_id: int, before: TaskState, after: TaskState) -> None:
+        """Note that a task went from one state to another."""
+        check_task_step(before, after)
+        self.counts[job_id][before] -= 1
+        self.counts[job_id][after] += 1
+
+    def note_new_tasks(self, job_id: int, states: Counter[TaskState]) -> None:
+        """Note new tasks of a job."""
+        self.counts[job_id].update(states)
+
+    def tell(self, kind: MessageKind, payload: dict[str, Any]) -> None:
+        """Leave a message for the product store."""
+        self.messages.append(OutboxMessage(kind, payload))

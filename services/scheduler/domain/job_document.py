@@ -1,0 +1,236 @@
+"""The form of a job document, checked before anything is evaluated: keys, types, names and expression syntax."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.scheduler.domain.expressions import is_expression, parse_expression
+from services.scheduler.domain.task_settings import TaskTypeSpecification
+from shared.contracts.errors import InvalidExpressionError, Problem
+from shared.contracts.metadata import MAX_KEYWORD_LENGTH, find_non_finite
+
+CHAIN = "execution_chain"
+FOR_LOOP = "execution_for_loop"
+
+#: Keys that every task object may have; all others belong to its task type.
+COMMON_KEYS = frozenset(
+    {"task", "name", "inputs", "outputs", "job_name", "working_directory", "requires_metadata_from"}
+)
+_RANGE_KEYS = ("values", "linear_range", "log_range")
+
+#: Keys of the flow-control types besides the common ones.
+FLOW_KEYS: dict[str, frozenset[str]] = {
+    CHAIN: frozenset({"task_list"}),
+    FOR_LOOP: frozenset({"task_list", "parameter", *_RANGE_KEYS}),
+}
+FLOW_TYPES = frozenset(FLOW_KEYS)
+_ROOT_KEYS = frozenset({"seed"})
+
+#: Values that are evaluated only when the task that they describe is expanded.
+LAZY_KEYS = frozenset({"task_list", "else_task_list", "repeat_criterion"})
+
+MAX_NESTING = 50
+MAX_NAME_LENGTH = 256
+MAX_PROBLEMS = 100
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def json_path(pointer: tuple[str | int, ...]) -> str:
+    """Write a place in the document as a JSON path, such as ``$.task_list[0].inputs.lightcurve``."""
+    path = "$"
+    for part in pointer:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif _PLAIN_KEY.fullmatch(part):
+            path += f".{part}"
+        else:
+            path += f"['{part}']"
+    return path
+
+
+def resolve_pointer(document: Mapping[str, Any], pointer: tuple[str | int, ...]) -> dict[str, Any]:
+    """Find the task object at a place that was found in this document before."""
+    found: Any = document
+    for part in pointer:
+        found = found[part]
+    if not isinstance(found, dict):
+        raise KeyError(f"no task object at {json_path(pointer)}")
+    return found
+
+
+def is_comment(key: str) -> bool:
+    """Tell whether a key of a flow-control object is the author's remark; such keys begin with an underscore."""
+    return key.startswith("_")
+
+
+@dataclass
+class ProblemList:
+    """Gathers what is wrong; the same fault at the same place is listed once, however many iterations show it."""
+
+    problems: list[Problem] = field(default_factory=list)
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, slug: str, pointer: tuple[str | int, ...], message: str) -> None:
+        """Note one problem."""
+        where = json_path(pointer)
+        if (slug, where) in self._seen or len(self.problems) >= MAX_PROBLEMS:
+            return
+        self._seen.add((slug, where))
+        self.problems.append(Problem(slug=slug, message=message, where=where))
+
+    def touches(self, pointer: tuple[str | int, ...]) -> bool:
+        """Tell whether anything at or below this place is wrong."""
+        where = json_path(pointer)
+        return any(path == where or path.startswith((f"{where}.", f"{where}[")) for _, path in self._seen)
+
+
+def check_document(document: Any, task_types: Mapping[str, TaskTypeSpecification], found: ProblemList) -> None:
+    """Check the form of a whole job document, at every depth, and note all problems in `found`."""
+    if not isinstance(document, dict):
+        found.add("invalid_type", (), f"a job is an object, not {_kind(document)}")
+        return
+    if (place := find_non_finite(document)) is not None:
+        found.add("invalid_number", (), f"NaN and infinity are not JSON numbers (at {place})")
+    kind = document.get("task", CHAIN)
+    if kind != CHAIN:
+        found.add("invalid_value", ("task",), f"the top of a job is an {CHAIN}, not {kind!r}")
+    _check_keys(document, (), COMMON_KEYS | FLOW_KEYS[CHAIN] | _ROOT_KEYS, found)
+    seed = document.get("seed")
+    if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**48):
+        found.add("invalid_value", ("seed",), "expected a whole number from 0 to 2^48 - 1")
+    for key in ("requires_metadata_from", "inputs", "outputs"):
+        if document.get(key):
+            found.add("invalid_key", (key,), "the top of a job has nothing before it to depend on, and no files")
+    _check_common(document, (), found)
+    _check_list(document, (), task_types, found)
+
+
+def _check_list(
+    holder: dict[str, Any],
+    pointer: tuple[str | int, ...],
+    task_types: Mapping[str, TaskTypeSpecification],
+    found: ProblemList,
+) -> None:
+    tasks = holder.get("task_list")
+    if tasks is None:
+        return
+    pointer = (*pointer, "task_list")
+    if not isinstance(tasks, list):
+        found.add("invalid_type", pointer, f"expected a list of task objects, not {_kind(tasks)}")
+        return
+    if len(pointer) > 2 * MAX_NESTING:
+        found.add("too_deep", pointer, f"task lists are nested more than {MAX_NESTING} deep")
+        return
+    for index, task in enumerate(tasks):
+        _check_task(task, (*pointer, index), task_types, found)
+
+
+def _check_task(
+    task: Any, pointer: tuple[str | int, ...], task_types: Mapping[str, TaskTypeSpecification], found: ProblemList
+) -> None:
+    if not isinstance(task, dict):
+        found.add("invalid_type", pointer, f"expected a task object, not {_kind(task)}")
+        return
+    kind = task.get("task")
+    if not isinstance(kind, str) or not kind.strip():
+        found.add("missing_task", (*pointer, "task"), "every task object needs the name of its task type under 'task'")
+        return
+    _check_common(task, pointer, found)
+    if is_expression(kind):
+        return
+    kind = kind.strip()
+    if kind in FLOW_TYPES:
+        _check_keys(task, pointer, COMMON_KEYS | FLOW_KEYS[kind], found)
+        if kind == FOR_LOOP:
+            _check_for_loop(task, pointer, found)
+        _check_list(task, pointer, task_types, found)
+    elif kind not in task_types:
+        known = ", ".join(sorted({*task_types, *FLOW_TYPES}))
+        found.add("unknown_task_type", (*pointer, "task"), f"there is no task type {kind!r}; there are {known}")
+
+
+def _check_common(task: dict[str, Any], pointer: tuple[str | int, ...], found: ProblemList) -> None:
+    for key in ("name", "job_name", "working_directory"):
+        value = task.get(key)
+        if value is not None and not isinstance(value, str):
+            found.add("invalid_type", (*pointer, key), f"expected text, not {_kind(value)}")
+    for key in ("inputs", "outputs"):
+        files = task.get(key)
+        if files is None:
+            continue
+        if not isinstance(files, dict):
+            found.add("invalid_type", (*pointer, key), f"expected an object of slot and filename, not {_kind(files)}")
+            continue
+        for slot, filename in files.items():
+            if not isinstance(filename, str):
+                found.add("invalid_type", (*pointer, key, slot), f"expected a filename, not {_kind(filename)}")
+    names = task.get("requires_metadata_from")
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        found.add("invalid_type", (*pointer, "requires_metadata_from"), "expected a list of task names")
+    for path, text in _expressions(task, pointer):
+        try:
+            parse_expression(text.strip())
+        except InvalidExpressionError as error:
+            found.add(error.slug, path, error.message)
+
+
+def _check_for_loop(task: dict[str, Any], pointer: tuple[str | int, ...], found: ProblemList) -> None:
+    parameter = task.get("parameter")
+    if not isinstance(parameter, str) or not parameter.strip():
+        found.add("missing_setting", (*pointer, "parameter"), "a for loop needs the name of the metadata that it sets")
+    elif len(parameter) > MAX_KEYWORD_LENGTH:
+        found.add("invalid_value", (*pointer, "parameter"), f"longer than {MAX_KEYWORD_LENGTH} characters")
+    if not any(key in task for key in _RANGE_KEYS):
+        found.add("missing_setting", pointer, "a for loop needs one of 'values', 'linear_range' or 'log_range'")
+    values = task.get("values")
+    if "values" in task and not isinstance(values, list | str):
+        found.add("invalid_type", (*pointer, "values"), f"expected a list, not {_kind(values)}")
+    for key in ("linear_range", "log_range"):
+        bounds = task.get(key)
+        if key in task and not (isinstance(bounds, str) or (isinstance(bounds, list) and len(bounds) == 3)):
+            found.add("invalid_type", (*pointer, key), "expected [start, end, number of values]")
+
+
+def _check_keys(
+    task: dict[str, Any], pointer: tuple[str | int, ...], allowed: frozenset[str], found: ProblemList
+) -> None:
+    for key in task:
+        if key not in allowed and not is_comment(key):
+            message = f"unknown key {key!r}; known are {', '.join(sorted(allowed))}, and remarks that begin with '_'"
+            found.add("unknown_key", (*pointer, key), message)
+
+
+def _expressions(value: Any, pointer: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Find the expressions of one task object, leaving out those of the tasks inside it."""
+    if isinstance(value, str):
+        if is_expression(value):
+            yield pointer, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if is_expression(key):
+                yield (*pointer, key), key
+            if key not in ("task_list", "else_task_list"):
+                yield from _expressions(item, (*pointer, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _expressions(item, (*pointer, index))
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case _:
+            return "an object"

@@ -1,0 +1,76 @@
+"""Tasks, promises and edges as the logic sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from shared.contracts.metadata import Metadata
+from shared.contracts.states import TaskState
+
+FILE: Literal["file"] = "file"
+METADATA: Literal["metadata"] = "metadata"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task about to be inserted, in the state in which it starts."""
+
+    task_id: int
+    job_id: int
+    parent_id: int | None
+    position: int
+    level: int
+    pointer: tuple[str | int, ...]
+    task_type: str
+    name: str | None
+    job_name: str | None
+    working_directory: str
+    metadata: Metadata
+    seed: int
+    state: TaskState
+    unmet: int
+    children: int
+    attempts: int
+    accepted_attempt_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """A product that a task promises; `version` is what its readers get once it exists."""
+
+    promise_id: int
+    task_id: int
+    slot: str
+    directory: str
+    filename: str
+    version: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDependency:
+    """An edge about to be inserted."""
+
+    task_id: int
+    kind: Literal["file", "metadata"]
+    label: str
+    source_id: int
+    promise_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyTask:
+    """A waiting task whose last dependency was just met."""
+
+    task_id: int
+    job_id: int
+    task_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedTask:
+    """A task that cannot run because `cause` will not be done."""
+
+    task_id: int
+    job_id: int
+    cause: int

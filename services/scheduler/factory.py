@@ -1,0 +1,73 @@
+"""The composition root: the only file that knows both logic and storage."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from services.scheduler.domain.policies import RetryLimits
+from services.scheduler.logic.background import keep_running
+from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.dispatch import Dispatch, DispatchRules
+from services.scheduler.logic.expansion import Expansion
+from services.scheduler.logic.inquiry import Inquiry
+from services.scheduler.logic.recovery import Recovery
+from services.scheduler.logic.relay import Relay
+from services.scheduler.logic.submission import Submission
+from services.scheduler.settings import SchedulerSettings
+from services.scheduler.storage.product_store import HttpProductAnnouncer
+from services.scheduler.storage.unit_of_work import SqlTransactor
+from services.scheduler.storage.views import SchedulerViews
+from shared.database.engine import Database
+from shared.database.migrations import upgrade_schema
+
+MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SchedulerFactory:
+    """Makes the service's parts around one database."""
+
+    def __init__(self, settings: SchedulerSettings) -> None:
+        limits = RetryLimits(attempts=settings.max_attempts, losses=settings.max_losses)
+        rules = DispatchRules(lease=timedelta(seconds=settings.lease_seconds), limits=limits)
+        bells = Bells()
+        token = settings.product_store_token
+        self._database = Database(settings.database_url)
+        self._announcer = HttpProductAnnouncer(settings.product_store_url, token.get_secret_value() if token else None)
+        transactor = SqlTransactor(self._database)
+        self.max_document_bytes = settings.max_document_bytes
+        self.views = SchedulerViews(self._database)
+        self.submission = Submission(transactor, bells, _now)
+        self.dispatch = Dispatch(transactor, bells, _now, rules)
+        self.inquiry = Inquiry(self.views, bells)
+        self._loops = {
+            "expansion": Expansion(transactor, bells, _now, limits).run,
+            "recovery": Recovery(transactor, bells, _now, limits, settings.reap_seconds).run,
+            "relay": Relay(transactor, bells, self._announcer).run,
+        }
+        self._running: list[asyncio.Task[None]] = []
+
+    def prepare(self) -> None:
+        """Bring the tables up to date. Blocks."""
+        upgrade_schema(self._database.url, MIGRATIONS)
+
+    async def start(self) -> None:
+        """Accept commands and begin what runs in the background."""
+        await self._database.start()
+        self._running = [asyncio.create_task(keep_running(name, loop), name=name) for name, loop in self._loops.items()]
+
+    async def stop(self) -> None:
+        """End the background, commit what was accepted, and close."""
+        for loop in self._running:
+            loop.cancel()
+        for loop in self._running:
+            with suppress(asyncio.CancelledError):
+                await loop
+        await self._announcer.close()
+        await self._database.stop()

@@ -1,0 +1,59 @@
+"""Attempts: what workers claim, keep alive and report."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Path, Response
+
+from services.scheduler.handlers.dependencies import Reader, Scheduler, WorkerAccess
+from services.scheduler.handlers.examples import CLAIM, HEARTBEAT, REPORT
+from shared.contracts.scheduler import (
+    AttemptView,
+    ClaimRequest,
+    ClaimResponse,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    ReportRequest,
+    ReportResponse,
+)
+from shared.http.responses import json_response
+
+router = APIRouter(prefix="/attempts", tags=["attempts"])
+
+
+@router.post("/claim", summary="Claim attempts to run", operation_id="claim_attempts", response_model=ClaimResponse)
+async def claim_attempts(
+    request: Annotated[ClaimRequest, Body(examples=[CLAIM])], scheduler: Scheduler, _principal: WorkerAccess
+) -> Response:
+    """Take the oldest attempts that the worker can run; wait for the first one if there is none."""
+    return json_response(await scheduler.dispatch.claim(request))
+
+
+@router.post(
+    "/report", summary="Report how attempts ended", operation_id="report_attempts", response_model=ReportResponse
+)
+async def report_attempts(
+    request: Annotated[ReportRequest, Body(examples=[REPORT])], scheduler: Scheduler, _principal: WorkerAccess
+) -> Response:
+    """Record reports, each by itself, and hand out new attempts in the same transaction.
+
+    A report on an attempt that is no longer the worker's has the slug `attempt_closed` and changes nothing.
+    """
+    return json_response(await scheduler.dispatch.report(request))
+
+
+@router.post("/heartbeat", summary="Renew leases", operation_id="renew_leases", response_model=HeartbeatResponse)
+async def renew_leases(
+    request: Annotated[HeartbeatRequest, Body(examples=[HEARTBEAT])], scheduler: Scheduler, _principal: WorkerAccess
+) -> Response:
+    """Keep what a worker holds, and learn what it should stop."""
+    return json_response(await scheduler.dispatch.beat(request))
+
+
+@router.get("/{attempt_id}", summary="Show an attempt", operation_id="get_attempt")
+async def get_attempt(
+    attempt_id: Annotated[int, Path(examples=[17])], scheduler: Scheduler, _principal: Reader
+) -> AttemptView:
+    """Show one try at running a task: times, settings, what it read and made."""
+    return await scheduler.views.get_attempt(attempt_id)

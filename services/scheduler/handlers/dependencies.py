@@ -1,0 +1,27 @@
+"""How a handler gets at the service's parts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Request
+
+from services.scheduler.factory import SchedulerFactory
+from shared.http.auth import AccessScope, Principal, require
+
+
+def provide(app: FastAPI, factory: SchedulerFactory) -> None:
+    """Give `app` the parts that its handlers will ask for."""
+    app.state.factory = factory
+
+
+def _get_factory(request: Request) -> SchedulerFactory:
+    factory: SchedulerFactory = request.app.state.factory
+    return factory
+
+
+Scheduler = Annotated[SchedulerFactory, Depends(_get_factory)]
+Reader = Annotated[Principal, Depends(require(AccessScope.READ))]
+Submitter = Annotated[Principal, Depends(require(AccessScope.SUBMIT))]
+WorkerAccess = Annotated[Principal, Depends(require(AccessScope.WORK))]
+Operator = Annotated[Principal, Depends(require(AccessScope.OPERATE))]

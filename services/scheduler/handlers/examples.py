@@ -1,0 +1,76 @@
+"""Examples that the documentation page shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+JOB_DOCUMENT: dict[str, Any] = {
+    "job_name": "injection_recovery",
+    "working_directory": "injection_recovery",
+    "task_list": [
+        {
+            "task": "execution_for_loop",
+            "parameter": "radius",
+            "values": [0.5, 1.0],
+            "task_list": [
+                {
+                    "task": "synthesis_batman",
+                    "outputs": {"lightcurve": "'planet_{radius_index}.npz'.format(**metadata)"},
+                    "specs": {
+                        "duration": 27,
+                        "orbital_period": 4,
+                        "semi_major_axis": 0.05,
+                        "planet_radius": "(metadata['radius'])",
+                        "sampling_cadence": 600,
+                        "noise": "(constants.plato_noise)",
+                    },
+                },
+                {
+                    "task": "transit_search_tls",
+                    "name": "search",
+                    "lc_duration": 27,
+                    "inputs": {"lightcurve": "'planet_{radius_index}.npz'.format(**metadata)"},
+                },
+            ],
+        }
+    ],
+}
+
+ANNOUNCEMENT: dict[str, Any] = {
+    "worker_id": "node7-4711",
+    "host": "node7",
+    "process_id": 4711,
+    "slots": 2,
+    "task_types": [
+        {
+            "name": "null",
+            "version": "1",
+            "settings_schema": {"type": "object", "properties": {"duration": {"type": "number", "minimum": 0}}},
+        }
+    ],
+}
+
+CLAIM: dict[str, Any] = {"worker_id": "node7-4711", "limits": {"null": 16}, "limit": 16, "wait": 20}
+
+REPORT: dict[str, Any] = {
+    "worker_id": "node7-4711",
+    "reports": [
+        {
+            "attempt_id": 17,
+            "lease_token": "9f86d081884c7d65",
+            "state": "accepted",
+            "started_at": "2026-01-01T00:00:00Z",
+            "ended_at": "2026-01-01T00:00:01Z",
+            "wall_time": 1.0,
+            "cpu_time": 0.9,
+            "cpu_time_with_children": 0.9,
+            "metadata": {"period": 4.0023, "outcome": "PASS"},
+        }
+    ],
+    "claim": CLAIM | {"wait": 0},
+}
+
+HEARTBEAT: dict[str, Any] = {
+    "worker_id": "node7-4711",
+    "attempts": [{"attempt_id": 17, "lease_token": "9f86d081884c7d65", "phase": "running"}],
+}

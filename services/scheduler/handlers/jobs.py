@@ -1,0 +1,100 @@
+"""Jobs: submit, list, look into."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+
+from services.scheduler.handlers.dependencies import Reader, Scheduler, Submitter
+from services.scheduler.handlers.examples import JOB_DOCUMENT
+from shared.contracts.errors import TooLargeError
+from shared.contracts.scheduler import JobPage, JobView, ResultPage, TaskPage
+from shared.contracts.states import JobState
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+JobId = Annotated[int, Path(description="As the submission returned it.", examples=[1])]
+Limit = Annotated[int, Query(ge=1, le=1000, description="The most items of one page.")]
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "A job document: see the guide to the job language.",
+        "content": {"application/json": {"schema": {"type": "object"}, "example": JOB_DOCUMENT}},
+    }
+}
+
+
+@router.post("", status_code=201, summary="Submit a job", operation_id="submit_job", openapi_extra=_BODY)
+async def submit_job(request: Request, scheduler: Scheduler, principal: Submitter) -> JobView:
+    """Check the whole document and, if all is well, make the job; else change nothing and list every problem."""
+    text = await _read_bounded(request, scheduler.max_document_bytes)
+    job_id = await scheduler.submission.submit(text, submitted_by=principal.name)
+    return await scheduler.views.get_job(job_id)
+
+
+async def _read_bounded(request: Request, most: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            raise TooLargeError(f"the job document is larger than {most} bytes")
+    return bytes(body)
+
+
+@router.get("", summary="List jobs, newest first", operation_id="list_jobs")
+async def list_jobs(
+    scheduler: Scheduler,
+    _principal: Reader,
+    name: Annotated[str | None, Query(description="Only jobs of this name.", examples=["injection_recovery"])] = None,
+    state: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
+    before: Annotated[int | None, Query(description="`next_before` of the page before.")] = None,
+    limit: Limit = 100,
+) -> JobPage:
+    """List jobs with the counts of their tasks by state."""
+    return await scheduler.views.list_jobs(name=name, state=state, before=before, limit=limit)
+
+
+@router.get("/{job_id}", summary="Show a job, or wait for its end", operation_id="get_job")
+async def get_job(
+    job_id: JobId,
+    scheduler: Scheduler,
+    _principal: Reader,
+    wait: Annotated[float, Query(ge=0, le=60, description="Wait up to so long for the job's end [s].")] = 0.0,
+) -> JobView:
+    """Show a job with the counts of its tasks by state."""
+    return await scheduler.inquiry.get_job(job_id, wait=wait)
+
+
+@router.get("/{job_id}/document", summary="Show a job as it was submitted", operation_id="get_job_document")
+async def get_job_document(job_id: JobId, scheduler: Scheduler, _principal: Reader) -> dict[str, Any]:
+    """Show the document that the job was made from."""
+    return await scheduler.views.get_document(job_id)
+
+
+@router.get("/{job_id}/tree", summary="List a job's tasks in pre-order", operation_id="get_task_tree")
+async def get_task_tree(
+    job_id: JobId,
+    scheduler: Scheduler,
+    _principal: Reader,
+    root: Annotated[int | None, Query(description="Begin at this task instead of the job's root.")] = None,
+    max_depth: Annotated[int, Query(ge=0, le=1000, description="Levels below the first task.")] = 5,
+    after: Annotated[str | None, Query(description="`next_after` of the page before.", examples=["0.3"])] = None,
+    limit: Limit = 200,
+) -> TaskPage:
+    """List tasks, parents before their children; `level` says how deep each is."""
+    return await scheduler.views.list_tree(job_id, root=root, max_depth=max_depth, after=after, limit=limit)
+
+
+@router.get("/{job_id}/results", summary="List the outcomes of a job's tasks", operation_id="get_results")
+async def get_results(
+    job_id: JobId,
+    scheduler: Scheduler,
+    _principal: Reader,
+    task_type: Annotated[str | None, Query(description="Only this type.", examples=["transit_search_tls"])] = None,
+    after: Annotated[int, Query(ge=0, description="`next_after` of the page before.")] = 0,
+    limit: Limit = 200,
+) -> ResultPage:
+    """List done and failed tasks with the metadata of their accepted attempts."""
+    return await scheduler.views.list_results(job_id, task_type=task_type, after=after, limit=limit)

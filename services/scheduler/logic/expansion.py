@@ -1,0 +1,357 @@
+"""Carries plans out: inserts the tasks of an expansion with edges, promises and first attempts, all or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from secrets import token_hex
+
+from services.scheduler.domain.attempt import QueuedAttempt, TaskToRun
+from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.expansion import FlowTask, Plan, expand
+from services.scheduler.domain.job_document import FLOW_TYPES, ProblemList, json_path, resolve_pointer
+from services.scheduler.domain.policies import RetryLimits
+from services.scheduler.domain.task import FILE, METADATA, NewDependency, NewTask, Promise
+from services.scheduler.domain.task_settings import TaskTypeSpecification
+from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from services.scheduler.logic.progress import block_what_follows, settle
+from shared.contracts.errors import EasError, InvalidJobError, Problem, ProductExistsError
+from shared.contracts.metadata import Metadata
+from shared.contracts.scheduler import AttemptReport
+from shared.contracts.states import AttemptState, FailureReason, TaskState
+
+logger = logging.getLogger(__name__)
+
+#: Who holds the attempts of flow-control tasks.
+SCHEDULER = "scheduler"
+
+_ANNOUNCED_AT_ONCE = 500
+_FAILED_FOR_GOOD = frozenset({TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED})
+
+
+def carry_out(
+    unit: UnitOfWork,
+    changes: Changes,
+    plan: Plan,
+    *,
+    job_id: int,
+    parent_id: int,
+    task_types: dict[str, TaskTypeSpecification],
+) -> None:
+    """Insert everything that a plan holds.
+
+    Raises
+    ------
+    ProductExistsError
+        Outputs are promised by tasks of other expansions; all are listed.
+    InvalidJobError
+        Inputs are no products; all are listed.
+    """
+    _Planting(unit, changes, plan, job_id, parent_id).plant(task_types)
+
+
+class _Planting:
+    """The numbers of one plan, turned into keys."""
+
+    def __init__(self, unit: UnitOfWork, changes: Changes, plan: Plan, job_id: int, parent_id: int) -> None:
+        self._unit = unit
+        self._changes = changes
+        self._plan = plan
+        self._job_id = job_id
+        self._parent_id = parent_id
+        self._found = unit.tasks.find_promises(
+            {*plan.products, *((wanted.directory, wanted.filename) for wanted in plan.external_inputs)}
+        )
+
+    def plant(self, task_types: dict[str, TaskTypeSpecification]) -> None:
+        self._check_products()
+        tasks = self._plan.tasks
+        self._task_ids = self._unit.tasks.take_ids(len(tasks))
+        promises = self._make_promises()
+        edges, unmet = self._make_edges({(one.directory, one.filename): one for one in promises})
+        states = [
+            TaskState.DONE if task.expanded else TaskState.WAITING if unmet[number] else TaskState.QUEUED
+            for number, task in enumerate(tasks)
+        ]
+        attempts = self._make_attempts(states)
+        self._unit.tasks.add(self._make_tasks(states, unmet, attempts))
+        self._unit.attempts.add_expanded(
+            [attempt for number, attempt in attempts.items() if states[number] is TaskState.DONE],
+            self._changes.at,
+            SCHEDULER,
+        )
+        self._unit.attempts.add_queued(
+            [attempt for number, attempt in attempts.items() if states[number] is TaskState.QUEUED], self._changes.at
+        )
+        self._unit.tasks.add_promises(promises)
+        self._unit.tasks.add_dependencies(edges)
+        self._note(states, attempts)
+        self._announce(promises, task_types)
+        self._block_at_once(edges)
+
+    def _check_products(self) -> None:
+        taken = [(name, place) for name, place in self._plan.products.items() if name in self._found]
+        if taken:
+            problems = [
+                Problem(
+                    slug=ProductExistsError.slug,
+                    message=f"product {filename!r} of directory {directory!r} is promised by task "
+                    f"{self._found[directory, filename].task_id} already",
+                    where=json_path(pointer),
+                )
+                for (directory, filename), (_, _, pointer) in taken[:100]
+            ]
+            message = f"{len(taken)} of the job's products exist already or are promised by other tasks"
+            raise ProductExistsError(message, where=problems[0].where, problems=problems)
+        missing = [one for one in self._plan.external_inputs if (one.directory, one.filename) not in self._found]
+        if missing:
+            problems = [
+                Problem(
+                    slug="unknown_input",
+                    message=f"no earlier task makes {one.filename!r} in directory {one.directory!r}, and there is no "
+                    "such product",
+                    where=json_path(one.pointer),
+                )
+                for one in missing[:100]
+            ]
+            raise InvalidJobError(f"{len(missing)} inputs cannot be found", where=problems[0].where, problems=problems)
+
+    def _make_promises(self) -> list[Promise]:
+        products = self._plan.products
+        keys = self._unit.tasks.take_promise_ids(len(products))
+        return [
+            Promise(key, self._task_ids[number], slot, directory, filename)
+            for key, ((directory, filename), (number, slot, _)) in zip(keys, products.items(), strict=True)
+        ]
+
+    def _make_edges(self, promises: dict[tuple[str, str], Promise]) -> tuple[list[NewDependency], Counter[int]]:
+        edges: list[NewDependency] = []
+        unmet: Counter[int] = Counter()
+        for number, task in enumerate(self._plan.tasks):
+            task_id = self._task_ids[number]
+            for slot, filename in task.inputs.items():
+                name = (task.working_directory, filename)
+                promise = promises.get(name) or self._found[name]
+                edges.append(NewDependency(task_id, FILE, slot, promise.task_id, promise.promise_id))
+                unmet[number] += promise.version is None
+            for label, source in task.requires.items():
+                edges.append(NewDependency(task_id, METADATA, label, self._task_ids[source]))
+                unmet[number] += not self._plan.tasks[source].expanded
+        return edges, unmet
+
+    def _make_attempts(self, states: list[TaskState]) -> dict[int, QueuedAttempt]:
+        numbers = [number for number, state in enumerate(states) if state is not TaskState.WAITING]
+        keys = self._unit.attempts.take_ids(len(numbers))
+        tasks = self._plan.tasks
+        return {
+            number: QueuedAttempt(key, self._task_ids[number], self._job_id, 1, tasks[number].task_type)
+            for key, number in zip(keys, numbers, strict=True)
+        }
+
+    def _make_tasks(
+        self, states: list[TaskState], unmet: Counter[int], attempts: dict[int, QueuedAttempt]
+    ) -> list[NewTask]:
+        return [
+            NewTask(
+                task_id=self._task_ids[number],
+                job_id=self._job_id,
+                parent_id=self._parent_id if task.parent is None else self._task_ids[task.parent],
+                position=task.position,
+                level=task.level,
+                pointer=task.pointer,
+                task_type=task.task_type,
+                name=task.name,
+                job_name=task.job_name,
+                working_directory=task.working_directory,
+                metadata=task.metadata,
+                seed=task.seed,
+                state=states[number],
+                unmet=unmet[number],
+                children=task.children,
+                attempts=int(number in attempts),
+                accepted_attempt_id=attempts[number].attempt_id if states[number] is TaskState.DONE else None,
+            )
+            for number, task in enumerate(self._plan.tasks)
+        ]
+
+    def _note(self, states: list[TaskState], attempts: dict[int, QueuedAttempt]) -> None:
+        self._changes.note_new_tasks(self._job_id, Counter(states))
+        for number, attempt in attempts.items():
+            if states[number] is TaskState.QUEUED:
+                self._changes.note_queued(self._job_id, attempt.task_id, attempt.attempt_id, attempt.task_type)
+            else:
+                self._changes.note_expanded(self._job_id, attempt.task_id, attempt.attempt_id)
+
+    def _announce(self, promises: list[Promise], task_types: dict[str, TaskTypeSpecification]) -> None:
+        for start in range(0, len(promises), _ANNOUNCED_AT_ONCE):
+            products = []
+            for promise in promises[start : start + _ANNOUNCED_AT_ONCE]:
+                task = self._plan.tasks[promise.task_id - self._task_ids.start]
+                specification = task_types.get(task.task_type)
+                products.append(
+                    {
+                        "directory": promise.directory,
+                        "filename": promise.filename,
+                        "semantic_type": promise.slot,
+                        "mime_type": specification.mime_types.get(promise.slot) if specification else None,
+                        "generator_task_id": promise.task_id,
+                        "job_id": self._job_id,
+                        "planned_at": self._changes.at,
+                        "metadata": task.metadata,
+                    }
+                )
+            self._changes.tell("plan", {"products": products})
+
+    def _block_at_once(self, edges: list[NewDependency]) -> None:
+        outside = {edge.source_id for edge in edges if edge.source_id not in self._task_ids}
+        states = self._unit.tasks.find_states(outside)
+        block_what_follows(
+            self._unit, self._changes, [task_id for task_id, state in states.items() if state in _FAILED_FOR_GOOD]
+        )
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A flow-control task that has become ready, with what it needs to be expanded."""
+
+    attempt: QueuedAttempt
+    task: TaskToRun
+    flow: FlowTask
+    task_types: dict[str, TaskTypeSpecification]
+
+
+class Expansion:
+    """Expands flow-control tasks that had to wait. Their attempts are queued like others, but no worker takes them.
+
+    Parameters
+    ----------
+    transactor
+        For the transactions.
+    bells
+        Tell when there is something to expand, and are rung for what came of it.
+    clock
+        Tells the time.
+    limits
+        Of retries.
+    """
+
+    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, limits: RetryLimits) -> None:
+        self._transactor = transactor
+        self._bells = bells
+        self._clock = clock
+        self._limits = limits
+
+    async def run(self) -> None:
+        """Expand whatever becomes ready, for ever. Looks by itself after a start, and then when the bell rings."""
+        while True:
+            self._bells.expansion.clear()
+            while await self.expand_next():
+                pass
+            await self._bells.expansion.wait()
+
+    async def expand_next(self) -> bool:
+        """Expand one flow-control task. False if none is ready."""
+        candidate = await self._transactor.run(_find_candidate)
+        if candidate is None:
+            return False
+        problems = ProblemList()
+        plan = await asyncio.to_thread(expand, candidate.flow, candidate.task_types, problems)
+        fault: EasError | None = None
+        if problems.problems:
+            fault = InvalidJobError("the task cannot be expanded", problems=problems.problems)
+        else:
+            try:
+                await self._finish(candidate, plan, None)
+            except EasError as error:
+                fault = error
+        if fault is not None:
+            await self._finish(candidate, plan, fault)
+        return True
+
+    async def _finish(self, candidate: _Candidate, plan: Plan, fault: EasError | None) -> None:
+        """Run the attempt from queued to its end in one transaction, with all that comes of it."""
+        attempt = candidate.attempt
+        changes = Changes(self._clock())
+        token = token_hex(8)
+
+        def command(unit: UnitOfWork) -> None:
+            take_attempts(unit, changes, [attempt], SCHEDULER, token, timedelta(minutes=1))
+            if fault is None:
+                carry_out(
+                    unit,
+                    changes,
+                    plan,
+                    job_id=attempt.job_id,
+                    parent_id=attempt.task_id,
+                    task_types=candidate.task_types,
+                )
+                unit.tasks.set_children(attempt.task_id, plan.children)
+            report = AttemptReport(
+                attempt_id=attempt.attempt_id,
+                lease_token=token,
+                state="accepted" if fault is None else "failed",
+                reason=None if fault is None else FailureReason.INPUT,
+                message=None if fault is None else str(fault),
+                started_at=changes.at,
+            )
+            known = unit.attempts.find_known([attempt.attempt_id])[attempt.attempt_id]
+            settle(unit, changes, [(known, report)], self._limits)
+            unit.save(changes)
+
+        await self._transactor.run(command)
+        self._bells.ring(changes)
+
+
+def take_attempts(
+    unit: UnitOfWork,
+    changes: Changes,
+    attempts: list[QueuedAttempt],
+    worker_id: str,
+    lease_token: str,
+    lease: timedelta,
+) -> None:
+    """Queued to running, for attempts and their tasks."""
+    unit.attempts.mark_running(
+        [attempt.attempt_id for attempt in attempts],
+        worker_id=worker_id,
+        lease_token=lease_token,
+        expires_at=changes.at + lease,
+        at=changes.at,
+    )
+    unit.tasks.mark_running([attempt.task_id for attempt in attempts])
+    for attempt in attempts:
+        changes.note_attempt(
+            attempt.job_id, attempt.task_id, attempt.attempt_id, AttemptState.QUEUED, AttemptState.RUNNING
+        )
+        changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.RUNNING)
+        changes.queued[attempt.task_type] -= 1
+
+
+def _find_candidate(unit: UnitOfWork) -> _Candidate | None:
+    queued = unit.attempts.find_queued(dict.fromkeys(FLOW_TYPES, 1), 1)
+    if not queued:
+        return None
+    attempt = queued[0]
+    task = unit.tasks.find_to_run([attempt.task_id])[attempt.task_id]
+    document = unit.jobs.find_documents([attempt.job_id])[attempt.job_id]
+    requested: dict[str, Metadata] = {
+        found.label: found.metadata
+        for found in unit.tasks.find_dependencies([attempt.task_id])
+        if found.kind == METADATA
+    }
+    flow = FlowTask(
+        task_type=task.task_type,
+        description=resolve_pointer(document, task.pointer),
+        pointer=task.pointer,
+        level=task.level,
+        job_name=task.job_name,
+        working_directory=task.working_directory,
+        metadata=task.metadata,
+        seed=task.seed,
+        requested_metadata=requested,
+    )
+    return _Candidate(attempt, task, flow, unit.registry.find_task_types())

@@ -1,0 +1,42 @@
+"""Questions that may wait for their answer."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Protocol
+
+from services.scheduler.logic.bells import Bells
+from shared.contracts.scheduler import JobView
+from shared.contracts.states import JobState
+
+
+class JobReader(Protocol):
+    """Looks jobs up."""
+
+    async def get_job(self, job_id: int) -> JobView:
+        """Fetch a job. Raises `NotFoundError`."""
+
+
+class Inquiry:
+    """Answers when there is something to say."""
+
+    def __init__(self, jobs: JobReader, bells: Bells) -> None:
+        self._jobs = jobs
+        self._bells = bells
+
+    async def get_job(self, job_id: int, *, wait: float) -> JobView:
+        """Fetch a job; while it is running, wait up to `wait` seconds for its end.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such job.
+        """
+        with self._bells.waiting_for_job(job_id) as ended:
+            job = await self._jobs.get_job(job_id)
+            if job.state is not JobState.RUNNING or wait <= 0:
+                return job
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), wait)
+            return await self._jobs.get_job(job_id)

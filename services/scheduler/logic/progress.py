@@ -1,0 +1,285 @@
+"""How attempts end and what follows: consumers become ready; tasks are tried again, or fail and block what depends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
+from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.lifecycle import HELD
+from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry
+from services.scheduler.domain.task import Promise, ReadyTask
+from services.scheduler.logic.ports import UnitOfWork
+from shared.contracts.errors import AttemptClosedError
+from shared.contracts.metadata import find_non_finite
+from shared.contracts.scheduler import (
+    AttemptReport,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    OutputVersion,
+    ReportResult,
+)
+from shared.contracts.states import AttemptState, FailureReason, TaskState
+
+_DEFAULT_REASONS = {
+    "rejected": FailureReason.QUALITY,
+    "failed": FailureReason.SCIENCE,
+    "lost": FailureReason.LOST,
+    "cancelled": FailureReason.CANCELLED,
+}
+
+
+def enqueue(unit: UnitOfWork, changes: Changes, tasks: Sequence[ReadyTask]) -> None:
+    """Give tasks that have become ready their first attempt."""
+    if not tasks:
+        return
+    attempt_ids = unit.attempts.take_ids(len(tasks))
+    attempts = [
+        QueuedAttempt(attempt_id, task.task_id, task.job_id, 1, task.task_type)
+        for attempt_id, task in zip(attempt_ids, tasks, strict=True)
+    ]
+    unit.attempts.add_queued(attempts, changes.at)
+    unit.tasks.mark_queued([task.task_id for task in tasks])
+    for attempt in attempts:
+        changes.note_queued(attempt.job_id, attempt.task_id, attempt.attempt_id, attempt.task_type)
+        changes.note_task(attempt.job_id, TaskState.WAITING, TaskState.QUEUED)
+
+
+def block_what_follows(unit: UnitOfWork, changes: Changes, causes: Iterable[int]) -> None:
+    """Block everything that waits for tasks that will not be done."""
+    for task in unit.tasks.block_consumers(causes):
+        changes.note_task(task.job_id, TaskState.WAITING, TaskState.BLOCKED)
+
+
+def record_reports(
+    unit: UnitOfWork, changes: Changes, worker_id: str, reports: Sequence[AttemptReport], limits: RetryLimits
+) -> list[ReportResult]:
+    """Take a worker's reports. One for an attempt that is not open and the worker's own changes nothing.
+
+    The same report sent again, as after a lost answer, is answered as it was the first time.
+    """
+    known = unit.attempts.find_known([report.attempt_id for report in reports])
+    results: list[ReportResult] = []
+    valid: dict[int, tuple[KnownAttempt, AttemptReport]] = {}
+    for report in reports:
+        attempt = known.get(report.attempt_id)
+        fault = _find_fault(attempt, worker_id, report)
+        if fault is not None or attempt is None:
+            message = fault or "no such attempt"
+            results.append(
+                ReportResult(
+                    attempt_id=report.attempt_id, recorded=False, slug=AttemptClosedError.slug, message=message
+                )
+            )
+            continue
+        if attempt.state in HELD:
+            valid[attempt.attempt_id] = (attempt, report)
+        results.append(ReportResult(attempt_id=report.attempt_id, recorded=True))
+    settle(unit, changes, list(valid.values()), limits)
+    return results
+
+
+def _find_fault(attempt: KnownAttempt | None, worker_id: str, report: AttemptReport) -> str | None:
+    if attempt is None:
+        return f"there is no attempt {report.attempt_id}"
+    if attempt.worker_id != worker_id or attempt.lease_token != report.lease_token:
+        return f"attempt {report.attempt_id} is not held by {worker_id} under this lease"
+    if attempt.state not in HELD and attempt.state.value != report.state:
+        return f"attempt {report.attempt_id} has ended: {attempt.state.value}"
+    return None
+
+
+def settle(
+    unit: UnitOfWork,
+    changes: Changes,
+    ended: Sequence[tuple[KnownAttempt, AttemptReport]],
+    limits: RetryLimits,
+) -> None:
+    """End held attempts as their reports say and draw every consequence, in the transaction that ends them."""
+    if not ended:
+        return
+    promises: dict[int, list[Promise]] = {}
+    for promise in unit.tasks.find_outputs([attempt.task_id for attempt, _ in ended]):
+        promises.setdefault(promise.task_id, []).append(promise)
+    judged = [(attempt, _judge(report, promises.get(attempt.task_id, ()))) for attempt, report in ended]
+    judged = _refuse_taken_names(unit, judged, promises)
+    unit.attempts.mark_ended([report for _, report in judged], changes.at)
+    for attempt, report in judged:
+        changes.note_attempt(
+            attempt.job_id,
+            attempt.task_id,
+            attempt.attempt_id,
+            attempt.state,
+            AttemptState(report.state),
+            report.reason,
+        )
+        if report.outputs:
+            changes.tell("verdicts", _verdicts(report))
+    _accept(unit, changes, [pair for pair in judged if pair[1].state == "accepted"], promises)
+    for attempt, report in judged:
+        if report.state != "accepted":
+            _try_again_or_fail(unit, changes, attempt, report, limits)
+
+
+def _judge(report: AttemptReport, promises: Sequence[Promise]) -> AttemptReport:
+    """Turn a report of success that is none into one of failure, and give every failure a reason."""
+    if report.state != "accepted":
+        reason = report.reason or _DEFAULT_REASONS[report.state]
+        return report.model_copy(update={"reason": reason})
+    made = {output.slot for output in report.outputs}
+    faults = [f"output {promise.slot!r} was not made" for promise in promises if promise.slot not in made]
+    faults += [f"output {output.slot!r}: {output.qc_reason}" for output in report.outputs if output.passed_qc is False]
+    if (place := find_non_finite(report.metadata)) is not None:
+        faults.append(f"metadata {place} is NaN or infinite")
+    if not faults:
+        return report
+    words = "; ".join(faults)
+    return report.model_copy(
+        update={"state": "rejected", "reason": FailureReason.QUALITY, "message": words, "metadata": {}}
+    )
+
+
+def _refuse_taken_names(
+    unit: UnitOfWork,
+    judged: list[tuple[KnownAttempt, AttemptReport]],
+    promises: dict[int, list[Promise]],
+) -> list[tuple[KnownAttempt, AttemptReport]]:
+    """Fail attempts that made products under names that another task has promised."""
+    extra = {
+        (output.directory, output.filename): attempt.task_id
+        for attempt, report in judged
+        if report.state == "accepted"
+        for output in report.outputs
+        if output.slot not in {promise.slot for promise in promises.get(attempt.task_id, ())}
+    }
+    if not extra:
+        return judged
+    taken = {name: found for name, found in unit.tasks.find_promises(extra).items() if found.task_id != extra[name]}
+    result = []
+    for attempt, report in judged:
+        clash = [output for output in report.outputs if (output.directory, output.filename) in taken]
+        if clash and report.state == "accepted":
+            first = clash[0]
+            owner = taken[first.directory, first.filename].task_id
+            words = f"product {first.filename!r} of directory {first.directory!r} belongs to task {owner}"
+            report = report.model_copy(
+                update={"state": "failed", "reason": FailureReason.INPUT, "message": words, "metadata": {}}
+            )
+        result.append((attempt, report))
+    return result
+
+
+def _accept(
+    unit: UnitOfWork,
+    changes: Changes,
+    accepted: Sequence[tuple[KnownAttempt, AttemptReport]],
+    promises: dict[int, list[Promise]],
+) -> None:
+    if not accepted:
+        return
+    unit.tasks.mark_done({attempt.task_id: attempt.attempt_id for attempt, _ in accepted})
+    for attempt, report in accepted:
+        changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.DONE)
+        if report.outputs:
+            _publish(unit, attempt.task_id, report.outputs, promises.get(attempt.task_id, ()))
+    enqueue(unit, changes, unit.tasks.release_consumers([attempt.task_id for attempt, _ in accepted]))
+
+
+def _publish(unit: UnitOfWork, task_id: int, outputs: Sequence[OutputVersion], promises: Sequence[Promise]) -> None:
+    """Give the task's products their new versions; products that only the task knew of are registered."""
+    by_slot = {promise.slot: promise.promise_id for promise in promises}
+    unit.tasks.set_versions({by_slot[output.slot]: output.model_dump() for output in outputs if output.slot in by_slot})
+    extra = [output for output in outputs if output.slot not in by_slot]
+    if extra:
+        keys = unit.tasks.take_promise_ids(len(extra))
+        unit.tasks.add_promises(
+            [
+                Promise(key, task_id, output.slot, output.directory, output.filename, output.model_dump())
+                for key, output in zip(keys, extra, strict=True)
+            ]
+        )
+
+
+def _try_again_or_fail(
+    unit: UnitOfWork, changes: Changes, attempt: KnownAttempt, report: AttemptReport, limits: RetryLimits
+) -> None:
+    reason = report.reason or FailureReason.INFRASTRUCTURE
+    strikes = attempt.strikes + (reason is not FailureReason.EVICTED)
+    losses = attempt.losses + (reason in (FailureReason.LOST, FailureReason.OUT_OF_MEMORY))
+    decision = decide_retry(EndedAttempt(reason, strikes, losses), limits)
+    if decision.again:
+        (attempt_id,) = unit.attempts.take_ids(1)
+        again = QueuedAttempt(attempt_id, attempt.task_id, attempt.job_id, attempt.number + 1, attempt.task_type)
+        unit.attempts.add_queued([again], changes.at)
+        unit.tasks.mark_queued_again(attempt.task_id, strikes=strikes, losses=losses)
+        changes.note_queued(attempt.job_id, attempt.task_id, attempt_id, attempt.task_type)
+        changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.QUEUED)
+        return
+    words = "; ".join(part for part in (report.message, decision.why) if part) or reason.value
+    unit.tasks.mark_failed(attempt.task_id, reason=reason, message=words, strikes=strikes, losses=losses)
+    changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.FAILED)
+    block_what_follows(unit, changes, [attempt.task_id])
+
+
+def _verdicts(report: AttemptReport) -> dict[str, Any]:
+    accepted = report.state == "accepted"
+    return {
+        "verdicts": [
+            {
+                "attempt_id": report.attempt_id,
+                "semantic_type": output.slot,
+                "passed": accepted,
+                "reason": output.qc_reason if accepted else output.qc_reason or report.message or report.state,
+            }
+            for output in report.outputs
+        ]
+    }
+
+
+def beat(unit: UnitOfWork, changes: Changes, request: HeartbeatRequest, lease: timedelta) -> HeartbeatResponse:
+    """Renew the leases of all that a worker holds, and tell it what to stop.
+
+    A lease that lapsed while nobody could be told, and that nobody took, is renewed like any other.
+    """
+    unit.registry.hear_from(request.worker_id, changes.at)
+    known = unit.attempts.find_known([held.attempt_id for held in request.attempts])
+    renewed: list[int] = []
+    closed: list[int] = []
+    checking: list[KnownAttempt] = []
+    for held in request.attempts:
+        attempt = known.get(held.attempt_id)
+        if attempt is None or attempt.state not in HELD or attempt.lease_token != held.lease_token:
+            closed.append(held.attempt_id)
+            continue
+        renewed.append(held.attempt_id)
+        if held.phase == "checking" and attempt.state is AttemptState.RUNNING:
+            checking.append(attempt)
+    unit.attempts.renew_leases(renewed, changes.at + lease)
+    unit.attempts.mark_checking([attempt.attempt_id for attempt in checking])
+    for attempt in checking:
+        changes.note_attempt(
+            attempt.job_id, attempt.task_id, attempt.attempt_id, AttemptState.RUNNING, AttemptState.CHECKING
+        )
+    return HeartbeatResponse(
+        renewed=renewed,
+        cancel=[attempt_id for attempt_id in renewed if known[attempt_id].cancel_requested],
+        closed=closed,
+        lease_seconds=lease.total_seconds(),
+    )
+
+
+def lose(unit: UnitOfWork, changes: Changes, attempts: Sequence[KnownAttempt], why: str, limits: RetryLimits) -> None:
+    """End attempts whose worker is not coming back."""
+    reports = [
+        AttemptReport(
+            attempt_id=attempt.attempt_id,
+            lease_token=attempt.lease_token or "",
+            state="lost",
+            reason=FailureReason.LOST,
+            message=why,
+        )
+        for attempt in attempts
+    ]
+    settle(unit, changes, list(zip(attempts, reports, strict=True)), limits)

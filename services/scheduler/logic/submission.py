@@ -1,0 +1,145 @@
+"""Takes jobs in: a document is checked as a whole and becomes a job with all tasks that are known now, or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from secrets import randbits
+from typing import Any
+
+import orjson
+
+from services.scheduler.domain.attempt import QueuedAttempt
+from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.expansion import FlowTask, Plan, describe_root, expand
+from services.scheduler.domain.job_document import CHAIN, ProblemList, check_document
+from services.scheduler.domain.task import NewTask
+from services.scheduler.domain.task_settings import TaskTypeSpecification
+from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.expansion import SCHEDULER, carry_out
+from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from shared.contracts.errors import InvalidJobError, InvalidJsonError
+from shared.contracts.states import TaskState
+
+
+class Submission:
+    """Accepts jobs."""
+
+    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock) -> None:
+        self._transactor = transactor
+        self._bells = bells
+        self._clock = clock
+
+    async def submit(self, text: bytes, *, submitted_by: str) -> int:
+        """Check a job document and make the job. Returns its id.
+
+        Parameters
+        ----------
+        text
+            JSON in UTF-8.
+        submitted_by
+            Whose token it came with.
+
+        Raises
+        ------
+        InvalidJsonError
+            It is not JSON.
+        InvalidJobError
+            It is no job that can run; every problem is listed with its JSON path.
+        ProductExistsError
+            Products that it promises exist already.
+        """
+        document = parse_document(text)
+        task_types = await self._transactor.run(lambda unit: unit.registry.find_task_types())
+        flow, plan = await asyncio.to_thread(_plan, document, task_types)
+        changes = Changes(self._clock())
+
+        def command(unit: UnitOfWork) -> int:
+            job_id = _insert(unit, changes, document, flow, plan, submitted_by, task_types)
+            unit.save(changes)
+            return job_id
+
+        job_id = await self._transactor.run(command)
+        self._bells.ring(changes)
+        return job_id
+
+
+def parse_document(text: bytes) -> Any:
+    """Read JSON.
+
+    Raises
+    ------
+    InvalidJsonError
+        With the line and column at which reading failed.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        message = f"the job is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+        raise InvalidJsonError(message, where=f"line {error.lineno}, column {error.colno}") from error
+
+
+def _plan(document: Any, task_types: dict[str, TaskTypeSpecification]) -> tuple[FlowTask, Plan]:
+    problems = ProblemList()
+    check_document(document, task_types, problems)
+    if not isinstance(document, dict):
+        raise _invalid(problems)
+    seed = document.get("seed")
+    flow = describe_root(document, seed if isinstance(seed, int) else randbits(48), problems)
+    plan = expand(flow, task_types, problems)
+    if problems.problems:
+        raise _invalid(problems)
+    return flow, plan
+
+
+def _invalid(problems: ProblemList) -> InvalidJobError:
+    found = problems.problems
+    count = "one problem" if len(found) == 1 else f"{len(found)} problems"
+    return InvalidJobError(f"the job has {count}", where=found[0].where, problems=found)
+
+
+def _insert(
+    unit: UnitOfWork,
+    changes: Changes,
+    document: dict[str, Any],
+    flow: FlowTask,
+    plan: Plan,
+    submitted_by: str,
+    task_types: dict[str, TaskTypeSpecification],
+) -> int:
+    (root_id,) = unit.tasks.take_ids(1)
+    (attempt_id,) = unit.attempts.take_ids(1)
+    job_id = unit.jobs.add(
+        name=flow.job_name,
+        working_directory=flow.working_directory,
+        document=document,
+        seed=flow.seed,
+        root_task_id=root_id,
+        submitted_at=changes.at,
+        submitted_by=submitted_by,
+    )
+    root = NewTask(
+        task_id=root_id,
+        job_id=job_id,
+        parent_id=None,
+        position=0,
+        level=0,
+        pointer=(),
+        task_type=CHAIN,
+        name=None,
+        job_name=flow.job_name,
+        working_directory=flow.working_directory,
+        metadata={},
+        seed=flow.seed,
+        state=TaskState.DONE,
+        unmet=0,
+        children=plan.children,
+        attempts=1,
+        accepted_attempt_id=attempt_id,
+    )
+    unit.tasks.add([root])
+    unit.attempts.add_expanded([QueuedAttempt(attempt_id, root_id, job_id, 1, CHAIN)], changes.at, SCHEDULER)
+    changes.note_new_tasks(job_id, Counter({TaskState.DONE: 1}))
+    changes.note_expanded(job_id, root_id, attempt_id)
+    carry_out(unit, changes, plan, job_id=job_id, parent_id=root_id, task_types=task_types)
+    return job_id

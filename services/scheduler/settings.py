@@ -1,0 +1,26 @@
+"""Settings of the scheduler, from the environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SchedulerSettings(BaseSettings):
+    """Read from ``EAS_SCHEDULER_*`` where they are not given."""
+
+    model_config = SettingsConfigDict(env_prefix="EAS_SCHEDULER_", frozen=True)
+
+    database_url: str = Field(default="sqlite:///data/scheduler.db", description="Where jobs and tasks are kept.")
+    tokens_file: Path | None = Field(default=None, description="Who may call; without it, everyone who reaches it.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8321, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    product_store_url: str = Field(default="http://127.0.0.1:8322", description="Where the product store answers.")
+    product_store_token: SecretStr | None = Field(default=None, description="A token with the scope operate.")
+    lease_seconds: float = Field(default=60.0, gt=0, description="How long an attempt is its worker's unheard [s].")
+    reap_seconds: float = Field(default=5.0, gt=0, description="How often expired leases are looked for [s].")
+    max_attempts: int = Field(default=5, ge=1, description="Most attempts of a task that fails for passing reasons.")
+    max_losses: int = Field(default=3, ge=1, description="Lost workers after which a task is quarantined.")
+    max_document_bytes: int = Field(default=64 * 2**20, gt=0, description="Most bytes of a job document.")

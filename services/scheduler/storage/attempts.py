@@ -1,0 +1,246 @@
+"""Rows of attempts: the queue is those in state queued, a lease is those that a worker holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, TextClause, bindparam, insert, select, text, update
+
+from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
+from services.scheduler.domain.lifecycle import HELD
+from services.scheduler.storage.keys import KeyBlocks
+from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
+from services.scheduler.storage.schema import AttemptRow, TaskRow, WorkerRow
+from shared.contracts.scheduler import AttemptReport
+from shared.contracts.states import AttemptState
+
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+_task = TaskRow.__table__  # type: ignore[attr-defined]
+_worker = WorkerRow.__table__  # type: ignore[attr-defined]
+#: Written out, not bound: only so do SQLite and PostgreSQL use the partial index on leases, and bulk updates accept it.
+_IS_HELD = text("attempt.state IN ({})".format(", ".join(f"'{state.value}'" for state in sorted(HELD))))
+
+_KNOWN = (
+    select(
+        _attempt.c.id,
+        _attempt.c.task_id,
+        _attempt.c.job_id,
+        _attempt.c.number,
+        _attempt.c.task_type,
+        _attempt.c.state,
+        _attempt.c.worker_id,
+        _attempt.c.lease_token,
+        _attempt.c.cancel_requested,
+        _task.c.strikes,
+        _task.c.losses,
+    )
+    .select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
+    .order_by(_attempt.c.id)
+)
+
+
+@lru_cache(maxsize=64)
+def _queue_query(types: int) -> TextClause:
+    """Write the query for the heads of `types` queues: one index seek each, merged by priority and age."""
+    head = (
+        "SELECT * FROM (SELECT id, task_id, job_id, number, task_type, priority FROM attempt WHERE state = 'queued'"
+        " AND task_type = :type{0} ORDER BY priority, id LIMIT :most{0}) AS head{0}"
+    )
+    heads = " UNION ALL ".join(head.format(index) for index in range(types))
+    return text("SELECT * FROM ({}) AS heads ORDER BY priority, id LIMIT :most".format(heads))  # noqa: S608, UP032
+
+
+class AttemptStore:
+    """Attempts of one transaction."""
+
+    def __init__(self, connection: Connection, keys: KeyBlocks) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    def take_ids(self, count: int) -> range:
+        """Reserve successive attempt ids."""
+        return self._keys.take(self._connection, "attempt", count)
+
+    def add_queued(self, attempts: Sequence[QueuedAttempt], at: datetime) -> None:
+        """Insert new attempts into their queues."""
+        for part in chunks(attempts, CHUNK):
+            self._connection.execute(
+                insert(_attempt),
+                [
+                    {
+                        "id": attempt.attempt_id,
+                        "task_id": attempt.task_id,
+                        "job_id": attempt.job_id,
+                        "number": attempt.number,
+                        "task_type": attempt.task_type,
+                        "priority": 0,
+                        "state": AttemptState.QUEUED.value,
+                        "cancel_requested": False,
+                        "queued_at": at,
+                    }
+                    for attempt in part
+                ],
+            )
+
+    def add_expanded(self, attempts: Sequence[QueuedAttempt], at: datetime, worker_id: str) -> None:
+        """Insert the attempts of flow-control tasks that were expanded where they were made."""
+        for part in chunks(attempts, CHUNK):
+            self._connection.execute(
+                insert(_attempt),
+                [
+                    {
+                        "id": attempt.attempt_id,
+                        "task_id": attempt.task_id,
+                        "job_id": attempt.job_id,
+                        "number": attempt.number,
+                        "task_type": attempt.task_type,
+                        "priority": 0,
+                        "state": AttemptState.ACCEPTED.value,
+                        "cancel_requested": False,
+                        "queued_at": at,
+                        "claimed_at": at,
+                        "started_at": at,
+                        "ended_at": at,
+                        "worker_id": worker_id,
+                    }
+                    for attempt in part
+                ],
+            )
+
+    def find_queued(self, limits: Mapping[str, int], limit: int) -> list[QueuedAttempt]:
+        """List the oldest queued attempts of these task types, at most so many of each and in all."""
+        wanted = {name: most for name, most in limits.items() if most > 0}
+        if not wanted or limit <= 0:
+            return []
+        values: dict[str, Any] = {"most": limit}
+        for index, (name, most) in enumerate(wanted.items()):
+            values[f"type{index}"] = name
+            values[f"most{index}"] = min(most, limit)
+        rows = self._connection.execute(_queue_query(len(wanted)), values)
+        return [QueuedAttempt(row.id, row.task_id, row.job_id, row.number, row.task_type) for row in rows]
+
+    def mark_running(
+        self, attempt_ids: Sequence[int], *, worker_id: str, lease_token: str, expires_at: datetime, at: datetime
+    ) -> None:
+        """Queued to running, with the lease, in one statement: two claims cannot take the same attempt."""
+        result = self._connection.execute(
+            update(_attempt)
+            .where(_attempt.c.id.in_(attempt_ids), _attempt.c.state == AttemptState.QUEUED.value)
+            .values(
+                state=AttemptState.RUNNING.value,
+                worker_id=worker_id,
+                lease_token=lease_token,
+                lease_expires_at=expires_at,
+                claimed_at=at,
+            )
+        )
+        StaleRowError.check(result.rowcount, len(attempt_ids), "attempt")
+
+    def record_what_it_reads(self, records: Sequence[tuple[int, dict[str, Any] | None, dict[str, Any] | None]]) -> None:
+        """Record the settings as evaluated and the exact input versions of attempts, for provenance."""
+        changed = [
+            {"key": attempt_id, "evaluated": settings or None, "read": inputs or None}
+            for attempt_id, settings, inputs in records
+            if settings or inputs
+        ]
+        if changed:
+            self._connection.execute(
+                update(_attempt)
+                .where(_attempt.c.id == bindparam("key"))
+                .values(settings=bindparam("evaluated"), inputs=bindparam("read")),
+                changed,
+            )
+
+    def find_known(self, attempt_ids: Sequence[int]) -> dict[int, KnownAttempt]:
+        """Fetch attempts by id, whatever their state."""
+        found: dict[int, KnownAttempt] = {}
+        for part in chunks(attempt_ids, CHUNK):
+            rows = self._connection.execute(_KNOWN.where(_attempt.c.id.in_(part)))
+            found |= {row.id: _known(row) for row in rows}
+        return found
+
+    def find_expired(self, at: datetime, limit: int) -> list[KnownAttempt]:
+        """List held attempts whose lease ended before `at`."""
+        rows = self._connection.execute(_KNOWN.where(_IS_HELD, _attempt.c.lease_expires_at < at).limit(limit))
+        return [_known(row) for row in rows]
+
+    def find_held_by(self, worker_id: str) -> list[KnownAttempt]:
+        """List the attempts that a worker holds."""
+        rows = self._connection.execute(_KNOWN.where(_IS_HELD, _attempt.c.worker_id == worker_id))
+        return [_known(row) for row in rows]
+
+    def mark_checking(self, attempt_ids: Sequence[int]) -> None:
+        """Running to checking, as a heartbeat said."""
+        for part in chunks(attempt_ids, CHUNK):
+            result = self._connection.execute(
+                update(_attempt)
+                .where(_attempt.c.id.in_(part), _attempt.c.state == AttemptState.RUNNING.value)
+                .values(state=AttemptState.CHECKING.value)
+            )
+            StaleRowError.check(result.rowcount, len(part), "attempt")
+
+    def renew_leases(self, attempt_ids: Sequence[int], expires_at: datetime) -> None:
+        """Give held attempts more time."""
+        for part in chunks(attempt_ids, CHUNK):
+            self._connection.execute(
+                update(_attempt).where(_attempt.c.id.in_(part), _IS_HELD).values(lease_expires_at=expires_at)
+            )
+
+    def mark_ended(self, reports: Sequence[AttemptReport], at: datetime) -> None:
+        """Running or checking to the state that each report says.
+
+        A report and the reaper may both want to end an attempt; whichever commits first wins, and the other finds the
+        attempt no longer held.
+        """
+        result = self._connection.execute(
+            update(_attempt)
+            .where(_attempt.c.id == bindparam("key"), _IS_HELD)
+            .values(
+                state=bindparam("to"),
+                reason=bindparam("why"),
+                message=bindparam("words"),
+                started_at=bindparam("start"),
+                ended_at=bindparam("end"),
+                wall_time=bindparam("wall"),
+                cpu_time=bindparam("cpu"),
+                cpu_time_with_children=bindparam("cpu_all"),
+                metadata=bindparam("result"),
+                outputs=bindparam("made"),
+            ),
+            [
+                {
+                    "key": report.attempt_id,
+                    "to": report.state,
+                    "why": report.reason,
+                    "words": report.message,
+                    "start": report.started_at,
+                    "end": report.ended_at or at,
+                    "wall": report.wall_time,
+                    "cpu": report.cpu_time,
+                    "cpu_all": report.cpu_time_with_children,
+                    "result": report.metadata or None,
+                    "made": [output.model_dump() for output in report.outputs] or None,
+                }
+                for report in reports
+            ],
+        )
+        StaleRowError.check(result.rowcount, len(reports), "attempt")
+
+
+def _known(row: Any) -> KnownAttempt:
+    return KnownAttempt(
+        attempt_id=row.id,
+        task_id=row.task_id,
+        job_id=row.job_id,
+        number=row.number,
+        task_type=row.task_type,
+        state=AttemptState(row.state),
+        worker_id=row.worker_id,
+        lease_token=row.lease_token,
+        cancel_requested=row.cancel_requested,
+        strikes=row.strikes,
+        losses=row.losses,
+    )

@@ -1,0 +1,126 @@
+"""Rows of jobs, and their counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from services.scheduler.domain.lifecycle import job_state_of
+from services.scheduler.storage.schema import JobRow
+from shared.contracts.states import JobState, TaskState
+
+_job = JobRow.__table__  # type: ignore[attr-defined]
+_COUNTS = {state: _job.c[state.value] for state in TaskState}
+
+
+class DocumentCache:
+    """Parsed job documents, which never change once submitted. Bounded by the size of their text."""
+
+    def __init__(self, max_bytes: int = 64 * 2**20) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._documents: dict[int, tuple[int, dict[str, Any]]] = {}
+
+    def get(self, job_id: int) -> dict[str, Any] | None:
+        """Look one up and keep it for longest."""
+        found = self._documents.pop(job_id, None)
+        if found is None:
+            return None
+        self._documents[job_id] = found
+        return found[1]
+
+    def put(self, job_id: int, document: dict[str, Any]) -> None:
+        """Keep one, letting go of those that were not asked for longest."""
+        size = len(orjson.dumps(document))
+        self._documents[job_id] = (size, document)
+        self._bytes += size
+        while self._bytes > self._max_bytes and len(self._documents) > 1:
+            oldest = next(iter(self._documents))
+            self._bytes -= self._documents.pop(oldest)[0]
+
+
+class JobStore:
+    """Jobs of one transaction."""
+
+    def __init__(self, connection: Connection, documents: DocumentCache) -> None:
+        self._connection = connection
+        self._documents = documents
+
+    def add(
+        self,
+        *,
+        name: str | None,
+        working_directory: str,
+        document: Mapping[str, Any],
+        seed: int,
+        root_task_id: int,
+        submitted_at: datetime,
+        submitted_by: str,
+    ) -> int:
+        """Insert a job without tasks and return its id."""
+        result = self._connection.execute(
+            insert(_job).values(
+                name=name,
+                state=JobState.RUNNING.value,
+                working_directory=working_directory,
+                document=document,
+                seed=seed,
+                root_task_id=root_task_id,
+                submitted_at=submitted_at,
+                submitted_by=submitted_by,
+            )
+        )
+        assert result.inserted_primary_key is not None  # noqa: S101 - the key is generated
+        return int(result.inserted_primary_key[0])
+
+    def find_documents(self, job_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Fetch documents, most of them from memory."""
+        wanted = set(job_ids)
+        found = {job_id: document for job_id in wanted if (document := self._documents.get(job_id)) is not None}
+        if missing := wanted - found.keys():
+            rows = self._connection.execute(select(_job.c.id, _job.c.document).where(_job.c.id.in_(missing)))
+            for job_id, document in rows:
+                self._documents.put(job_id, document)
+                found[job_id] = document
+        return found
+
+    def add_counts(self, counts: Mapping[int, Counter[TaskState]], at: datetime) -> list[int]:
+        """Add to the counts of jobs, and roll them up into states. Returns the jobs that came to their end."""
+        changed = {job_id: deltas for job_id, deltas in counts.items() if any(deltas.values())}
+        if not changed:
+            return []
+        self._connection.execute(
+            update(_job)
+            .where(_job.c.id == bindparam("key"))
+            .values({column: column + bindparam(f"d_{state}") for state, column in _COUNTS.items()}),
+            [
+                {"key": job_id, **{f"d_{state}": deltas.get(state, 0) for state in TaskState}}
+                for job_id, deltas in changed.items()
+            ],
+        )
+        rows = self._connection.execute(
+            select(_job.c.id, _job.c.state, *_COUNTS.values()).where(_job.c.id.in_(list(changed)))
+        )
+        moved = []
+        for row in rows:
+            state = job_state_of(
+                unfinished=row.waiting + row.queued + row.running,
+                failed=row.failed,
+                blocked=row.blocked,
+                cancelled=row.cancelled,
+            )
+            if state != row.state:
+                moved.append({"key": row.id, "to": state.value, "end": None if state is JobState.RUNNING else at})
+        if moved:
+            self._connection.execute(
+                update(_job)
+                .where(_job.c.id == bindparam("key"))
+                .values(state=bindparam("to"), finished_at=bindparam("end")),
+                moved,
+            )
+        return [step["key"] for step in moved if step["end"] is not None]

@@ -1,0 +1,39 @@
+"""What the product store must hear: written in the transaction that it speaks of, removed once it was heard."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select
+
+from services.scheduler.domain.changes import OutboxMessage
+from services.scheduler.storage.rows import CHUNK, chunks
+from services.scheduler.storage.schema import OutboxRow
+
+_outbox = OutboxRow.__table__  # type: ignore[attr-defined]
+
+
+class OutboxStore:
+    """The outbox of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, messages: Sequence[OutboxMessage], at: datetime) -> None:
+        """Leave messages."""
+        for part in chunks(messages, CHUNK):
+            self._connection.execute(
+                insert(_outbox),
+                [{"kind": message.kind, "payload": message.payload, "created_at": at} for message in part],
+            )
+
+    def find_oldest(self, limit: int) -> list[tuple[int, OutboxMessage]]:
+        """List the oldest messages with their ids."""
+        rows = self._connection.execute(select(_outbox).order_by(_outbox.c.id).limit(limit))
+        return [(row.id, OutboxMessage(row.kind, row.payload)) for row in rows]
+
+    def remove(self, message_ids: Sequence[int]) -> None:
+        """Remove messages that were heard."""
+        for part in chunks(message_ids, CHUNK):
+            self._connection.execute(delete(_outbox).where(_outbox.c.id.in_(part)))

@@ -1,0 +1,30 @@
+"""The product store as the scheduler speaks to it, over HTTP."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from services.scheduler.domain.changes import OutboxMessage
+from shared.clients.product_store import ProductStoreClient
+from shared.contracts.products import PlanRequest, VerdictRequest
+
+
+class HttpProductAnnouncer:
+    """Delivers outbox messages with the store's own client."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self._client = ProductStoreClient(url, token)
+
+    async def announce(self, message: OutboxMessage) -> None:
+        """Deliver one message. Delivering it twice changes nothing. Raises the store's errors."""
+        match message.kind:
+            case "plan":
+                await self._client.plan(PlanRequest.model_validate(message.payload).products)
+            case "verdicts":
+                await self._client.record_verdicts(VerdictRequest.model_validate(message.payload).verdicts)
+            case _:
+                assert_never(message.kind)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()

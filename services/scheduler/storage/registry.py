@@ -1,0 +1,100 @@
+"""Rows of workers and of the task types that they announced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from services.scheduler.domain.task_settings import TaskTypeSpecification
+from services.scheduler.storage.schema import TaskTypeRow, WorkerRow
+from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
+
+_type = TaskTypeRow.__table__  # type: ignore[attr-defined]
+_worker = WorkerRow.__table__  # type: ignore[attr-defined]
+
+
+class RegistryStore:
+    """Workers and task types of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def save_worker(self, announcement: WorkerAnnouncement, at: datetime) -> None:
+        """Insert a worker, or update the one of this id."""
+        values = {
+            "host": announcement.host,
+            "process_id": announcement.process_id,
+            "slots": announcement.slots,
+            "announced_at": at,
+            "last_heard_at": at,
+            "gone": False,
+        }
+        result = self._connection.execute(
+            update(_worker).where(_worker.c.worker_id == announcement.worker_id).values(values)
+        )
+        if result.rowcount == 0:
+            self._connection.execute(insert(_worker).values(worker_id=announcement.worker_id, **values))
+
+    def save_task_types(self, descriptions: Sequence[TaskTypeDescription], at: datetime) -> None:
+        """Insert or update task types; the last worker to announce one has the last word."""
+        known = set(self._connection.execute(select(_type.c.name)).scalars())
+        new = [found for found in descriptions if found.name not in known]
+        old = [found for found in descriptions if found.name in known]
+        if new:
+            self._connection.execute(
+                insert(_type),
+                [
+                    {
+                        "name": found.name,
+                        "version": found.version,
+                        "description": found.model_dump(),
+                        "announced_at": at,
+                    }
+                    for found in new
+                ],
+            )
+        if old:
+            self._connection.execute(
+                update(_type)
+                .where(_type.c.name == bindparam("key"))
+                .values(version=bindparam("v"), description=bindparam("d"), announced_at=bindparam("t")),
+                [{"key": found.name, "v": found.version, "d": found.model_dump(), "t": at} for found in old],
+            )
+
+    def hear_from(self, worker_id: str, at: datetime) -> bool:
+        """Note that a worker gave a sign of life. False if it is not known, or was declared gone."""
+        result = self._connection.execute(
+            update(_worker).where(_worker.c.worker_id == worker_id, _worker.c.gone.is_(False)).values(last_heard_at=at)
+        )
+        return bool(result.rowcount)
+
+    def is_present(self, worker_id: str) -> bool:
+        """Tell whether a worker has announced itself and was not declared gone since."""
+        found = self._connection.execute(
+            select(_worker.c.gone).where(_worker.c.worker_id == worker_id)
+        ).scalar_one_or_none()
+        return found is False
+
+    def mark_gone(self, worker_id: str) -> bool:
+        """Declare a worker gone. False if it is not known."""
+        result = self._connection.execute(update(_worker).where(_worker.c.worker_id == worker_id).values(gone=True))
+        return bool(result.rowcount)
+
+    def find_task_types(self) -> dict[str, TaskTypeSpecification]:
+        """Fetch all task types by name."""
+        rows = self._connection.execute(select(_type.c.description)).scalars()
+        descriptions = [TaskTypeDescription.model_validate(row) for row in rows]
+        return {
+            found.name: TaskTypeSpecification(
+                name=found.name,
+                version=found.version,
+                settings_schema=found.settings_schema,
+                inputs={slot.name: slot.required for slot in found.inputs},
+                outputs={slot.name: slot.required for slot in found.outputs},
+                mime_types={slot.name: slot.mime_type for slot in found.outputs},
+                open_outputs=found.open_outputs,
+            )
+            for found in descriptions
+        }

@@ -1,0 +1,27 @@
+"""What the stores have in common: long lists in parts, and the refusal to be stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+#: How many rows or keys one statement names. Below every engine's limit of bound values.
+CHUNK = 1000
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut a list into parts of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+class StaleRowError(RuntimeError):
+    """A compare-and-swap met rows in another state than its transaction had seen. The transaction is rolled back."""
+
+    @classmethod
+    def check(cls, changed: int, expected: int, what: str) -> None:
+        """Raise unless as many rows were changed as the caller named."""
+        if changed != expected:
+            raise cls(f"{expected} {what} rows were to change state, {changed} did")

@@ -1,0 +1,229 @@
+"""The scheduler's tables. Rows never leave this folder.
+
+Tasks, attempts and the edges between them are written in bulk, so their keys are handed out by `KeyBlocks` rather than
+by the engine.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+from shared.database.types import Json, Key, UtcTime
+
+_LONG_TEXT = Text(length=2**31 - 1)
+
+
+class SchedulerRow(SQLModel, registry=registry()):
+    """Base of the scheduler's rows, with its own set of tables."""
+
+
+def _key(**options: Any) -> Any:
+    return Field(default=None, sa_column=Column(Key, primary_key=True, **options))
+
+
+def _reference(target: str, *, nullable: bool = False) -> Any:
+    column = Column(Key, ForeignKey(target, ondelete="CASCADE"), nullable=nullable)
+    return Field(default=None, sa_column=column)
+
+
+def _time(*, nullable: bool = True) -> Any:
+    return Field(default=None, sa_column=Column(UtcTime, nullable=nullable))
+
+
+def _json(*, nullable: bool = True) -> Any:
+    return Field(default=None, sa_column=Column(Json, nullable=nullable))
+
+
+def _count() -> Any:
+    return Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+
+
+class KeySequenceRow(SchedulerRow, table=True):
+    """The next free key of a table whose keys are handed out in blocks."""
+
+    __tablename__ = "key_sequence"
+    name: str = Field(sa_column=Column(String(32), primary_key=True))
+    next_key: int = Field(sa_column=Column(Key, nullable=False))
+
+
+class TaskTypeRow(SchedulerRow, table=True):
+    """What workers announced of a task type."""
+
+    __tablename__ = "task_type"
+    name: str = Field(sa_column=Column(String(64), primary_key=True))
+    version: str = Field(sa_column=Column(String(64), nullable=False))
+    description: dict[str, Any] = _json(nullable=False)
+    announced_at: datetime = _time(nullable=False)
+
+
+class WorkerRow(SchedulerRow, table=True):
+    """A worker that announced itself."""
+
+    __tablename__ = "worker"
+    worker_id: str = Field(sa_column=Column(String(64), primary_key=True))
+    host: str = Field(sa_column=Column(String(256), nullable=False))
+    process_id: int
+    slots: int
+    announced_at: datetime = _time(nullable=False)
+    last_heard_at: datetime = _time(nullable=False)
+    gone: bool = False
+
+
+class JobRow(SchedulerRow, table=True):
+    """A submitted job: its document as it came, and the counts of its tasks by state."""
+
+    __tablename__ = "job"
+    __table_args__: ClassVar[Any] = (Index("ix_job_name", "name"),)
+    id: int = _key()
+    name: str | None = Field(default=None, sa_column=Column(String(256)))
+    state: str = Field(sa_column=Column(String(16), nullable=False))
+    working_directory: str = Field(sa_column=Column(String(1024), nullable=False))
+    document: dict[str, Any] = _json(nullable=False)
+    seed: int = Field(sa_column=Column(Key, nullable=False))
+    root_task_id: int = Field(sa_column=Column(Key, nullable=False))
+    submitted_at: datetime = _time(nullable=False)
+    submitted_by: str = Field(sa_column=Column(String(256), nullable=False))
+    finished_at: datetime | None = _time()
+    waiting: int = _count()
+    queued: int = _count()
+    running: int = _count()
+    done: int = _count()
+    failed: int = _count()
+    blocked: int = _count()
+    cancelled: int = _count()
+
+
+class TaskRow(SchedulerRow, table=True):
+    """One unit of work. Its description is the part of the job's document at `pointer`."""
+
+    __tablename__ = "task"
+    __table_args__: ClassVar[Any] = (
+        Index("ix_task_children", "parent_id", "position"),
+        Index("ix_task_job", "job_id"),
+    )
+    id: int = _key(autoincrement=False)
+    job_id: int = _reference("job.id")
+    parent_id: int | None = _reference("task.id", nullable=True)
+    position: int = _count()
+    level: int = _count()
+    pointer: list[str | int] = _json(nullable=False)
+    task_type: str = Field(sa_column=Column(String(64), nullable=False))
+    name: str | None = Field(default=None, sa_column=Column(String(256)))
+    job_name: str | None = Field(default=None, sa_column=Column(String(256)))
+    working_directory: str = Field(sa_column=Column(String(1024), nullable=False))
+    task_metadata: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", Json))
+    seed: int = Field(sa_column=Column(Key, nullable=False))
+    state: str = Field(sa_column=Column(String(16), nullable=False))
+    unmet: int = _count()
+    children: int = _count()
+    attempts: int = _count()
+    strikes: int = _count()
+    losses: int = _count()
+    accepted_attempt_id: int | None = Field(default=None, sa_column=Column(Key))
+    blocked_by: int | None = Field(default=None, sa_column=Column(Key))
+    reason: str | None = Field(default=None, sa_column=Column(String(32)))
+    message: str | None = Field(default=None, sa_column=Column(_LONG_TEXT))
+
+
+class ProductPromiseRow(SchedulerRow, table=True):
+    """A file that a task promises, and, once its attempt is accepted, the version that its readers get."""
+
+    __tablename__ = "product_promise"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("directory", "filename", name="uq_product_promise_name"),
+        Index("ix_product_promise_task", "task_id"),
+    )
+    id: int = _key(autoincrement=False)
+    task_id: int = _reference("task.id")
+    slot: str = Field(sa_column=Column(String(256), nullable=False))
+    directory: str = Field(sa_column=Column(String(512), nullable=False))
+    filename: str = Field(sa_column=Column(String(256), nullable=False))
+    version: dict[str, Any] | None = _json()
+
+
+class DependencyRow(SchedulerRow, table=True):
+    """An edge: a task needs a file (label: the slot) or the metadata (label: the name) of another."""
+
+    __tablename__ = "dependency"
+    __table_args__: ClassVar[Any] = (Index("ix_dependency_source", "source_id"),)
+    task_id: int = Field(sa_column=Column(Key, ForeignKey("task.id", ondelete="CASCADE"), primary_key=True))
+    kind: str = Field(sa_column=Column(String(8), primary_key=True))
+    label: str = Field(sa_column=Column(String(256), primary_key=True))
+    source_id: int = _reference("task.id")
+    promise_id: int | None = _reference("product_promise.id", nullable=True)
+
+
+class AttemptRow(SchedulerRow, table=True):
+    """One try at running a task. Its key is the fence: nothing is taken from an attempt that is no longer open."""
+
+    __tablename__ = "attempt"
+    __table_args__: ClassVar[Any] = (
+        UniqueConstraint("task_id", "number", name="uq_attempt_number"),
+        Index(
+            "ix_attempt_queue",
+            "task_type",
+            "priority",
+            "id",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
+        Index(
+            "ix_attempt_lease",
+            "lease_expires_at",
+            sqlite_where=text("state IN ('running', 'checking')"),
+            postgresql_where=text("state IN ('running', 'checking')"),
+        ),
+    )
+    id: int = _key(autoincrement=False)
+    task_id: int = _reference("task.id")
+    job_id: int = _reference("job.id")
+    number: int
+    task_type: str = Field(sa_column=Column(String(64), nullable=False))
+    priority: int = _count()
+    state: str = Field(sa_column=Column(String(16), nullable=False))
+    worker_id: str | None = Field(default=None, sa_column=Column(String(64)))
+    lease_token: str | None = Field(default=None, sa_column=Column(String(32)))
+    lease_expires_at: datetime | None = _time()
+    cancel_requested: bool = False
+    queued_at: datetime = _time(nullable=False)
+    claimed_at: datetime | None = _time()
+    started_at: datetime | None = _time()
+    ended_at: datetime | None = _time()
+    wall_time: float | None = None
+    cpu_time: float | None = None
+    cpu_time_with_children: float | None = None
+    reason: str | None = Field(default=None, sa_column=Column(String(32)))
+    message: str | None = Field(default=None, sa_column=Column(_LONG_TEXT))
+    settings: dict[str, Any] | None = _json()
+    result: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", Json))
+    inputs: dict[str, Any] | None = _json()
+    outputs: list[dict[str, Any]] | None = _json()
+
+
+class TransitionRow(SchedulerRow, table=True):
+    """Every step of every attempt, in the order in which they were committed."""
+
+    __tablename__ = "transition"
+    id: int = _key()
+    job_id: int = Field(sa_column=Column(Key, nullable=False))
+    task_id: int = Field(sa_column=Column(Key, nullable=False))
+    attempt_id: int | None = Field(default=None, sa_column=Column(Key))
+    state_before: str | None = Field(default=None, sa_column=Column(String(16)))
+    state_after: str = Field(sa_column=Column(String(16), nullable=False))
+    reason: str | None = Field(default=None, sa_column=Column(String(32)))
+    at: datetime = _time(nullable=False)
+
+
+class OutboxRow(SchedulerRow, table=True):
+    """Something that the product store must hear; written with what it speaks of, removed once it was heard."""
+
+    __tablename__ = "outbox"
+    id: int = _key()
+    kind: str = Field(sa_column=Column(String(32), nullable=False))
+    payload: dict[str, Any] = _json(nullable=False)
+    created_at: datetime = _time(nullable=False)

@@ -1,0 +1,278 @@
+"""Rows of tasks, of the files they promise, and of the edges between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
+
+from services.scheduler.domain.attempt import MetDependency, TaskToRun
+from services.scheduler.domain.task import BlockedTask, NewDependency, NewTask, Promise, ReadyTask
+from services.scheduler.storage.keys import KeyBlocks
+from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
+from services.scheduler.storage.schema import AttemptRow, DependencyRow, ProductPromiseRow, TaskRow
+from shared.contracts.states import FailureReason, TaskState
+
+_task = TaskRow.__table__  # type: ignore[attr-defined]
+_promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
+_edge = DependencyRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+
+
+class TaskStore:
+    """Tasks of one transaction."""
+
+    def __init__(self, connection: Connection, keys: KeyBlocks) -> None:
+        self._connection = connection
+        self._keys = keys
+
+    # --- new tasks -----------------------------------------------------------------------------------------------
+
+    def take_ids(self, count: int) -> range:
+        """Reserve successive task ids."""
+        return self._keys.take(self._connection, "task", count)
+
+    def take_promise_ids(self, count: int) -> range:
+        """Reserve successive promise ids."""
+        return self._keys.take(self._connection, "promise", count)
+
+    def add(self, tasks: Sequence[NewTask]) -> None:
+        """Insert tasks; parents come before their children."""
+        for part in chunks(tasks, CHUNK):
+            self._connection.execute(
+                insert(_task),
+                [
+                    {
+                        "id": task.task_id,
+                        "job_id": task.job_id,
+                        "parent_id": task.parent_id,
+                        "position": task.position,
+                        "level": task.level,
+                        "pointer": task.pointer,
+                        "task_type": task.task_type,
+                        "name": task.name,
+                        "job_name": task.job_name,
+                        "working_directory": task.working_directory,
+                        "metadata": task.metadata or None,
+                        "seed": task.seed,
+                        "state": task.state.value,
+                        "unmet": task.unmet,
+                        "children": task.children,
+                        "attempts": task.attempts,
+                        "accepted_attempt_id": task.accepted_attempt_id,
+                    }
+                    for task in part
+                ],
+            )
+
+    def add_promises(self, promises: Sequence[Promise]) -> None:
+        """Insert promised products. A name that is already promised is a violation of uniqueness."""
+        for part in chunks(promises, CHUNK):
+            self._connection.execute(
+                insert(_promise),
+                [
+                    {
+                        "id": promise.promise_id,
+                        "task_id": promise.task_id,
+                        "slot": promise.slot,
+                        "directory": promise.directory,
+                        "filename": promise.filename,
+                        "version": promise.version,
+                    }
+                    for promise in part
+                ],
+            )
+
+    def add_dependencies(self, edges: Sequence[NewDependency]) -> None:
+        """Insert edges."""
+        for part in chunks(edges, CHUNK):
+            self._connection.execute(
+                insert(_edge),
+                [
+                    {
+                        "task_id": edge.task_id,
+                        "kind": edge.kind,
+                        "label": edge.label,
+                        "source_id": edge.source_id,
+                        "promise_id": edge.promise_id,
+                    }
+                    for edge in part
+                ],
+            )
+
+    def set_children(self, task_id: int, children: int) -> None:
+        """Record how many children a flow-control task got."""
+        self._connection.execute(update(_task).where(_task.c.id == task_id).values(children=children))
+
+    def find_promises(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Promise]:
+        """Look products up by (directory, filename)."""
+        found: dict[tuple[str, str], Promise] = {}
+        for part in chunks(list(names), CHUNK):
+            rows = self._connection.execute(
+                select(_promise).where(tuple_(_promise.c.directory, _promise.c.filename).in_(part))
+            )
+            for row in rows:
+                found[row.directory, row.filename] = Promise(
+                    row.id, row.task_id, row.slot, row.directory, row.filename, row.version
+                )
+        return found
+
+    def find_states(self, task_ids: Iterable[int]) -> dict[int, TaskState]:
+        """Look up the states of tasks."""
+        found: dict[int, TaskState] = {}
+        for part in chunks(list(task_ids), CHUNK):
+            rows = self._connection.execute(select(_task.c.id, _task.c.state).where(_task.c.id.in_(part)))
+            found |= {row.id: TaskState(row.state) for row in rows}
+        return found
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    def find_to_run(self, task_ids: Sequence[int]) -> dict[int, TaskToRun]:
+        """Fetch what a worker, or an expansion, must know of these tasks."""
+        rows = self._connection.execute(
+            select(
+                _task.c.id,
+                _task.c.job_id,
+                _task.c.task_type,
+                _task.c.name,
+                _task.c.job_name,
+                _task.c.working_directory,
+                _task.c.pointer,
+                _task.c.level,
+                _task.c.metadata,
+                _task.c.seed,
+                _task.c.children,
+            ).where(_task.c.id.in_(task_ids))
+        )
+        return {
+            row.id: TaskToRun(
+                task_id=row.id,
+                job_id=row.job_id,
+                task_type=row.task_type,
+                name=row.name,
+                job_name=row.job_name,
+                working_directory=row.working_directory,
+                pointer=tuple(row.pointer),
+                level=row.level,
+                metadata=row.metadata or {},
+                seed=row.seed,
+                children=row.children,
+            )
+            for row in rows
+        }
+
+    def find_dependencies(self, task_ids: Sequence[int]) -> list[MetDependency]:
+        """Fetch the accepted versions and metadata that these tasks depend on."""
+        source = _task.alias("source")
+        rows = self._connection.execute(
+            select(_edge.c.task_id, _edge.c.kind, _edge.c.label, _promise.c.version, _attempt.c.metadata)
+            .select_from(
+                _edge.join(source, source.c.id == _edge.c.source_id)
+                .outerjoin(_promise, _promise.c.id == _edge.c.promise_id)
+                .outerjoin(_attempt, _attempt.c.id == source.c.accepted_attempt_id)
+            )
+            .where(_edge.c.task_id.in_(task_ids))
+        )
+        return [MetDependency(row.task_id, row.kind, row.label, row.version, row.metadata or {}) for row in rows]
+
+    def find_outputs(self, task_ids: Sequence[int]) -> list[Promise]:
+        """Fetch the products that these tasks promise."""
+        rows = self._connection.execute(select(_promise).where(_promise.c.task_id.in_(task_ids)))
+        return [Promise(row.id, row.task_id, row.slot, row.directory, row.filename, row.version) for row in rows]
+
+    def mark_running(self, task_ids: Sequence[int]) -> None:
+        """Queued to running, for the tasks of attempts that were just claimed."""
+        self._move(task_ids, TaskState.QUEUED, TaskState.RUNNING)
+
+    def mark_done(self, accepted: Mapping[int, int]) -> None:
+        """Running to done, with the accepted attempt of each task.
+
+        Two reports of the same task cannot both win: the second finds the task no longer running and is refused.
+        """
+        result = self._connection.execute(
+            update(_task)
+            .where(_task.c.id == bindparam("key"), _task.c.state == TaskState.RUNNING.value)
+            .values(state=TaskState.DONE.value, accepted_attempt_id=bindparam("attempt"), reason=None, message=None),
+            [{"key": task_id, "attempt": attempt_id} for task_id, attempt_id in accepted.items()],
+        )
+        StaleRowError.check(result.rowcount, len(accepted), "task")
+
+    def mark_queued_again(self, task_id: int, *, strikes: int, losses: int) -> None:
+        """Running to queued: another attempt follows."""
+        again = {"attempts": _task.c.attempts + 1, "strikes": strikes, "losses": losses}
+        self._move([task_id], TaskState.RUNNING, TaskState.QUEUED, **again)
+
+    def mark_failed(self, task_id: int, *, reason: FailureReason, message: str, strikes: int, losses: int) -> None:
+        """Running to failed, for good."""
+        why = {"reason": reason.value, "message": message, "strikes": strikes, "losses": losses}
+        self._move([task_id], TaskState.RUNNING, TaskState.FAILED, **why)
+
+    def mark_queued(self, task_ids: Sequence[int]) -> None:
+        """Waiting to queued: everything that the tasks depend on is there."""
+        self._move(task_ids, TaskState.WAITING, TaskState.QUEUED, attempts=_task.c.attempts + 1)
+
+    def release_consumers(self, source_ids: Sequence[int]) -> list[ReadyTask]:
+        """Count down what depends on tasks that are done, and list what has become ready."""
+        rows = self._connection.execute(
+            select(_edge.c.task_id, func.count()).where(_edge.c.source_id.in_(source_ids)).group_by(_edge.c.task_id)
+        ).all()
+        if not rows:
+            return []
+        self._connection.execute(
+            update(_task).where(_task.c.id == bindparam("key")).values(unmet=_task.c.unmet - bindparam("met")),
+            [{"key": task_id, "met": count} for task_id, count in rows],
+        )
+        ready: list[ReadyTask] = []
+        for part in chunks([row[0] for row in rows], CHUNK):
+            found = self._connection.execute(
+                select(_task.c.id, _task.c.job_id, _task.c.task_type)
+                .where(_task.c.id.in_(part), _task.c.unmet == 0, _task.c.state == TaskState.WAITING.value)
+                .order_by(_task.c.id)
+            )
+            ready.extend(ReadyTask(row.id, row.job_id, row.task_type) for row in found)
+        return ready
+
+    def block_consumers(self, causes: Iterable[int]) -> list[BlockedTask]:
+        """Waiting to blocked, for all that depends, directly or through others, on tasks that will not be done."""
+        blocked: list[BlockedTask] = []
+        frontier = {cause: cause for cause in causes}
+        while frontier:
+            rows: list[Any] = []
+            for part in chunks(list(frontier), CHUNK):
+                rows += self._connection.execute(
+                    select(_task.c.id, _task.c.job_id, func.min(_edge.c.source_id).label("source"))
+                    .select_from(_edge.join(_task, _task.c.id == _edge.c.task_id))
+                    .where(_edge.c.source_id.in_(part), _task.c.state == TaskState.WAITING.value)
+                    .group_by(_task.c.id, _task.c.job_id)
+                ).all()
+            found = {row.id: BlockedTask(row.id, row.job_id, frontier[row.source]) for row in rows}
+            if not found:
+                break
+            result = self._connection.execute(
+                update(_task)
+                .where(_task.c.id == bindparam("key"), _task.c.state == TaskState.WAITING.value)
+                .values(state=TaskState.BLOCKED.value, blocked_by=bindparam("cause")),
+                [{"key": task.task_id, "cause": task.cause} for task in found.values()],
+            )
+            StaleRowError.check(result.rowcount, len(found), "task")
+            blocked.extend(found.values())
+            frontier = {task.task_id: task.cause for task in found.values()}
+        return blocked
+
+    def set_versions(self, versions: Mapping[int, dict[str, Any]]) -> None:
+        """Give promised products the version that their readers get from now on."""
+        if versions:
+            self._connection.execute(
+                update(_promise).where(_promise.c.id == bindparam("key")).values(version=bindparam("found")),
+                [{"key": promise_id, "found": version} for promise_id, version in versions.items()],
+            )
+
+    def _move(self, task_ids: Sequence[int], before: TaskState, after: TaskState, **values: Any) -> None:
+        for part in chunks(task_ids, CHUNK):
+            result = self._connection.execute(
+                update(_task)
+                .where(_task.c.id.in_(part), _task.c.state == before.value)
+                .values(state=after.value, **values)
+            )
+            StaleRowError.check(result.rowcount, len(part), "task")

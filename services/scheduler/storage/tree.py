@@ -1,0 +1,134 @@
+"""Task trees in pre-order, page by page, without ever reading more of a job than the page shows."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from services.scheduler.storage.schema import TaskRow
+from shared.contracts.errors import InvalidInputError, NotFoundError
+from shared.contracts.scheduler import TaskLine, TaskPage
+
+_task = TaskRow.__table__  # type: ignore[attr-defined]
+_COLUMNS = [
+    _task.c[name]
+    for name in (
+        *("id", "parent_id", "position", "level", "task_type", "name", "state", "metadata"),
+        *("attempts", "reason", "message", "children"),
+    )
+]
+
+
+@dataclass
+class _Frame:
+    """Children of one task that are still to be listed: those already read, and then those from a position on."""
+
+    parent_id: int
+    position: int
+    path: tuple[int, ...]
+    rows: deque[Any] = field(default_factory=deque)
+
+
+class TreeReader:
+    """Reads the tree of one job.
+
+    A page's cursor is the path of positions from the root to the last task listed, such as ``0.12.3``.
+    """
+
+    def __init__(self, connection: Connection, job_id: int) -> None:
+        self._connection = connection
+        self._job_id = job_id
+
+    def read(self, root: int, *, max_depth: int, after: str | None, limit: int) -> TaskPage:
+        """Read up to `limit` tasks below and including `root`, at most `max_depth` levels below it.
+
+        Raises
+        ------
+        NotFoundError
+            The job has no such task.
+        InvalidInputError
+            The cursor is malformed.
+        """
+        top = self._find_root(root)
+        lines: list[tuple[TaskLine, tuple[int, ...]]] = []
+        stack: list[_Frame] = []
+        if after is None:
+            lines.append((_line(top), ()))
+            if max_depth > 0 and top.children:
+                stack.append(_Frame(root, 0, ()))
+        else:
+            stack = self._resume(root, _read_cursor(after), max_depth)
+        while stack and len(lines) <= limit:
+            frame = stack[-1]
+            if not frame.rows:
+                frame.rows.extend(self._children(frame, limit + 1 - len(lines)))
+            if not frame.rows:
+                stack.pop()
+                continue
+            row = frame.rows.popleft()
+            path = (*frame.path, row.position)
+            lines.append((_line(row), path))
+            frame.position = row.position + 1
+            if row.children and len(path) < max_depth:
+                stack.append(_Frame(row.id, 0, path))
+        more = len(lines) > limit
+        shown = lines[:limit]
+        cursor = ".".join(map(str, shown[-1][1])) if more and shown else None
+        return TaskPage(items=[line for line, _ in shown], next_after=cursor)
+
+    def _find_root(self, root: int) -> Any:
+        query = select(*_COLUMNS).where(_task.c.id == root, _task.c.job_id == self._job_id)
+        row = self._connection.execute(query).one_or_none()
+        if row is None:
+            raise NotFoundError(f"job {self._job_id} has no task {root}", where="query.root")
+        return row
+
+    def _children(self, frame: _Frame, limit: int) -> list[Any]:
+        query = (
+            select(*_COLUMNS)
+            .where(_task.c.parent_id == frame.parent_id, _task.c.position >= frame.position)
+            .order_by(_task.c.position)
+            .limit(limit)
+        )
+        return list(self._connection.execute(query).all())
+
+    def _resume(self, root: int, path: tuple[int, ...], max_depth: int) -> list[_Frame]:
+        """Rebuild the frames as they were after the task at `path` had been listed."""
+        stack: list[_Frame] = []
+        parent_id = root
+        for depth, position in enumerate(path):
+            stack.append(_Frame(parent_id, position + 1, path[:depth]))
+            query = select(_task.c.id).where(_task.c.parent_id == parent_id, _task.c.position == position)
+            found = self._connection.execute(query).scalar_one_or_none()
+            if found is None:
+                raise InvalidInputError("the cursor names no task of this tree", where="query.after")
+            parent_id = found
+        if len(path) < max_depth:
+            stack.append(_Frame(parent_id, 0, path))
+        return stack
+
+
+def _read_cursor(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(".")) if text else ()
+    except ValueError:
+        raise InvalidInputError(f"not a cursor: {text!r}", where="query.after") from None
+
+
+def _line(row: Any) -> TaskLine:
+    return TaskLine(
+        task_id=row.id,
+        parent_id=row.parent_id,
+        level=row.level,
+        task_type=row.task_type,
+        name=row.name,
+        state=row.state,
+        metadata=row.metadata or {},
+        attempts=row.attempts,
+        reason=row.reason,
+        message=row.message,
+        children=row.children,
+    )

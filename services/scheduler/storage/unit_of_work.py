@@ -1,0 +1,77 @@
+"""One transaction of the scheduler, as the logic uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, insert
+
+from services.scheduler.domain.changes import Changes
+from services.scheduler.storage.attempts import AttemptStore
+from services.scheduler.storage.jobs import DocumentCache, JobStore
+from services.scheduler.storage.keys import KeyBlocks
+from services.scheduler.storage.outbox import OutboxStore
+from services.scheduler.storage.registry import RegistryStore
+from services.scheduler.storage.rows import CHUNK, chunks
+from services.scheduler.storage.schema import TransitionRow
+from services.scheduler.storage.tasks import TaskStore
+from shared.database.engine import Database
+
+T = TypeVar("T")
+
+_transition = TransitionRow.__table__  # type: ignore[attr-defined]
+
+
+class SqlUnitOfWork:
+    """The stores of one transaction. What is not saved before the command returns does not happen."""
+
+    def __init__(self, connection: Connection, keys: KeyBlocks, documents: DocumentCache) -> None:
+        self._connection = connection
+        self.jobs = JobStore(connection, documents)
+        self.tasks = TaskStore(connection, keys)
+        self.attempts = AttemptStore(connection, keys)
+        self.registry = RegistryStore(connection)
+        self.outbox = OutboxStore(connection)
+
+    def save(self, changes: Changes) -> None:
+        """Write what follows from a command's verbs: its events, the jobs' counts and messages."""
+        for part in chunks(changes.transitions, CHUNK):
+            self._connection.execute(
+                insert(_transition),
+                [
+                    {
+                        "job_id": step.job_id,
+                        "task_id": step.task_id,
+                        "attempt_id": step.attempt_id,
+                        "state_before": step.before,
+                        "state_after": step.after,
+                        "reason": step.reason,
+                        "at": step.at,
+                    }
+                    for step in part
+                ],
+            )
+        changes.finished_jobs += self.jobs.add_counts(changes.counts, changes.at)
+        self.outbox.add(changes.messages, changes.at)
+
+
+class SqlTransactor:
+    """Runs commands of the logic in transactions of the scheduler's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._keys = KeyBlocks()
+        self._documents = DocumentCache()
+
+    async def run(self, command: Callable[[SqlUnitOfWork], T]) -> T:
+        """Run `command`; its result is returned once everything it did is durable."""
+
+        def run_on(connection: Connection) -> T:
+            try:
+                return command(SqlUnitOfWork(connection, self._keys, self._documents))
+            except BaseException:
+                self._keys.forget()
+                raise
+
+        return await self._database.write(run_on)

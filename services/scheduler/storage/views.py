@@ -1,0 +1,256 @@
+"""What users ask: jobs, trees, tasks, attempts, results. Reads only, on snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, and_, func, select
+
+from services.scheduler.domain.job_document import FLOW_TYPES, resolve_pointer
+from services.scheduler.storage.schema import (
+    AttemptRow,
+    DependencyRow,
+    JobRow,
+    ProductPromiseRow,
+    TaskRow,
+    TaskTypeRow,
+    WorkerRow,
+)
+from services.scheduler.storage.tree import TreeReader
+from shared.contracts.errors import NotFoundError
+from shared.contracts.scheduler import (
+    AttemptView,
+    JobPage,
+    JobView,
+    OutputVersion,
+    ResultPage,
+    ResultView,
+    TaskCounts,
+    TaskPage,
+    TaskTypeView,
+    TaskView,
+    WorkerView,
+)
+from shared.contracts.states import AttemptState, JobState, TaskState
+from shared.database.engine import Database
+
+T = TypeVar("T")
+
+_job = JobRow.__table__  # type: ignore[attr-defined]
+_task = TaskRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+_promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
+_edge = DependencyRow.__table__  # type: ignore[attr-defined]
+_worker = WorkerRow.__table__  # type: ignore[attr-defined]
+_type = TaskTypeRow.__table__  # type: ignore[attr-defined]
+
+_JOB_COLUMNS = [column for column in _job.c if column.name != "document"]
+_HELD = (AttemptState.RUNNING.value, AttemptState.CHECKING.value)
+
+
+class SchedulerViews:
+    """Read models of the scheduler."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        return await self._database.read(query)
+
+    async def check(self) -> None:
+        """Read something; raises where the database cannot be read."""
+        await self._read(lambda connection: connection.execute(select(func.count()).select_from(_type)).scalar_one())
+
+    async def list_jobs(self, *, name: str | None, state: JobState | None, before: int | None, limit: int) -> JobPage:
+        """List jobs, newest first."""
+        conditions = []
+        if name is not None:
+            conditions.append(_job.c.name == name)
+        if state is not None:
+            conditions.append(_job.c.state == state.value)
+        if before is not None:
+            conditions.append(_job.c.id < before)
+        query = select(*_JOB_COLUMNS).where(and_(True, *conditions)).order_by(_job.c.id.desc()).limit(limit + 1)
+        rows = await self._read(lambda connection: connection.execute(query).all())
+        items = [_job_view(row) for row in rows[:limit]]
+        return JobPage(items=items, next_before=items[-1].job_id if len(rows) > limit else None)
+
+    async def get_job(self, job_id: int) -> JobView:
+        """Fetch one job. Raises `NotFoundError`."""
+        query = select(*_JOB_COLUMNS).where(_job.c.id == job_id)
+        row = await self._read(lambda connection: connection.execute(query).one_or_none())
+        if row is None:
+            raise _no_job(job_id)
+        return _job_view(row)
+
+    async def get_document(self, job_id: int) -> dict[str, Any]:
+        """Fetch a job's document as it was submitted. Raises `NotFoundError`."""
+        query = select(_job.c.document).where(_job.c.id == job_id)
+        row = await self._read(lambda connection: connection.execute(query).one_or_none())
+        if row is None:
+            raise _no_job(job_id)
+        document: dict[str, Any] = row.document
+        return document
+
+    async def list_tree(
+        self, job_id: int, *, root: int | None, max_depth: int, after: str | None, limit: int
+    ) -> TaskPage:
+        """List tasks of a job in pre-order. Raises `NotFoundError` for an unknown job or root."""
+
+        def query(connection: Connection) -> TaskPage:
+            top = connection.execute(select(_job.c.root_task_id).where(_job.c.id == job_id)).scalar_one_or_none()
+            if top is None:
+                raise _no_job(job_id)
+            return TreeReader(connection, job_id).read(root or top, max_depth=max_depth, after=after, limit=limit)
+
+        return await self._read(query)
+
+    async def list_results(self, job_id: int, *, task_type: str | None, after: int, limit: int) -> ResultPage:
+        """List finished tasks of a job that workers ran, with the metadata that their accepted attempts gave."""
+        await self.get_job(job_id)
+        conditions = [_task.c.job_id == job_id, _task.c.id > after, _task.c.task_type.not_in(sorted(FLOW_TYPES))]
+        conditions.append(_task.c.state.in_([TaskState.DONE.value, TaskState.FAILED.value]))
+        if task_type is not None:
+            conditions.append(_task.c.task_type == task_type)
+        query = (
+            select(_task, _attempt.c.metadata.label("result"), _attempt.c.outputs)
+            .select_from(_task.outerjoin(_attempt, _attempt.c.id == _task.c.accepted_attempt_id))
+            .where(*conditions)
+            .order_by(_task.c.id)
+            .limit(limit + 1)
+        )
+        rows = await self._read(lambda connection: connection.execute(query).all())
+        items = [_result_view(row) for row in rows[:limit]]
+        return ResultPage(items=items, next_after=items[-1].task_id if len(rows) > limit else None)
+
+    async def get_task(self, task_id: int) -> TaskView:
+        """Fetch one task with all its attempts. Raises `NotFoundError`."""
+        return await self._read(lambda connection: _find_task(connection, task_id))
+
+    async def get_attempt(self, attempt_id: int) -> AttemptView:
+        """Fetch one attempt. Raises `NotFoundError`."""
+        query = select(_attempt).where(_attempt.c.id == attempt_id)
+        row = await self._read(lambda connection: connection.execute(query).one_or_none())
+        if row is None:
+            raise NotFoundError(f"there is no attempt {attempt_id}", where="path.attempt_id")
+        return _attempt_view(row)
+
+    async def list_workers(self) -> list[WorkerView]:
+        """List workers with the number of attempts that they hold."""
+        held = (
+            select(_attempt.c.worker_id, func.count().label("running"))
+            .where(_attempt.c.state.in_(_HELD))
+            .group_by(_attempt.c.worker_id)
+            .subquery()
+        )
+        query = (
+            select(_worker, func.coalesce(held.c.running, 0).label("running"))
+            .select_from(_worker.outerjoin(held, held.c.worker_id == _worker.c.worker_id))
+            .order_by(_worker.c.announced_at)
+        )
+        rows = await self._read(lambda connection: connection.execute(query).all())
+        return [WorkerView.model_validate(row._asdict()) for row in rows]
+
+    async def list_task_types(self) -> list[TaskTypeView]:
+        """List what can be written under ``task`` in a job."""
+        query = select(_type.c.description).order_by(_type.c.name)
+        rows = await self._read(lambda connection: connection.execute(query).scalars().all())
+        flow = [
+            TaskTypeView(name=name, version="1", inputs=[], outputs=[], settings_schema={}, built_in=True)
+            for name in sorted(FLOW_TYPES)
+        ]
+        return [*flow, *(TaskTypeView.model_validate(row) for row in rows)]
+
+
+def _no_job(job_id: int) -> NotFoundError:
+    return NotFoundError(f"there is no job {job_id}", where="path.job_id")
+
+
+def _job_view(row: Any) -> JobView:
+    return JobView(
+        job_id=row.id,
+        name=row.name,
+        state=row.state,
+        working_directory=row.working_directory,
+        counts=TaskCounts(**{state.value: getattr(row, state.value) for state in TaskState}),
+        root_task_id=row.root_task_id,
+        submitted_at=row.submitted_at,
+        submitted_by=row.submitted_by,
+        finished_at=row.finished_at,
+    )
+
+
+def _result_view(row: Any) -> ResultView:
+    metadata = row.result or {}
+    outcome = metadata.get("outcome")
+    return ResultView(
+        task_id=row.id,
+        task_type=row.task_type,
+        name=row.name,
+        state=row.state,
+        outcome=outcome if isinstance(outcome, str) else None,
+        inherited=row.metadata or {},
+        metadata=metadata,
+        outputs=row.outputs or [],
+    )
+
+
+def _attempt_view(row: Any) -> AttemptView:
+    return AttemptView(
+        attempt_id=row.id,
+        task_id=row.task_id,
+        number=row.number,
+        state=row.state,
+        worker_id=row.worker_id,
+        queued_at=row.queued_at,
+        claimed_at=row.claimed_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        lease_expires_at=row.lease_expires_at,
+        wall_time=row.wall_time,
+        cpu_time=row.cpu_time,
+        cpu_time_with_children=row.cpu_time_with_children,
+        reason=row.reason,
+        message=row.message,
+        settings=row.settings,
+        metadata=row.metadata or {},
+        inputs={slot: OutputVersion.model_validate(found) for slot, found in (row.inputs or {}).items()},
+        outputs=row.outputs or [],
+    )
+
+
+def _find_task(connection: Connection, task_id: int) -> TaskView:
+    row = connection.execute(select(_task).where(_task.c.id == task_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no task {task_id}", where="path.task_id")
+    document = connection.execute(select(_job.c.document).where(_job.c.id == row.job_id)).scalar_one()
+    description = resolve_pointer(document, tuple(row.pointer))
+    edges = connection.execute(
+        select(_edge.c.kind, _edge.c.label, _edge.c.source_id, _promise.c.filename)
+        .select_from(_edge.outerjoin(_promise, _promise.c.id == _edge.c.promise_id))
+        .where(_edge.c.task_id == task_id)
+    ).all()
+    outputs = connection.execute(select(_promise.c.slot, _promise.c.filename).where(_promise.c.task_id == task_id))
+    attempts = connection.execute(
+        select(_attempt).where(_attempt.c.task_id == task_id).order_by(_attempt.c.number)
+    ).all()
+    return TaskView(
+        task_id=row.id,
+        job_id=row.job_id,
+        parent_id=row.parent_id,
+        task_type=row.task_type,
+        name=row.name,
+        job_name=row.job_name,
+        working_directory=row.working_directory,
+        state=row.state,
+        description={key: value for key, value in description.items() if key != "task_list"},
+        metadata=row.metadata or {},
+        seed=row.seed,
+        unmet_dependencies=row.unmet,
+        inputs={edge.label: edge.filename for edge in edges if edge.kind == "file"},
+        outputs={found.slot: found.filename for found in outputs},
+        requires_metadata_from={edge.label: edge.source_id for edge in edges if edge.kind == "metadata"},
+        blocked_by=row.blocked_by,
+        attempts=[_attempt_view(attempt) for attempt in attempts],
+    )
