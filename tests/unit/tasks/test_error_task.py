@@ -1,0 +1,31 @@
+"""The task type `error` fails as it is told to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.worker.domain.errors import InputError, TaskError
+from services.worker.domain.task_type import TaskContext
+from services.worker.tasks.error import TASK_TYPE
+from shared.contracts.states import FailureReason
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "reason"),
+    [
+        ({}, TaskError, FailureReason.SCIENCE),
+        ({"message": "no stars today", "reason": "science"}, TaskError, FailureReason.SCIENCE),
+        ({"message": "no stars today", "reason": "input"}, InputError, FailureReason.INPUT),
+    ],
+)
+def test_it_always_fails(
+    tmp_path: Path, settings: dict[str, str], error: type[TaskError], reason: FailureReason
+) -> None:
+    context = TaskContext(directory=tmp_path, inputs={}, output_names={})
+
+    with pytest.raises(error, match=settings.get("message", "always fails")) as caught:
+        TASK_TYPE.run(context, TASK_TYPE.settings.model_validate(settings))
+
+    assert caught.value.reason is reason

@@ -1,0 +1,262 @@
+"""The task types that search for transits: what they search, publish, write and let pass."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from services.worker.domain.errors import InputError
+from services.worker.domain.task_type import InputFile, TaskContext, TaskType
+from services.worker.science.synthesis import PlanetarySystem, transit_model, white_noise
+from services.worker.tasks.search_archive import read_periodogram
+from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
+from services.worker.tasks.transit_search_tls import TASK_TYPE as TLS
+from services.worker.tasks.transit_searches import find_fault
+from shared.contracts.metadata import Metadata, find_non_finite
+from shared.lightcurve import LightCurve, write_light_curve
+
+BOTH = pytest.mark.parametrize("task_type", [BLS, TLS], ids=["bls", "tls"])
+INJECTED = {
+    "orbital_period": 3.3,
+    "t0": 1.0,
+    "integrated_transit_power": 0.1,
+    "pixels_in_transit": 55,
+    "pixels_out_of_transit": 1241,
+    "mes": 100.0,
+    "injected_depth": 1.3e-3,
+}
+
+
+def planet(*, start: float = 0.0, days: float = 27.0, metadata: Metadata | None = None) -> LightCurve:
+    """A curve with a planet of 3.3 d, every 30 minutes, noise of 200 ppm."""
+    times = np.arange(round(days * 48), dtype=np.float64) / 48
+    model = transit_model(PlanetarySystem(9.728, 0.35, 3.3, 0.05, t0=1.0), times)
+    return LightCurve(
+        times + start,
+        model + white_noise(times.size, 2e-4, seed=8),
+        metadata=INJECTED if metadata is None else metadata,
+    )
+
+
+def prepare(directory: Path, curve: LightCurve, *, debugging: bool = False) -> TaskContext:
+    path = directory / "in.npz"
+    write_light_curve(curve, path)
+    return TaskContext(
+        directory=directory,
+        inputs={"lightcurve": InputFile(path, curve.metadata)},
+        output_names={"debugging": "search.tar.gz"} if debugging else {},
+    )
+
+
+def search(task_type: TaskType, context: TaskContext, lc_duration: float = 100.0, **settings: Any) -> Metadata:
+    chosen = task_type.settings.model_validate({"lc_duration": lc_duration, "search_settings": settings})
+    metadata = task_type.run(context, chosen)
+    assert find_non_finite(metadata) is None
+    json.dumps(metadata)  # plain numbers only
+    assert task_type.check is not None
+    assert all(verdict.passed for verdict in task_type.check(context, metadata))
+    return metadata
+
+
+@BOTH
+def test_a_planet_is_found_and_judged(task_type: TaskType, tmp_path: Path) -> None:
+    metadata = search(task_type, prepare(tmp_path, planet()))
+
+    assert metadata["outcome"] == "PASS"
+    assert metadata["target_period"] == 3.3
+    assert metadata["period"] == pytest.approx(3.3, rel=3e-3)
+    assert metadata["epoch"] == pytest.approx(1.0, abs=0.03)
+    assert (metadata["epoch_agrees"], metadata["depth_agrees"], metadata["period_alias"]) == (True, True, "none")
+    assert metadata["transit_count"] == 8
+    for keyword in ("integrated_transit_power", "pixels_in_transit", "pixels_out_of_transit", "mes"):
+        assert metadata[keyword] == INJECTED[keyword]
+
+
+def test_each_search_publishes_its_own_numbers(tmp_path: Path) -> None:
+    bls, tls = (search(task_type, prepare(tmp_path, planet())) for task_type in (BLS, TLS))
+
+    assert {"period", "power", "sde", "snr", "transit_depth"} <= bls.keys()
+    assert {"period", "depth", "duration", "sde", "snr", "transit_count", "transit_depth"} <= tls.keys()
+    assert tls["depth"] == pytest.approx(1 - tls["transit_depth"])
+
+
+@BOTH
+def test_a_curve_in_btjd_is_searched_from_its_first_sample_on(task_type: TaskType, tmp_path: Path) -> None:
+    # Given 54 d of data that start at 1325 d, of which the first 27 are to be searched
+    context = prepare(tmp_path, planet(start=1325.0, days=54, metadata={}))
+
+    metadata = search(task_type, context, lc_duration=27.0)
+
+    assert metadata["searched_samples"] == 27 * 48
+    assert metadata["epoch"] == pytest.approx(1326.0, abs=0.03)
+    assert metadata["search_period_max"] <= 13.5
+    assert metadata["outcome"] == "UNDEFINED"
+    assert "target_period" not in metadata
+
+
+@BOTH
+def test_flagged_and_nan_samples_are_left_out(task_type: TaskType, tmp_path: Path) -> None:
+    # Given a planet, and artefacts ten times as deep that repeat every 2 d: flagged ones, and NaN
+    curve = planet()
+    fluxes, flags = curve.fluxes.copy(), np.zeros(len(curve), np.bool_)
+    dirty = (curve.times % 2.0) < 0.1
+    fluxes[dirty] = 0.99
+    flags[dirty] = True
+    fluxes[5::100] = np.nan
+    dirty_curve = LightCurve(curve.times, fluxes, flags=flags, metadata=INJECTED)
+
+    metadata = search(task_type, prepare(tmp_path, dirty_curve))
+
+    assert metadata["outcome"] == "PASS"
+    assert metadata["searched_samples"] < len(curve) - dirty.sum()
+
+
+@BOTH
+def test_without_injected_transits_the_outcome_is_undefined(task_type: TaskType, tmp_path: Path) -> None:
+    null = {**INJECTED, "integrated_transit_power": 0.0, "pixels_in_transit": 0, "mes": 0.0}
+
+    metadata = search(task_type, prepare(tmp_path, planet(metadata=null)))
+
+    assert metadata["outcome"] == "UNDEFINED"
+    assert metadata["mes"] == 0
+
+
+@BOTH
+def test_no_detection_of_an_injected_planet_is_a_fail_and_no_error(task_type: TaskType, tmp_path: Path) -> None:
+    curve = planet()
+    flat = LightCurve(curve.times, np.ones(len(curve)), metadata=INJECTED)
+
+    metadata = search(task_type, prepare(tmp_path, flat))
+
+    assert (metadata["outcome"], metadata["transit_count"]) == ("FAIL", 0)
+    assert "period" not in metadata
+
+
+@BOTH
+def test_a_curve_without_a_finite_sample_is_an_input_error(task_type: TaskType, tmp_path: Path) -> None:
+    curve = LightCurve(np.arange(100.0), np.full(100, np.nan))
+
+    with pytest.raises(InputError, match="none of the 100 samples"):
+        search(task_type, prepare(tmp_path, curve))
+
+
+@BOTH
+def test_a_period_beyond_the_span_is_an_input_error(task_type: TaskType, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"spans 26\.97.*period_min is 90 d"):
+        search(task_type, prepare(tmp_path, planet()), period_min=90.0)
+
+
+@BOTH
+def test_lc_duration_is_mandatory_and_positive(task_type: TaskType) -> None:
+    for settings in ({}, {"lc_duration": 0}, {"lc_duration": -1}, {"lc_duration": 9, "period": 3}):
+        with pytest.raises(ValidationError):
+            task_type.settings.model_validate(settings)
+
+
+@pytest.mark.parametrize(
+    ("task_type", "settings"),
+    [
+        (BLS, {"period_min": 0.1}),
+        (BLS, {"period_min": 5, "period_max": 4}),
+        (BLS, {"duration_min": 0.3}),
+        (BLS, {"unknown": 1}),
+        (TLS, {"period_min": 5, "period_max": 4}),
+        (TLS, {"star_radius": 0}),
+        (TLS, {"limb_darkening": [0.3]}),
+    ],
+)
+def test_impossible_search_settings_are_refused(task_type: TaskType, settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        task_type.settings.model_validate({"lc_duration": 10, "search_settings": settings})
+
+
+@BOTH
+def test_the_archive_is_written_on_demand_only(task_type: TaskType, tmp_path: Path) -> None:
+    silent = prepare(tmp_path, planet())
+    search(task_type, silent)
+    assert silent.outputs == []
+
+    context = prepare(tmp_path, planet(), debugging=True)
+    metadata = search(task_type, context, period_min=1.0)
+
+    path = context.outputs[0].path
+    with tarfile.open(path) as archive:
+        assert sorted(archive.getnames()) == ["log.txt", "periodogram.csv", "settings.json"]
+        described = json.load(archive.extractfile("settings.json") or io.BytesIO())
+    assert described["settings"]["search_settings"]["period_min"] == 1.0
+    assert described["results"]["period"] == metadata["period"]
+    periodogram = read_periodogram(path)
+    assert periodogram.periods[periodogram.power.argmax()] == pytest.approx(metadata["period"], rel=1e-9)
+
+
+def test_the_archive_is_the_same_to_the_byte(tmp_path: Path) -> None:
+    def archive() -> bytes:
+        context = prepare(tmp_path, planet(), debugging=True)
+        search(BLS, context)
+        return context.outputs[0].path.read_bytes()
+
+    assert archive() == archive()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00broken"])
+def test_a_broken_archive_is_an_input_error_and_fails_quality_control(tmp_path: Path, content: bytes) -> None:
+    context = prepare(tmp_path, planet(), debugging=True)
+    metadata = search(BLS, context)
+    context.outputs[0].path.write_bytes(content)
+
+    with pytest.raises(InputError, match="expected a transit search's archive"):
+        read_periodogram(context.outputs[0].path)
+    assert BLS.check is not None
+    verdicts = {verdict.slot: verdict.passed for verdict in BLS.check(context, metadata)}
+    assert verdicts == {None: True, "debugging": False}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"period": 30.0}, "outside the searched range"),
+        ({"period": 0.1}, "outside the searched range"),
+        ({"duration": 5.0}, "not between 0 and the period"),
+        ({"transit_depth": -0.1}, "not between 0 and 1"),
+        ({"sde": float("nan")}, "sde is not finite"),
+        ({"outcome": "MAYBE"}, "expected PASS, FAIL or UNDEFINED"),
+    ],
+)
+def test_quality_control_rejects_impossible_results(change: Metadata, reason: str) -> None:
+    sound: Metadata = {
+        "outcome": "PASS",
+        "period": 3.0,
+        "duration": 0.1,
+        "transit_depth": 0.01,
+        "sde": 9.0,
+        "search_period_min": 0.5,
+        "search_period_max": 10.0,
+    }
+    assert find_fault(sound) == ""
+
+    assert reason in find_fault({**sound, **change})
+
+
+@pytest.mark.parametrize(
+    "module", ["synthesis_batman", "transit_search_bls_reference", "transit_search_tls", "transit_report", "error"]
+)
+def test_reading_the_settings_loads_no_science(module: str) -> None:
+    # The supervisor imports task modules for their settings alone.
+    heavy = ("numpy", "scipy", "astropy", "matplotlib", "batman", "numba", "transitleastsquares")
+    code = (
+        f"import sys, services.worker.tasks.{module} as module; module.TASK_TYPE.settings.model_json_schema(); "
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert loaded.strip() == "[]"
