@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from pathlib import Path
@@ -17,6 +18,8 @@ from shared.lightcurve.time_systems import system_of_zero_point
 
 if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU, HDUList, Header
+
+logger = logging.getLogger(__name__)
 
 FLUX_COLUMN = "PDCSAP_FLUX"
 QUALITY_COLUMNS = {"tess": "QUALITY", "kepler": "SAP_QUALITY"}
@@ -72,6 +75,7 @@ def read_fits(path: Path, *, mission: str | None = None, flux_column: str | None
     for warning in caught:
         if "truncated" in str(warning.message):
             raise LightCurveError(f"{path.name}: the FITS file is cut off: {warning.message}")
+        logger.warning("%s: %s", path.name, warning.message)
     return curve
 
 

@@ -109,6 +109,13 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, kept: int, gzipped: b
         read_light_curve(cut)
 
 
+def test_a_file_that_lost_only_its_end_is_refused_too(tmp_path: Path) -> None:
+    content = make_file(tmp_path / "whole.fits").read_bytes()
+    (tmp_path / "cut.fits").write_bytes(content[:-500])
+    with pytest.raises(LightCurveError, match=r"cut\.fits: the FITS file is cut off"):
+        read_light_curve(tmp_path / "cut.fits")
+
+
 def test_fits_of_other_origin_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LightCurveError, match="expected TESS or Kepler"):
         read_light_curve(make_file(tmp_path / "a.fits", telescope="HST"))
