@@ -100,7 +100,7 @@ class LogRecord(BaseModel):
     stream: str = Field(max_length=MAX_STREAM_LENGTH, description="Who wrote it: a worker's or a service's name.")
     sequence: Id = Field(description="Counts the records of one stream and attempt, without gaps, from 0.")
     time: RecordTime = Field(description="When the record was made, not when it arrived.")
-    level: Level = Field(description="10 debug, 20 info, 30 warning, 40 error, 50 critical; or one of these words.")
+    level: int = Field(ge=0, le=100, description="10 debug, 20 info, 30 warning, 40 error, 50 critical.")
     logger: str = Field(default="", max_length=256)
     message: str = Field(description="With its arguments filled in.")
     template: str | None = Field(

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -71,6 +71,7 @@ Json = st.recursive(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(Json))
 def test_whatever_json_the_arguments_are_they_can_be_stored(arguments: list[Any]) -> None:
     orjson.dumps(bound_record(record(arguments=arguments)).arguments)
