@@ -1,0 +1,127 @@
+"""Rules about products, their metadata and how they are named to a browser."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.product_store.domain.descriptions import read_metadata
+from services.product_store.domain.product import Promise, check_same_promise, choose_mime_type
+from services.product_store.domain.selection import check_glob
+from services.product_store.handlers.content import format_disposition
+from shared.contracts.errors import InvalidInputError, ProductExistsError, TooLargeError
+
+
+def promise(*, task: int = 1, semantic_type: str = "lightcurve") -> Promise:
+    return Promise(
+        directory="d",
+        filename="f",
+        semantic_type=semantic_type,
+        mime_type=None,
+        generator_task_id=task,
+        job_id=9,
+        planned_at=datetime(2026, 1, 1, tzinfo=UTC),
+        metadata={},
+    )
+
+
+def test_a_name_belongs_to_one_task_and_one_semantic_type() -> None:
+    check_same_promise(promise(), promise(), "here")
+    with pytest.raises(
+        ProductExistsError, match="'f' in directory 'd' is already promised by task 1 of job 9"
+    ) as caught:
+        check_same_promise(promise(), promise(task=2), "here")
+    assert caught.value.where == "here"
+    with pytest.raises(ProductExistsError, match="as 'lightcurve', not as 'report'"):
+        check_same_promise(promise(), promise(semantic_type="report"), "here")
+
+
+@pytest.mark.parametrize(
+    ("announced", "promised", "filename", "expected"),
+    [
+        ("a/b", "c/d", "x.html", "a/b"),
+        (None, "c/d", "x.html", "c/d"),
+        (None, None, "x.html", "text/html"),
+        (None, None, "x.json", "application/json"),
+        (None, None, "x.csv.gz", "application/octet-stream"),
+        (None, None, "x", "application/octet-stream"),
+    ],
+)
+def test_mime_type_as_announced_else_promised_else_by_name(
+    announced: str | None, promised: str | None, filename: str, expected: str
+) -> None:
+    assert choose_mime_type(announced, promised, filename) == expected
+
+
+def test_metadata_keeps_its_types() -> None:
+    text = json.dumps({"index": 0, "ratio": 0.0, "flag": True, "name": "12", "none": None, "nested": {"é": [1, 2.5]}})
+    found = read_metadata(text, "here")
+    assert found == json.loads(text)
+    assert {name: type(value) for name, value in found.items()} == {
+        "index": int,
+        "ratio": float,
+        "flag": bool,
+        "name": str,
+        "none": type(None),
+        "nested": dict,
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "1",
+        '{"a": NaN}',
+        '{"a": [1, Infinity]}',
+        '{"a": 1e999}',
+        '{"a": 1180591620717411303424}',
+        '{"": 1}',
+        '{"' + "k" * 65 + '": 1}',
+        '{"a": "\\ud800"}',
+        '{"a": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"é": 1}',
+    ],
+)
+def test_metadata_that_json_cannot_hold_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read_metadata(text, "header.EAS-Metadata")
+    assert (caught.value.where or "").startswith("header.EAS-Metadata")
+
+
+def test_metadata_is_bounded() -> None:
+    with pytest.raises(TooLargeError, match="at most 32768"):
+        read_metadata(json.dumps({"a": "x" * 40_000}), "here")
+
+
+def test_a_pattern_of_many_stars_is_refused() -> None:
+    assert check_glob("lc_*_*.fits", "here") == "lc_*_*.fits"
+    assert check_glob(None, "here") is None
+    with pytest.raises(InvalidInputError, match="4 stars"):
+        check_glob("*a*a*a*a*a", "query.glob")
+
+
+@pytest.mark.parametrize(
+    ("filename", "expected"),
+    [
+        ("lc.fits", 'inline; filename="lc.fits"'),
+        ('a"; x="b', "inline; filename=\"a_; x=_b\"; filename*=UTF-8''a%22%3B%20x%3D%22b"),
+        ("λ.html", "inline; filename=\"_.html\"; filename*=UTF-8''%CE%BB.html"),
+    ],
+)
+def test_a_filename_in_a_header(filename: str, expected: str) -> None:
+    assert format_disposition(filename) == expected
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
+def test_no_filename_breaks_out_of_its_quotes(filename: str) -> None:
+    header = format_disposition(filename)
+    assert header.isascii()
+    assert header.isprintable()
+    assert header.count('"') == 2
