@@ -14,7 +14,8 @@ def provide(app: FastAPI, factory: ProductStoreFactory) -> None:
     app.state.factory = factory
 
 
-def _get_factory(request: Request) -> ProductStoreFactory:
+async def _get_factory(request: Request) -> ProductStoreFactory:
+    # Async only because FastAPI would run a plain function in a thread.
     factory: ProductStoreFactory = request.app.state.factory
     return factory
 

@@ -16,7 +16,9 @@ from shared.contracts.errors import EasError, TooLargeError
 
 logger = logging.getLogger(__name__)
 
+#: What is gathered before a thread writes it: bytes, or pieces as they came from the network.
 BLOCK_SIZE = 1 << 20
+MAX_CHUNKS = 256
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ class Depositary:
             There are more than `max_size`.
         """
         self._check_size(announced_size or 0)
-        await self._catalog.read(lambda catalog: _find_product(catalog, deposit))
+        if announced_size is None or announced_size > BLOCK_SIZE:
+            # Refuse a long upload before it has come. A short one is looked at once, when its row is made.
+            await self._catalog.read(lambda catalog: _find_product(catalog, deposit))
         incoming = self._archive.begin()
         try:
             fingerprint = await self._fill(incoming, body)
@@ -82,16 +86,17 @@ class Depositary:
             raise TooLargeError(f"a version can have at most {self._max_size} bytes", where="body")
 
     async def _fill(self, incoming: IncomingFile, body: AsyncIterator[bytes]) -> Fingerprint:
-        size = 0
-        block = bytearray()
+        size = pending = 0
+        chunks: list[bytes] = []
         async for chunk in body:
             size += len(chunk)
+            pending += len(chunk)
             self._check_size(size)
-            block += chunk
-            if len(block) >= BLOCK_SIZE:
-                await incoming.append(block)
-                block = bytearray()
-        await incoming.append(block)
+            chunks.append(chunk)
+            if pending >= BLOCK_SIZE or len(chunks) >= MAX_CHUNKS:
+                await incoming.append(chunks)
+                chunks, pending = [], 0
+        await incoming.append(chunks)
         return await incoming.finish()
 
     async def _register(
@@ -100,9 +105,10 @@ class Depositary:
         created_at = self._clock()
 
         def command(catalog: Catalog) -> Receipt:
-            product = _find_product(catalog, deposit) or _add_product(catalog, deposit)
-            version = catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id)
-            if version is not None:
+            product = _find_product(catalog, deposit)
+            if product is None:
+                product = catalog.products.add(deposit.promise)
+            elif version := catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id):
                 check_same_bytes(version, fingerprint)
                 return Receipt(version, is_new=False)
             return Receipt(catalog.versions.add(product, deposit, fingerprint, store_name, created_at), is_new=True)
@@ -123,12 +129,7 @@ class Depositary:
 
 
 def _find_product(catalog: Catalog, deposit: Deposit) -> Product | None:
-    product = catalog.products.find([deposit.promise.name]).get(deposit.promise.name)
+    product = catalog.products.find(deposit.promise.directory, deposit.promise.filename)
     if product is not None:
         check_same_promise(product, deposit.promise, "query.filename")
     return product
-
-
-def _add_product(catalog: Catalog, deposit: Deposit) -> Product:
-    catalog.products.add([deposit.promise])
-    return catalog.products.find([deposit.promise.name])[deposit.promise.name]

@@ -37,7 +37,7 @@ class Planning:
     @staticmethod
     def _register(catalog: Catalog, promises: Sequence[Promise], places: Sequence[str]) -> int:
         known: dict[tuple[str, str], Promise] = {}
-        known.update(catalog.products.find([promise.name for promise in promises]))
+        known.update(catalog.products.find_many([promise.name for promise in promises]))
         new: list[Promise] = []
         problems: list[Problem] = []
         for promise, place in zip(promises, places, strict=True):
@@ -56,5 +56,5 @@ class Planning:
         if problems:
             first = problems[0]
             raise ProductExistsError(first.message, where=first.where, problems=problems[:MAX_PROBLEMS])
-        catalog.products.add(new)
+        catalog.products.add_many(new)
         return len(new)

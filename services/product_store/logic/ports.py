@@ -17,10 +17,16 @@ T = TypeVar("T")
 class ProductTable(Protocol):
     """Products, inside a transaction."""
 
-    def find(self, names: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Product]:
+    def find(self, directory: str, filename: str) -> Product | None:
+        """Find the product of a name."""
+
+    def find_many(self, names: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Product]:
         """Find products by (directory, filename)."""
 
-    def add(self, promises: Sequence[Promise]) -> None:
+    def add(self, promise: Promise) -> Product:
+        """Register a product whose name is free."""
+
+    def add_many(self, promises: Sequence[Promise]) -> None:
         """Register products whose names are free."""
 
     def complete(self, product_id: int, promise: Promise) -> None:
@@ -108,7 +114,7 @@ class CatalogAccess(Protocol):
 class IncomingFile(Protocol):
     """Bytes on their way into the archive. Nobody can read them there before a version names them."""
 
-    async def append(self, block: bytes | bytearray) -> None:
+    async def append(self, chunks: Sequence[bytes]) -> None:
         """Take the next bytes, for good; waits while earlier ones are being written."""
 
     async def finish(self) -> Fingerprint:

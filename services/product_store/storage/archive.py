@@ -6,9 +6,9 @@
     <root>/incoming/<store name>    bytes that no row is known to name yet
     <root>/objects/ab/<store name>  bytes in their place; ab are the first two letters of the name
 
-Bytes are written to ``incoming``, flushed to the disk, and get their place as a second name of the same file (a hard
-link), in one step. After the row is committed the incoming name goes. So whatever a killed process leaves behind is
-found by looking at ``incoming`` alone, however large the archive is.
+Bytes are written to ``incoming`` and get their place as a second name of the same, complete file (a hard link).
+File and folder are flushed to the disk, the row is committed, and then the incoming name goes. So whatever a killed
+process leaves behind is found by looking at ``incoming`` alone, however large the archive is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import fcntl
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -162,10 +162,10 @@ class IncomingFile:
         self._size = 0
         self._writing: asyncio.Future[None] | None = None
 
-    async def append(self, block: bytes | bytearray) -> None:
+    async def append(self, chunks: Sequence[bytes]) -> None:
         """Take the next bytes, for good; waits while earlier ones are being written."""
         await self._wait()
-        self._writing = self._archive.submit(lambda: self._write(block))
+        self._writing = self._archive.submit(lambda: self._write(chunks))
 
     async def finish(self) -> Fingerprint:
         """Wait until all is written and tell its fingerprint."""
@@ -192,29 +192,29 @@ class IncomingFile:
             writing, self._writing = self._writing, None
             await writing
 
-    def _write(self, block: bytes | bytearray) -> None:
+    def _write(self, chunks: Sequence[bytes]) -> None:
         with self._guard, _disk_errors():
             if self._abandoned:
                 return
             if self._descriptor is None:
                 self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            self._sha256.update(block)
-            self._md5.update(block)
-            self._size += len(block)
-            rest = memoryview(block)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            for chunk in chunks:
+                self._sha256.update(chunk)
+                self._md5.update(chunk)
+                self._size += len(chunk)
+            _write_all(self._descriptor, chunks)
 
     def _publish(self) -> None:
         with self._guard, _disk_errors():
             if self._abandoned or self._descriptor is None:
                 raise ArchiveError(f"{self.store_name}: there is nothing to publish")
+            target = self._archive.object_path(self.store_name)
+            target.hardlink_to(self._path)
+            # Both names are there before the flush, so that on a journalling file system one flush serves all three.
             os.fchmod(self._descriptor, 0o400)
             os.fsync(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
-            target = self._archive.object_path(self.store_name)
-            target.hardlink_to(self._path)
             _sync_folder(target.parent)
 
     def _abandon(self) -> None:
@@ -261,6 +261,16 @@ class StoredFile:
     def _close(self) -> None:
         with self._guard:
             self._file.close()
+
+
+def _write_all(descriptor: int, chunks: Sequence[bytes]) -> None:
+    rest = [memoryview(chunk) for chunk in chunks if chunk]
+    while rest:
+        written = os.writev(descriptor, rest)
+        while rest and written >= len(rest[0]):
+            written -= len(rest.pop(0))
+        if written:
+            rest[0] = rest[0][written:]
 
 
 def _lock(path: Path) -> int:

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, case, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, exists, func, insert, select, update
 
 from services.product_store.domain.product import Product, Promise
 from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary
 from services.product_store.storage.pieces import cut
 from services.product_store.storage.schema import PRODUCTS, VERSIONS
 from services.product_store.storage.versions import SqlVersionTable
+
+# Built once: building a statement costs more than SQLite takes to run it.
+_BY_NAME = select(PRODUCTS).where(
+    PRODUCTS.c.directory == bindparam("directory"), PRODUCTS.c.filename == bindparam("filename")
+)
+_INSERT = insert(PRODUCTS)
 
 
 class SqlProductTable:
@@ -20,23 +26,32 @@ class SqlProductTable:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def find(self, names: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Product]:
+    def find(self, directory: str, filename: str) -> Product | None:
+        """Find the product of a name."""
+        row = self._connection.execute(_BY_NAME, {"directory": directory, "filename": filename}).first()
+        return None if row is None else _make_product(row)
+
+    def find_many(self, names: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Product]:
         """Find products by (directory, filename)."""
         found: dict[tuple[str, str], Product] = {}
-        for chunk in cut(list(names)):
-            for directory, filenames in _group(chunk).items():
-                statement = select(PRODUCTS).where(
-                    PRODUCTS.c.directory == directory, PRODUCTS.c.filename.in_(filenames)
-                )
+        for directory, filenames in _group(names).items():
+            for chunk in cut(filenames):
+                statement = select(PRODUCTS).where(PRODUCTS.c.directory == directory, PRODUCTS.c.filename.in_(chunk))
                 for row in self._connection.execute(statement):
                     product = _make_product(row)
                     found[product.name] = product
         return found
 
-    def add(self, promises: Sequence[Promise]) -> None:
+    def add(self, promise: Promise) -> Product:
+        """Register a product whose name is free."""
+        key = self._connection.execute(_INSERT, _make_values(promise)).inserted_primary_key
+        assert key is not None  # noqa: S101 - a single-row insert into a table with a key
+        return Product(product_id=key[0], **vars(promise))
+
+    def add_many(self, promises: Sequence[Promise]) -> None:
         """Register products whose names are free."""
         if promises:
-            self._connection.execute(insert(PRODUCTS), [_make_values(promise) for promise in promises])
+            self._connection.execute(_INSERT, [_make_values(promise) for promise in promises])
 
     def complete(self, product_id: int, promise: Promise) -> None:
         """Give a product that came with its first version what its plan says."""
@@ -102,7 +117,7 @@ class SqlProductTable:
         return summaries
 
 
-def _group(names: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+def _group(names: Collection[tuple[str, str]]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for directory, filename in names:
         groups.setdefault(directory, []).append(filename)

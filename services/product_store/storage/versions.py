@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from services.product_store.domain.product import Product, choose_mime_type
 from services.product_store.domain.selection import VersionSelection
@@ -18,6 +18,13 @@ _VERSION = select(VERSIONS, PRODUCTS.c.directory, PRODUCTS.c.filename, PRODUCTS.
     PRODUCTS, PRODUCTS.c.product_id == VERSIONS.c.product_id
 )
 
+# Built once: building a statement costs more than SQLite takes to run it.
+_BY_ID = _VERSION.where(VERSIONS.c.version_id == bindparam("version_id"))
+_BY_ATTEMPT = _VERSION.where(
+    VERSIONS.c.product_id == bindparam("product_id"), VERSIONS.c.attempt_id == bindparam("attempt_id")
+)
+_INSERT = insert(VERSIONS)
+
 
 class SqlVersionTable:
     """Versions, inside one transaction."""
@@ -27,7 +34,7 @@ class SqlVersionTable:
 
     def get(self, version_id: int) -> Version | None:
         """Find one version."""
-        row = self._connection.execute(_VERSION.where(VERSIONS.c.version_id == version_id)).first()
+        row = self._connection.execute(_BY_ID, {"version_id": version_id}).first()
         return None if row is None else _make_version(row)
 
     def find(self, version_ids: Collection[int]) -> dict[int, Version]:
@@ -40,8 +47,7 @@ class SqlVersionTable:
 
     def find_by_attempt(self, product_id: int, attempt_id: int) -> Version | None:
         """Find the version that an attempt made of a product."""
-        statement = _VERSION.where(VERSIONS.c.product_id == product_id, VERSIONS.c.attempt_id == attempt_id)
-        row = self._connection.execute(statement).first()
+        row = self._connection.execute(_BY_ATTEMPT, {"product_id": product_id, "attempt_id": attempt_id}).first()
         return None if row is None else _make_version(row)
 
     def find_latest(self, name: tuple[str, str], *, accepted: bool) -> Version | None:
@@ -71,7 +77,7 @@ class SqlVersionTable:
             "created_at": created_at,
             "details": deposit.metadata,
         }
-        key = self._connection.execute(insert(VERSIONS), values).inserted_primary_key
+        key = self._connection.execute(_INSERT, values).inserted_primary_key
         assert key is not None  # noqa: S101 - a single-row insert into a table with a key
         return Version(
             version_id=key[0],
