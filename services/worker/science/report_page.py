@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,10 +86,12 @@ def draw_page(page: ReportPage, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # a title in letters that the font lacks
         figure = Figure(figsize=PAGE_SIZE, dpi=RESOLUTION)
         FigureCanvasAgg(figure)
-        figure.text(0.055, 0.975, shorten(page.title, 90), fontsize=13, fontweight="bold", va="top")
+        title = shorten(page.title, 110)
+        figure.text(0.055, 0.975, title, fontsize=13 if len(title) <= 60 else 9, fontweight="bold", va="top")
         figure.text(0.055, 0.943, shorten(page.subtitle, 150), fontsize=8.5, va="top", color="0.25")
         _draw_series(figure, page)
         _draw_middle(figure, page)
@@ -102,8 +105,8 @@ def to_ppm(fluxes: FloatArray) -> FloatArray:
 
 
 def shorten(text: str, length: int) -> str:
-    """Cut a text to a length, on one line."""
-    text = " ".join(text.split())
+    """Cut a text to a length, on one line, without control characters."""
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return text if len(text) <= length else text[: length - 1] + "…"
 
 

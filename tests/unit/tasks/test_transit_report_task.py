@@ -131,6 +131,13 @@ def test_a_malicious_title_stays_text(report: Report) -> None:
     assert metadata["title"] == title
 
 
+@pytest.mark.parametrize("title", ["日本語の星 \x00\x07 \u202e abc\nnext line", "%s {0} $\\textbf{", "🪐" * 300])
+def test_any_title_can_be_drawn(report: Report, title: str) -> None:
+    metadata, _ = report(title=title)
+
+    assert metadata["title"] == title
+
+
 def test_the_html_needs_nothing_else_and_has_a_real_table(report: Report) -> None:
     _, context = report()
 

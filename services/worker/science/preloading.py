@@ -1,0 +1,58 @@
+"""What a fork server imports before it forks, so that its children start with the science done.
+
+Name this module in the worker's setting for modules to preload. Importing it loads the libraries that task types
+otherwise import when they first run, and compiles (or loads from the cache on disk) the kernels of TLS. It starts no
+thread that a fork would lose.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import warnings
+
+LOGGER = logging.getLogger(__name__)
+
+MODULES = (
+    "astropy.io.fits",
+    "astropy.timeseries",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "scipy.optimize",
+    "services.worker.science.report_html",
+    "services.worker.science.report_numbers",
+    "services.worker.science.report_page",
+    "services.worker.science.synthesis",
+    "services.worker.science.transit_search_bls",
+    "services.worker.science.transit_search_tls",
+    "services.worker.science.vetting",
+    "shared.lightcurve",
+    "transitleastsquares",
+    "wotan",
+)
+#: Not every worker has these.
+EXTRAS = ("batman",)
+
+
+def load_science() -> None:
+    """Import all modules and load the kernels of TLS.
+
+    Raises
+    ------
+    ImportError
+        A library of the science extra is missing. One of an extra of its own is not missed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in MODULES:
+            importlib.import_module(name)
+        for name in EXTRAS:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                LOGGER.info("%s is not installed", name)
+        warmup = importlib.import_module("transitleastsquares.warmup")
+        warmup.warmup(verbose=False)
+
+
+load_science()

@@ -1,0 +1,23 @@
+"""The module that fork servers import first."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def test_preloading_leaves_nothing_to_import_for_a_search() -> None:
+    code = (
+        "import services.worker.science.preloading, sys\n"
+        "import numpy as np\n"
+        "from services.worker.science.transit_search_tls import StellarTemplate, search_transits\n"
+        "times = np.arange(0, 20, 0.02)\n"
+        "fluxes = 1 + np.random.default_rng(1).normal(0, 1e-4, times.size) - 2e-3 * (times % 4 < 0.1)\n"
+        "before = set(sys.modules)\n"
+        "search_transits(times, fluxes, template=StellarTemplate())\n"
+        "print(sorted(name for name in set(sys.modules) - before if not name.startswith('encodings')))\n"
+    )
+
+    late = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert late.strip() == "[]"
