@@ -55,7 +55,22 @@ class PlannedProduct(BaseModel):
 class PlanRequest(BaseModel):
     """Products to register. Registering the same promise again changes nothing."""
 
-    products: list[PlannedProduct] = Field(max_length=MAX_PLANNED_PRODUCTS)
+    products: list[PlannedProduct] = Field(
+        max_length=MAX_PLANNED_PRODUCTS,
+        examples=[
+            [
+                {
+                    "directory": "hot_jupiters",
+                    "filename": "lightcurve_000.lcb",
+                    "semantic_type": "lightcurve",
+                    "generator_task_id": 3,
+                    "job_id": 1,
+                    "planned_at": "2026-01-31T12:00:00Z",
+                    "metadata": {"planet_radius": 0.1},
+                }
+            ]
+        ],
+    )
 
 
 class PlanResponse(BaseModel):
@@ -73,7 +88,7 @@ class UploadParameters(BaseModel):
     attempt_id: Identifier
     task_id: Identifier
     job_id: Identifier
-    mime_type: MimeType | None = None
+    mime_type: MimeType | None = Field(default=None, examples=["text/csv"])
 
 
 class VersionView(BaseModel):
@@ -158,7 +173,10 @@ class Verdict(BaseModel):
 class VerdictRequest(BaseModel):
     """Verdicts to record. The same verdict sent again changes nothing."""
 
-    verdicts: list[Verdict] = Field(max_length=MAX_VERDICTS)
+    verdicts: list[Verdict] = Field(
+        max_length=MAX_VERDICTS,
+        examples=[[{"attempt_id": 42, "semantic_type": "lightcurve", "passed": True, "reason": "", "author": "ada"}]],
+    )
 
 
 class VerdictResponse(BaseModel):

@@ -42,7 +42,9 @@ router = APIRouter(tags=["content"], dependencies=[Depends(require(AccessScope.R
 
 DirectoryParameter = Annotated[Directory, Query()]
 FilenameParameter = Annotated[Filename, Query()]
-AcceptedParameter = Annotated[bool, Query(description="Only what quality control accepted; else the newest of all.")]
+AcceptedParameter = Annotated[
+    bool, Query(description="Only what quality control accepted; else the newest of all.", examples=[True])
+]
 
 
 @router.get(

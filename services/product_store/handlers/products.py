@@ -115,7 +115,12 @@ async def list_product_versions(
 async def list_directories(
     store: Store,
     after: Annotated[
-        str | None, Query(max_length=MAX_DIRECTORY_LENGTH, description="The `next_after` of the page before.")
+        str | None,
+        Query(
+            max_length=MAX_DIRECTORY_LENGTH,
+            description="The `next_after` of the page before.",
+            examples=["hot_jupiters"],
+        ),
     ] = None,
     limit: Limit = 100,
 ) -> DirectoryPage:

@@ -24,6 +24,7 @@ from shared.contracts.products import (
 from shared.http.auth import AccessScope, require
 
 router = APIRouter(tags=["versions"])
+_DIGEST_EXAMPLE = "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:"
 can_read = Depends(require(AccessScope.READ))
 
 
@@ -46,10 +47,19 @@ async def upload_version(
     response: Response,
     store: Store,
     parameters: Annotated[UploadParameters, Query()],
-    metadata: Annotated[str, Header(alias=METADATA_HEADER, description="A JSON object in ASCII.")] = "{}",
-    content_md5: Annotated[str | None, Header(alias=CONTENT_MD5, description="Base64 or hexadecimal.")] = None,
-    content_digest: Annotated[str | None, Header(alias=CONTENT_DIGEST, description="RFC 9530.")] = None,
-    repr_digest: Annotated[str | None, Header(alias=REPR_DIGEST, description="RFC 9530.")] = None,
+    metadata: Annotated[
+        str, Header(alias=METADATA_HEADER, description="A JSON object in ASCII.", examples=['{"planet_radius": 0.1}'])
+    ] = "{}",
+    content_md5: Annotated[
+        str | None,
+        Header(alias=CONTENT_MD5, description="Base64 or hexadecimal.", examples=["XrY7u+Ae7tCTyyK7j1rNww=="]),
+    ] = None,
+    content_digest: Annotated[
+        str | None, Header(alias=CONTENT_DIGEST, description="RFC 9530.", examples=[_DIGEST_EXAMPLE])
+    ] = None,
+    repr_digest: Annotated[
+        str | None, Header(alias=REPR_DIGEST, description="RFC 9530.", examples=[_DIGEST_EXAMPLE])
+    ] = None,
 ) -> VersionView:
     """Store the body as a version."""
     deposit = read_deposit(parameters, read_metadata(metadata, f"header.{METADATA_HEADER}"))
