@@ -1,0 +1,173 @@
+"""A product store on a temporary disk, called in the same process, and one in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from services.product_store.main import create_app
+from services.product_store.settings import ProductStoreSettings
+from shared.clients.product_store import ProductStoreClient
+from shared.contracts.products import VersionView
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@dataclass
+class Place:
+    """Where a store keeps its things."""
+
+    root: Path
+
+    @property
+    def settings(self) -> ProductStoreSettings:
+        return ProductStoreSettings(database_url=f"sqlite:///{self.root}/store.db", archive=self.root / "archive")
+
+    def objects(self) -> list[Path]:
+        """All files in their place."""
+        return sorted(path for path in (self.root / "archive" / "objects").rglob("*") if path.is_file())
+
+    def incoming(self) -> list[Path]:
+        """All files that no row is known to name."""
+        return sorted((self.root / "archive" / "incoming").iterdir())
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Make a file to upload."""
+        path = self.root / name
+        path.write_bytes(data)
+        return path
+
+
+@dataclass
+class Store(Place):
+    """A running store in this process."""
+
+    app: FastAPI = field(default_factory=FastAPI)
+    client: ProductStoreClient = field(init=False)
+    http: httpx.AsyncClient = field(init=False)
+
+    async def upload(
+        self,
+        data: bytes,
+        filename: str = "lc.txt",
+        *,
+        directory: str = "d",
+        attempt: int = 1,
+        task: int = 1,
+        semantic_type: str = "lightcurve",
+    ) -> VersionView:
+        return await self.client.upload(
+            self.write("upload.tmp", data),
+            directory=directory,
+            filename=filename,
+            semantic_type=semantic_type,
+            attempt_id=attempt,
+            task_id=task,
+            job_id=1,
+        )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.fixture
+async def store(place: Place) -> AsyncIterator[Store]:
+    app = create_app(place.settings)
+    found = Store(place.root, app)
+    found.client = ProductStoreClient("http://store", None, transport=httpx.ASGITransport(app))
+    found.http = httpx.AsyncClient(
+        base_url="http://store", transport=httpx.ASGITransport(app, raise_app_exceptions=False)
+    )
+    async with app.router.lifespan_context(app), found.client, found.http:
+        yield found
+
+
+@dataclass
+class StoreProcess(Place):
+    """A store in a process of its own, to be killed and started again at the same address."""
+
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        settings = self.settings
+        environment = {
+            **os.environ,
+            "EAS_PRODUCT_STORE_DATABASE_URL": settings.database_url,
+            "EAS_PRODUCT_STORE_ARCHIVE": str(settings.archive),
+            "EAS_PRODUCT_STORE_PORT": str(self.port),
+        }
+        command = [sys.executable, "-m", "services.product_store.main"]
+        with (self.root / "store.log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
+        self._wait_until_ready()
+
+    def kill(self) -> None:
+        """Kill the process without a word of warning."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> int:
+        """Ask the process to end, and tell its exit status."""
+        assert self.process is not None
+        self.process.terminate()
+        status = self.process.wait(30)
+        self.process = None
+        return status
+
+    def log(self) -> str:
+        return (self.root / "store.log").read_text()
+
+    def _wait_until_ready(self) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, self.log()
+            try:
+                if httpx.get(f"{self.url}/health/ready").is_success:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.02)
+        raise AssertionError(f"not ready after 60 s: {self.log()}")
+
+
+@pytest.fixture
+def store_process(place: Place) -> Iterator[StoreProcess]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    found = StoreProcess(place.root, port)
+    yield found
+    found.kill()
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """Wait for something that another process does."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen within 30 s"
+            time.sleep(0.005)
+
+    return wait
