@@ -322,7 +322,7 @@ class _Expander:
             ("outputs", specification.outputs, planned.outputs),
         ):
             for slot, needed in slots.items():
-                if needed and slot not in declared and not self._is_bad((*pointer, key)):
+                if needed and slot not in declared and not self._problems.touches((*pointer, key)):
                     message = f"{specification.name} needs the {key[:-1]} {slot!r}"
                     self._problems.add(f"missing_{key[:-1]}", (*pointer, key, slot), message)
             for slot in declared:

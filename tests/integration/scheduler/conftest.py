@@ -1,0 +1,145 @@
+"""The real scheduler on a SQLite file of its own, called in process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.scheduler.main import create_app
+from services.scheduler.settings import SchedulerSettings
+from shared.clients.scheduler import SchedulerClient
+from shared.contracts.scheduler import (
+    AttemptReport,
+    ClaimedAttempt,
+    ClaimRequest,
+    OutputVersion,
+    ReportRequest,
+    ReportResponse,
+    SlotDescription,
+    TaskTypeDescription,
+    WorkerAnnouncement,
+)
+
+
+def describe(name: str, settings: dict[str, Any], *, required: list[str], inputs: list[str], outputs: list[str]) -> Any:
+    return TaskTypeDescription(
+        name=name,
+        version="1",
+        settings_schema={
+            "type": "object",
+            "properties": settings,
+            "required": required,
+            "additionalProperties": False,
+        },
+        inputs=[SlotDescription(name=slot) for slot in inputs],
+        outputs=[SlotDescription(name=slot) for slot in outputs],
+        open_outputs=name == "ingest",
+    )
+
+
+TASK_TYPES = [
+    describe("null", {"duration": {"type": "number"}}, required=[], inputs=[], outputs=[]),
+    describe("make", {"radius": {"type": "number"}}, required=[], inputs=[], outputs=["lightcurve"]),
+    describe("find", {"lc_duration": {"type": "number"}}, required=[], inputs=["lightcurve"], outputs=[]),
+    describe("ingest", {}, required=[], inputs=[], outputs=[]),
+]
+
+
+class Bench:
+    """A scheduler with one worker's hands."""
+
+    def __init__(self, client: SchedulerClient, http: httpx.AsyncClient, worker_id: str = "w1") -> None:
+        self.client = client
+        self.http = http
+        self.worker_id = worker_id
+
+    async def announce(self, worker_id: str | None = None) -> None:
+        await self.client.announce(
+            WorkerAnnouncement(
+                worker_id=worker_id or self.worker_id, host="here", process_id=1, slots=1, task_types=TASK_TYPES
+            )
+        )
+
+    async def submit(self, *tasks: dict[str, Any], **keys: Any) -> int:
+        response = await self.http.post("/jobs", json={"task_list": list(tasks), **keys})
+        assert response.status_code == 201, response.text
+        job_id: int = response.json()["job_id"]
+        return job_id
+
+    async def refuse(self, *tasks: dict[str, Any], **keys: Any) -> dict[str, Any]:
+        response = await self.http.post("/jobs", json={"task_list": list(tasks), **keys})
+        assert response.status_code >= 400, response.text
+        return {"status": response.status_code, **response.json()}
+
+    async def claim(self, limit: int = 100, wait: float = 0.0, worker_id: str | None = None) -> list[ClaimedAttempt]:
+        limits = {found.name: limit for found in TASK_TYPES}
+        request = ClaimRequest(worker_id=worker_id or self.worker_id, limits=limits, limit=limit, wait=wait)
+        return (await self.client.claim(request)).attempts
+
+    async def report(
+        self, attempt: ClaimedAttempt, state: str = "accepted", *, worker_id: str | None = None, **fields: Any
+    ) -> ReportResponse:
+        report = AttemptReport.model_validate(
+            {"attempt_id": attempt.attempt_id, "lease_token": attempt.lease_token, "state": state, **fields}
+        )
+        return await self.client.report(ReportRequest(worker_id=worker_id or self.worker_id, reports=[report]))
+
+    async def run_one(self, state: str = "accepted", **fields: Any) -> ClaimedAttempt:
+        (attempt,) = await self.claim(1)
+        response = await self.report(attempt, state, **fields)
+        assert response.results[0].recorded, response
+        return attempt
+
+    async def counts(self, job_id: int) -> dict[str, int]:
+        job = await self.client.get_job(job_id)
+        return {state: count for state, count in job.counts.model_dump().items() if count}
+
+
+def version(attempt: ClaimedAttempt, slot: str = "lightcurve", **fields: Any) -> OutputVersion:
+    made: dict[str, Any] = {
+        "slot": slot,
+        "version_id": 1000 + attempt.attempt_id,
+        "directory": attempt.working_directory,
+        "filename": attempt.outputs.get(slot, "unnamed"),
+        "md5": "0" * 32,
+        "sha256": "0" * 64,
+        "size": 1,
+        "passed_qc": True,
+    }
+    return OutputVersion.model_validate(made | fields)
+
+
+OpenBench = Callable[..., AbstractAsyncContextManager[Bench]]
+
+
+@pytest.fixture
+def open_bench(tmp_path: Path) -> OpenBench:
+    @asynccontextmanager
+    async def open_it(**settings: Any) -> AsyncIterator[Bench]:
+        values: dict[str, Any] = {
+            "database_url": f"sqlite:///{tmp_path}/scheduler.db",
+            "product_store_url": "http://127.0.0.1:9",
+            "reap_seconds": 3600,
+        }
+        app = create_app(SchedulerSettings(**values | settings))
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            SchedulerClient("http://scheduler", None, transport=transport) as client,
+            httpx.AsyncClient(transport=transport, base_url="http://scheduler") as http,
+        ):
+            yield Bench(client, http)
+
+    return open_it
+
+
+@pytest.fixture
+async def bench(open_bench: OpenBench) -> AsyncIterator[Bench]:
+    async with open_bench() as found:
+        await found.announce()
+        yield found
