@@ -1,0 +1,58 @@
+# `make` alone prints what there is.
+
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?=
+BENCH ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+.PHONY: setup
+setup: $(VENV)/.ready ## Make .venv with all that EAS needs, .venv/bin/eas among it
+
+.PHONY: demo
+demo: setup ## Run the main job from start to report; DATA=folder searches your own light curves
+	$(BIN)/eas demo --out build/demo $(if $(DATA),--light-curves "$(DATA)")
+
+.PHONY: up
+up: setup ## Start the suite in the foreground; Ctrl-C stops it
+	$(BIN)/eas up
+
+.PHONY: test
+test: $(VENV)/.ready-dev ## Check style, types and architecture, then run all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: $(VENV)/.ready-dev ## Mend style where that is safe, then check style, types and architecture
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+.PHONY: bench
+bench: $(VENV)/.ready-dev ## Measure speed and write build/bench.json; BENCH=name runs one
+	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+.PHONY: lock
+lock: ## Write the lock files in requirements/ anew (needs uv)
+	requirements/lock.sh
+
+.PHONY: clean
+clean: ## Remove .venv and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.ready: requirements/embedded.txt pyproject.toml deploy/setup.sh
+	deploy/setup.sh $(VENV) requirements/embedded.txt
+	touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $@

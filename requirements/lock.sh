@@ -1,0 +1,16 @@
+#!/bin/sh
+# Write the lock files anew, one for each role. Needs uv. The files hold versions and hashes, no addresses.
+set -eu
+cd "$(dirname "$0")/.."
+
+lock() {
+    name=$1
+    shift
+    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+        --custom-compile-command "requirements/lock.sh" "$@" pyproject.toml requirements/build.in -o "requirements/$name.txt"
+}
+
+lock dev --extra embedded --extra batman --extra dev "$@"
+lock embedded --extra embedded --extra batman --constraint requirements/dev.txt "$@"
+lock service --extra service --constraint requirements/dev.txt "$@"
+lock worker --extra worker --extra science --extra batman --constraint requirements/dev.txt "$@"

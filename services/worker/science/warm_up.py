@@ -1,0 +1,24 @@
+"""Compile all numerical kernels once, so that no task has to wait for it: ``python -m services.worker.science.warm_up``.
+
+The compiled kernels are kept beside their libraries, or in ``NUMBA_CACHE_DIR``. Part of setting up, and of building
+images.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from services.worker.science import preloading
+from services.worker.science.detrending import Flattening, detrend
+from shared.lightcurve import LightCurve
+
+
+def warm_up() -> None:
+    """Load the science and detrend a curve that is no one's."""
+    preloading.load_science()
+    times = np.arange(0.0, 5.0, 0.01)
+    detrend(LightCurve(times, 1.0 + 1e-4 * np.sin(times)), Flattening())
+
+
+if __name__ == "__main__":
+    warm_up()
