@@ -1,0 +1,141 @@
+"""The scheduler's operations, typed."""
+
+from __future__ import annotations
+
+import httpx
+from pydantic import BaseModel, TypeAdapter
+
+from shared.clients.base import Model, ServiceClient, raise_for_error
+from shared.contracts.errors import UnavailableError
+from shared.contracts.scheduler import (
+    AttemptView,
+    ClaimRequest,
+    ClaimResponse,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    JobPage,
+    JobView,
+    ReportRequest,
+    ReportResponse,
+    ResultPage,
+    TaskPage,
+    TaskTypeView,
+    TaskView,
+    WorkerAnnouncement,
+    WorkerView,
+    WorkerWelcome,
+)
+from shared.contracts.states import JobState
+
+#: How much longer than the scheduler may wait the client waits for its answer [s].
+PATIENCE = 10.0
+
+_WORKERS = TypeAdapter(list[WorkerView])
+_TASK_TYPES = TypeAdapter(list[TaskTypeView])
+
+
+class SchedulerClient(ServiceClient):
+    """Client of the scheduler. See `ServiceClient` for what every call may raise."""
+
+    async def announce(self, announcement: WorkerAnnouncement) -> WorkerWelcome:
+        """Say that a worker is there and what it can run. Saying it again replaces what was said."""
+        return await self._post(WorkerWelcome, "workers", announcement)
+
+    async def dismiss(self, worker_id: str) -> None:
+        """Declare a worker gone: what it holds is lost at once.
+
+        Raises
+        ------
+        NotFoundError
+            No such worker.
+        """
+        await self._send("DELETE", f"workers/{worker_id}")
+
+    async def list_workers(self) -> list[WorkerView]:
+        """List the workers that have announced themselves."""
+        return _WORKERS.validate_json(await self._send("GET", "workers"))
+
+    async def list_task_types(self) -> list[TaskTypeView]:
+        """List the task types that jobs may name."""
+        return _TASK_TYPES.validate_json(await self._send("GET", "task-types"))
+
+    async def claim(self, request: ClaimRequest) -> ClaimResponse:
+        """Ask for work, waiting up to ``request.wait`` seconds for the first attempt.
+
+        Raises
+        ------
+        NotFoundError
+            The scheduler does not know the worker: announce it again.
+        """
+        return await self._post(ClaimResponse, "attempts/claim", request, wait=request.wait)
+
+    async def report(self, request: ReportRequest) -> ReportResponse:
+        """Say how attempts ended, and claim further ones in the same round trip."""
+        wait = request.claim.wait if request.claim else 0.0
+        return await self._post(ReportResponse, "attempts/report", request, wait=20.0 + wait)
+
+    async def beat(self, request: HeartbeatRequest) -> HeartbeatResponse:
+        """Renew the leases of all attempts that a worker holds.
+
+        Raises
+        ------
+        NotFoundError
+            The scheduler does not know the worker: announce it again.
+        """
+        return await self._post(HeartbeatResponse, "attempts/heartbeat", request)
+
+    async def submit_job(self, document: str | bytes) -> JobView:
+        """Submit a job: its JSON text as the user wrote it.
+
+        Raises
+        ------
+        InvalidJsonError
+            The text is not JSON.
+        InvalidJobError
+            The job cannot be run; `problems` says all that is wrong with it.
+        """
+        return JobView.model_validate_json(await self._send_text("jobs", document))
+
+    async def list_jobs(
+        self, *, before: int | None = None, limit: int | None = None, state: JobState | None = None
+    ) -> JobPage:
+        """List jobs, newest first."""
+        return await self._call(
+            JobPage, "GET", "jobs", params={"before": before, "limit": limit, "state": state and state.value}
+        )
+
+    async def get_job(self, job_id: int, *, wait: float | None = None) -> JobView:
+        """Show a job, waiting up to `wait` seconds for its end."""
+        timeout = None if wait is None else wait + PATIENCE
+        return await self._call(JobView, "GET", f"jobs/{job_id}", params={"wait": wait}, read_timeout=timeout)
+
+    async def get_tree(
+        self, job_id: int, *, after: str | None = None, limit: int | None = None, max_depth: int | None = None
+    ) -> TaskPage:
+        """List a job's tasks in pre-order."""
+        params = {"after": after, "limit": limit, "max_depth": max_depth}
+        return await self._call(TaskPage, "GET", f"jobs/{job_id}/tree", params=params)
+
+    async def get_results(self, job_id: int, *, after: int | None = None, limit: int | None = None) -> ResultPage:
+        """List the outcomes of a job's finished tasks."""
+        return await self._call(ResultPage, "GET", f"jobs/{job_id}/results", params={"after": after, "limit": limit})
+
+    async def get_task(self, task_id: int) -> TaskView:
+        """Show a task with its attempts."""
+        return await self._call(TaskView, "GET", f"tasks/{task_id}")
+
+    async def get_attempt(self, attempt_id: int) -> AttemptView:
+        """Show one attempt."""
+        return await self._call(AttemptView, "GET", f"attempts/{attempt_id}")
+
+    async def _post(self, model: type[Model], path: str, body: BaseModel, *, wait: float = 20.0) -> Model:
+        return await self._call(model, "POST", path, body=body, read_timeout=wait + PATIENCE)
+
+    async def _send_text(self, path: str, document: str | bytes) -> bytes:
+        """Send JSON as it was written, broken or not: the service's error then names the place in the user's text."""
+        try:
+            response = await self._http.post(path, content=document, headers={"Content-Type": "application/json"})
+        except httpx.HTTPError as error:
+            raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
+        raise_for_error(response)
+        return response.content
