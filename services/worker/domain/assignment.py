@@ -1,0 +1,97 @@
+"""What a child process is given to do, and what it answers. Both cross a process boundary as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shared.contracts.metadata import Metadata
+from shared.contracts.states import FailureReason
+
+AnsweredState = Literal["accepted", "rejected", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class AssignedInput:
+    """An input file, already in the working directory."""
+
+    path: str
+    metadata: Metadata = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One attempt, ready to run: its inputs are in place below `directory`."""
+
+    attempt_id: int
+    task_id: int
+    job_id: int
+    task_type: str
+    directory: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
+    inputs: dict[str, AssignedInput] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredOutput:
+    """A file that the task made, with quality control's word on it. `path` lies inside the working directory."""
+
+    slot: str
+    path: str
+    filename: str
+    mime_type: str
+    metadata: Metadata = field(default_factory=dict)
+    passed_qc: bool = True
+    qc_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How the attempt went, as the child saw it.
+
+    Parameters
+    ----------
+    started_at, checking_at, ended_at
+        Seconds since the epoch: when the code started, when quality control took over, when all was over.
+    wall_time, cpu_time, cpu_time_with_children
+        Of the code itself, without quality control [s].
+    """
+
+    attempt_id: int
+    state: AnsweredState
+    started_at: float
+    ended_at: float
+    checking_at: float | None = None
+    wall_time: float = 0.0
+    cpu_time: float = 0.0
+    cpu_time_with_children: float = 0.0
+    reason: FailureReason | None = None
+    message: str | None = None
+    metadata: Metadata = field(default_factory=dict)
+    outputs: list[AnsweredOutput] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckingNotice:
+    """The code of an attempt has ended and its quality control has begun."""
+
+    attempt_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """How a child process ended: by a signal, or with an exit status."""
+
+    signal: int | None
+    status: int | None
+    peak_memory: int | None = None
+
+    def __str__(self) -> str:
+        if self.signal is not None:
+            return f"was killed by signal {self.signal}"
+        if self.status is not None:
+            return f"ended with exit status {self.status}"
+        return "vanished"

@@ -1,0 +1,84 @@
+"""What the scheduler is told at the end of an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from services.worker.domain.assignment import Answer, Departure
+from services.worker.domain.failures import cut_message
+from shared.contracts.scheduler import AttemptReport, ClaimedAttempt, OutputVersion
+from shared.contracts.states import FailureReason
+
+
+def report_answer(claimed: ClaimedAttempt, answer: Answer, outputs: Sequence[OutputVersion]) -> AttemptReport:
+    """The code ran to some end, and what it made is stored."""
+    return AttemptReport(
+        attempt_id=claimed.attempt_id,
+        lease_token=claimed.lease_token,
+        state=answer.state,
+        reason=answer.reason,
+        message=answer.message,
+        started_at=_time(answer.started_at),
+        checking_at=None if answer.checking_at is None else _time(answer.checking_at),
+        ended_at=_time(answer.ended_at),
+        wall_time=answer.wall_time,
+        cpu_time=answer.cpu_time,
+        cpu_time_with_children=answer.cpu_time_with_children,
+        metadata=answer.metadata,
+        outputs=list(outputs),
+    )
+
+
+def report_undelivered(claimed: ClaimedAttempt, answer: Answer, reason: FailureReason, message: str) -> AttemptReport:
+    """The code ran, but what it made cannot be stored."""
+    report = report_answer(claimed, answer, [])
+    return report.model_copy(update={"state": "failed", "reason": reason, "message": cut_message(message)})
+
+
+def report_unstarted(claimed: ClaimedAttempt, reason: FailureReason, message: str) -> AttemptReport:
+    """The attempt cannot be started: its inputs cannot be had."""
+    return AttemptReport(
+        attempt_id=claimed.attempt_id,
+        lease_token=claimed.lease_token,
+        state="failed",
+        reason=reason,
+        message=cut_message(message),
+    )
+
+
+def report_death(claimed: ClaimedAttempt, departure: Departure) -> AttemptReport:
+    """The child process died under the attempt."""
+    return AttemptReport(
+        attempt_id=claimed.attempt_id,
+        lease_token=claimed.lease_token,
+        state="lost",
+        reason=FailureReason.LOST,
+        message=f"the process that ran it {departure}",
+    )
+
+
+def report_evicted(claimed: ClaimedAttempt, message: str) -> AttemptReport:
+    """The worker gives the attempt back."""
+    return AttemptReport(
+        attempt_id=claimed.attempt_id,
+        lease_token=claimed.lease_token,
+        state="lost",
+        reason=FailureReason.EVICTED,
+        message=message,
+    )
+
+
+def report_cancelled(claimed: ClaimedAttempt) -> AttemptReport:
+    """The attempt was stopped because the scheduler said so."""
+    return AttemptReport(
+        attempt_id=claimed.attempt_id,
+        lease_token=claimed.lease_token,
+        state="cancelled",
+        reason=FailureReason.CANCELLED,
+        message="stopped on request",
+    )
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,128 @@
+"""Puts a worker together from its settings."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from services.worker.logic.worker import Worker, WorkerTerms
+from services.worker.settings import WorkerSettings
+from services.worker.storage.fork_server import ForkServer
+from services.worker.storage.nursery_options import NurseryOptions
+from services.worker.storage.workspace import LocalWorkspace
+from shared.clients.log_service import LogClient
+from shared.clients.product_store import ProductStoreClient
+from shared.clients.scheduler import SchedulerClient
+from shared.journal.handler import JournalHandler
+from shared.journal.shipper import Shipper
+
+logger = logging.getLogger(__name__)
+
+#: Variables by which numerical libraries learn how many threads they may use.
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+@asynccontextmanager
+async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
+    """Make a worker, and clear up after it.
+
+    Raises
+    ------
+    WorkspaceError
+        The work directory cannot be used.
+    TokenError
+        The token cannot be read.
+    """
+    token = settings.read_token()
+    async with AsyncExitStack() as stack:
+        workspace = LocalWorkspace(settings.work_directory, settings.worker_id)
+        stack.callback(workspace.close)
+        if orphans := workspace.adopt_orphans():
+            logger.warning("cleared up after %d workers that were killed", orphans)
+        shipper = await _start_shipping(stack, settings, workspace, token)
+        source = await stack.enter_async_context(SchedulerClient(settings.scheduler_url, token))
+        store = await stack.enter_async_context(ProductStoreClient(settings.product_store_url, token))
+        yield Worker(
+            make_terms(settings),
+            source,
+            store,
+            ForkServer(_make_options(settings, workspace), make_environment(settings)),
+            workspace,
+            on_ended=shipper.wake if shipper else lambda: None,
+        )
+
+
+def make_terms(settings: WorkerSettings) -> WorkerTerms:
+    """Tell who the worker is and how it behaves."""
+    return WorkerTerms(
+        worker_id=settings.worker_id,
+        host=socket.gethostname(),
+        process_id=os.getpid(),
+        slots=settings.count_slots(),
+        most_claimed=settings.most_claimed,
+        horizon=settings.horizon,
+        grace_seconds=settings.grace_seconds,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def make_environment(settings: WorkerSettings) -> dict[str, str]:
+    """Make the environment of science code: this one's, without the worker's own settings, its token among them."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EAS_")}
+    environment.update(dict.fromkeys(THREAD_VARIABLES, str(settings.cpus_per_slot)))
+    environment.setdefault("MPLBACKEND", "agg")
+    return environment
+
+
+async def _start_shipping(
+    stack: AsyncExitStack, settings: WorkerSettings, workspace: LocalWorkspace, token: str | None
+) -> Shipper | None:
+    """Write this process's records to the spool, and ship all of it."""
+    journal = JournalHandler(workspace.journal, settings.worker_id, level=logging.INFO)
+    logging.getLogger().addHandler(journal)
+
+    def finish_journal() -> None:
+        logging.getLogger().removeHandler(journal)
+        journal.close()
+
+    stack.callback(finish_journal)
+    if settings.log_service_url is None:
+        return None
+    client = await stack.enter_async_context(LogClient(settings.log_service_url, token))
+    shipper = Shipper(workspace.journal, client)
+    await shipper.start()
+
+    async def finish_shipping() -> None:
+        finish_journal()  # so that its last file counts as finished
+        if not await shipper.drain(settings.drain_seconds):
+            logger.warning("log records stay in %s for the next worker to ship", workspace.journal)
+        await shipper.stop()
+
+    stack.push_async_callback(finish_shipping)
+    return shipper
+
+
+def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> NurseryOptions:
+    return NurseryOptions(
+        worker_id=settings.worker_id,
+        control=-1,
+        events=-1,
+        message_folder=str(workspace.attempts),
+        journal_folder=str(workspace.journal),
+        task_types=settings.task_types,
+        only=settings.only,
+        preload=settings.preload,
+        preload_modules=settings.preload_modules,
+        cpus=settings.cpus_per_slot,
+        input_directory=str(settings.input_directory.resolve()) if settings.input_directory else None,
+    )

@@ -1,0 +1,131 @@
+"""Asking for work: with a long poll while a slot is idle, and along with every report while they are busy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from pydantic import ValidationError
+
+from services.worker.domain.prefetch import RunTimes
+from services.worker.logic.backoff import Backoff
+from services.worker.logic.crew import Crew
+from services.worker.logic.holding import Holding, Stage
+from services.worker.logic.ports import WorkSource
+from services.worker.logic.registration import Registration
+from shared.contracts.errors import ConflictError, EasError, NotFoundError
+from shared.contracts.scheduler import ClaimRequest, ClaimResponse
+
+#: How long the scheduler may keep an idle worker's request waiting [s].
+LONG_POLL = 20.0
+
+#: A worker of which so many attempts for each slot wait for the product store claims nothing more.
+MOST_STORING = 8
+
+
+class Claimer:
+    """Decides what to ask for, and asks.
+
+    Parameters
+    ----------
+    source
+        The scheduler.
+    registration
+        To be renewed where the scheduler has forgotten this worker.
+    crew, run_times
+        Say what there is room for.
+    holdings
+        All attempts that the worker holds.
+    task_types
+        What it can run.
+    most
+        The most attempts to ask for at once.
+    on_claimed
+        Called with what was claimed.
+    """
+
+    def __init__(
+        self,
+        source: WorkSource,
+        registration: Registration,
+        crew: Crew,
+        run_times: RunTimes,
+        *,
+        holdings: Callable[[], Iterable[Holding]],
+        task_types: Iterable[str],
+        most: int,
+        on_claimed: Callable[[ClaimResponse], None],
+    ) -> None:
+        self._source = source
+        self._registration = registration
+        self._crew = crew
+        self._run_times = run_times
+        self._holdings = holdings
+        self._task_types = tuple(task_types)
+        self._most = most
+        self._on_claimed = on_claimed
+        self._asked = 0
+        self._hungry = asyncio.Event()
+        self._hungry.set()
+        self._stopped = False
+
+    def wake(self) -> None:
+        """There may be an idle slot."""
+        self._hungry.set()
+
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        self._stopped = True
+
+    def wish(self, wait: float = 0.0) -> ClaimRequest | None:
+        """Make the request for what there is room for; None if there is none."""
+        if self._stopped:
+            return None
+        loads = self._crew.loads()
+        waiting = self._waiting()
+        if sum(holding.stage is Stage.STORING for holding in self._holdings()) >= MOST_STORING * max(len(loads), 1):
+            return None
+        if wait and self._idle(waiting) <= 0:
+            return None
+        wish = self._run_times.wish(self._task_types, loads, waiting, self._most)
+        if wish.limit <= 0:
+            return None
+        return ClaimRequest(
+            worker_id=self._registration.worker_id, limits=wish.limits, limit=min(wish.limit, 1000), wait=wait
+        )
+
+    async def run(self, is_reporting: Callable[[], bool]) -> None:
+        """Ask for ever, while a slot is idle and no report is about to ask."""
+        backoff = Backoff()
+        while True:
+            await self._hungry.wait()
+            self._hungry.clear()
+            while not is_reporting() and (request := self.wish(LONG_POLL)) is not None:
+                self._asked = self._idle(self._waiting())
+                try:
+                    response = await self._source.claim(request)
+                except (NotFoundError, ConflictError):
+                    await self._registration.announce()
+                except (EasError, ValidationError) as error:
+                    self._registration.note_absence(error)
+                    await backoff.pause()
+                else:
+                    self._registration.note_presence()
+                    backoff.reset()
+                    self._asked = 0
+                    self._on_claimed(response)
+                finally:
+                    self._asked = 0
+
+    def _waiting(self) -> Counter[str]:
+        waiting = Counter(
+            holding.claimed.task_type for holding in self._holdings() if holding.stage in (Stage.FETCHING, Stage.READY)
+        )
+        if self._asked:
+            waiting[""] = self._asked
+        return waiting
+
+    def _idle(self, waiting: Counter[str]) -> int:
+        idle = sum(not load.count for load in self._crew.loads())
+        return idle - sum(waiting.values())

@@ -1,0 +1,254 @@
+"""The slots: which child runs what, what waits, and what happens when a child dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.worker.domain.assignment import Answer, CheckingNotice, Departure
+from services.worker.domain.prefetch import RunTimes, SlotLoad
+from services.worker.logic.holding import Holding, Stage
+from services.worker.logic.ports import Child, Nursery
+from shared.contracts.scheduler import TaskTypeDescription
+
+logger = logging.getLogger(__name__)
+
+#: Prefetched attempts leave a slot that has been busy with one attempt for longer than this [s].
+STUCK_AFTER = 1.0
+
+#: A child that dies sooner than this after its birth is replaced only after as long a pause [s].
+EARLY_DEATH = 1.0
+
+
+@dataclass(eq=False, slots=True)
+class Slot:
+    """One place to run in: its child, None while that is being replaced, and the child's attempts, oldest first."""
+
+    child: Child | None = None
+    queue: deque[Holding] = field(default_factory=deque)
+    work: float = 0.0
+    busy_since: float = 0.0
+    born_at: float = 0.0
+
+
+class Crew:
+    """Gives attempts to children and takes their answers.
+
+    Parameters
+    ----------
+    nursery
+        Where children come from.
+    size
+        Number of slots.
+    run_times
+        Learns from every answer.
+    on_answer
+        Called with every attempt that has come to an end.
+    on_loss
+        Called with the attempt that a child took with it when it died.
+    on_place
+        Called when a new child is ready.
+    """
+
+    def __init__(
+        self,
+        nursery: Nursery,
+        size: int,
+        run_times: RunTimes,
+        *,
+        on_answer: Callable[[Holding, Answer], None],
+        on_loss: Callable[[Holding, Departure], None],
+        on_place: Callable[[], None],
+    ) -> None:
+        self._nursery = nursery
+        self._run_times = run_times
+        self._on_answer = on_answer
+        self._on_loss = on_loss
+        self._on_place = on_place
+        self._slots = [Slot() for _ in range(size)]
+        self._by_pid: dict[int, Slot] = {}
+        self._stillborn: set[int] = set()
+        self._ready: deque[Holding] = deque()
+        self._refills: set[asyncio.Task[None]] = set()
+        self._clock = asyncio.get_running_loop().time
+        self._closing = False
+
+    @property
+    def ready(self) -> deque[Holding]:
+        """Attempts that no child has yet."""
+        return self._ready
+
+    async def start(self) -> list[TaskTypeDescription]:
+        """Raise all children. Returns what they can run."""
+        types = await self._nursery.start(on_word=self._hear, on_death=self._bury)
+        await asyncio.gather(*(self._refill(slot, 0.0) for slot in self._slots))
+        return types
+
+    def loads(self) -> list[SlotLoad]:
+        """Tell what the slots have to do."""
+        now = self._clock()
+        return [
+            SlotLoad(len(slot.queue), slot.work, now - slot.busy_since if slot.queue else 0.0)
+            for slot in self._slots
+            if slot.child is not None
+        ]
+
+    def give(self, holding: Holding) -> None:
+        """Run an attempt as soon as there is a place."""
+        holding.stage = Stage.READY
+        holding.ready_since = self._clock()
+        self._ready.append(holding)
+        self.dispatch()
+
+    def dispatch(self) -> None:
+        """Hand what is ready to children: to idle ones first, then as prefetched work to those with short tasks."""
+        while self._ready and (slot := self._choose(self._ready[0])) is not None:
+            holding = self._ready[0]
+            assert slot.child is not None and holding.assignment is not None  # noqa: S101, PT018 - chosen, ready
+            if not slot.child.send(holding.assignment):
+                return
+            self._ready.popleft()
+            holding.stage = Stage.GIVEN
+            holding.child_pid = slot.child.pid
+            holding.estimate = self._run_times.estimate(holding.claimed.task_type)
+            if not slot.queue:
+                slot.busy_since = self._clock()
+            slot.queue.append(holding)
+            slot.work += holding.estimate
+
+    def stop_attempt(self, holding: Holding) -> bool:
+        """Take an attempt out. True: it had not begun. False: its child is being killed, `on_loss` will follow."""
+        if holding.stage is Stage.READY:
+            self._ready.remove(holding)
+            return True
+        slot = next(slot for slot in self._slots if holding in slot.queue)
+        self._recall(slot)
+        if holding in slot.queue:
+            if slot.child is not None:
+                slot.child.kill()
+            return False
+        self._ready.remove(holding)
+        self.dispatch()
+        return True
+
+    def relieve(self) -> list[Holding]:
+        """Move prefetched attempts away from slots that are stuck. Returns those that should go to another worker."""
+        now = self._clock()
+        for slot in self._slots:
+            if len(slot.queue) > 1 and now - slot.busy_since > STUCK_AFTER:
+                self._recall(slot)
+        self.dispatch()
+        if any(not slot.queue or now - slot.busy_since <= STUCK_AFTER for slot in self._slots):
+            return []
+        tired = [holding for holding in self._ready if now - holding.ready_since > STUCK_AFTER]
+        for holding in tired:
+            self._ready.remove(holding)
+        return tired
+
+    def take_unstarted(self) -> list[Holding]:
+        """Take back everything that has not begun, and give out nothing more."""
+        self._closing = True
+        for slot in self._slots:
+            self._recall(slot)
+        unstarted = list(self._ready)
+        self._ready.clear()
+        return unstarted
+
+    async def stop(self) -> None:
+        """End all children."""
+        self._closing = True
+        for task in self._refills:
+            task.cancel()
+        await asyncio.gather(*self._refills, return_exceptions=True)
+        await self._nursery.stop()
+
+    def _choose(self, holding: Holding) -> Slot | None:
+        if self._closing:
+            return None
+        best, most = None, 0.0
+        short = self._run_times.is_short(holding.claimed.task_type)
+        for slot in self._slots:
+            if slot.child is None:
+                continue
+            if not slot.queue:
+                return slot
+            if short:
+                elapsed = self._clock() - slot.busy_since
+                room = self._run_times.room(SlotLoad(len(slot.queue), slot.work, elapsed))
+                if room > most:
+                    best, most = slot, room
+        return best
+
+    def _hear(self, child: Child) -> None:
+        slot = self._by_pid.get(child.pid)
+        if slot is not None:
+            self._take_words(slot, child)
+            self.dispatch()
+
+    def _take_words(self, slot: Slot, child: Child) -> None:
+        for word in child.receive():
+            holding = next((found for found in slot.queue if found.attempt_id == word.attempt_id), None)
+            if holding is None:
+                logger.error("child %d spoke of attempt %d, which it does not have", child.pid, word.attempt_id)
+            elif isinstance(word, CheckingNotice):
+                holding.stage = Stage.CHECKING
+            else:
+                self._leave(slot, holding)
+                slot.busy_since = self._clock()
+                self._run_times.observe(holding.claimed.task_type, word.ended_at - word.started_at)
+                self._on_answer(holding, word)
+
+    def _recall(self, slot: Slot) -> None:
+        """Put what the slot's child has not begun back in front of what is ready."""
+        if slot.child is None or not slot.queue:
+            return
+        by_id = {holding.attempt_id: holding for holding in slot.queue}
+        recalled = [by_id[attempt_id] for attempt_id in slot.child.recall() if attempt_id in by_id]
+        for holding in recalled:
+            self._leave(slot, holding)
+            holding.stage = Stage.READY
+        self._ready.extendleft(reversed(recalled))
+
+    def _leave(self, slot: Slot, holding: Holding) -> None:
+        slot.queue.remove(holding)
+        slot.work = slot.work - holding.estimate if slot.queue else 0.0
+
+    def _bury(self, child: Child, departure: Departure) -> None:
+        """A child has ended: hear its last words, save what it had not begun, and make a new one."""
+        slot = self._by_pid.pop(child.pid, None)
+        if slot is None:
+            self._stillborn.add(child.pid)
+            return
+        self._take_words(slot, child)
+        self._recall(slot)
+        slot.child = None
+        victims = list(slot.queue)
+        slot.queue.clear()
+        slot.work = 0.0
+        if not self._closing:
+            early = not victims and self._clock() - slot.born_at < EARLY_DEATH
+            task = asyncio.ensure_future(self._refill(slot, EARLY_DEATH if early else 0.0))
+            self._refills.add(task)
+            task.add_done_callback(self._refills.discard)
+        for holding in victims:
+            logger.warning("attempt %d: child %d %s", holding.attempt_id, child.pid, departure)
+            self._on_loss(holding, departure)
+        self.dispatch()
+
+    async def _refill(self, slot: Slot, pause: float) -> None:
+        if pause:
+            logger.error("a child died right after its birth; waiting %.0f s before the next", pause)
+            await asyncio.sleep(pause)
+        child = await self._nursery.raise_child()
+        while child.pid in self._stillborn:
+            self._stillborn.discard(child.pid)
+            await asyncio.sleep(EARLY_DEATH)
+            child = await self._nursery.raise_child()
+        slot.child = child
+        slot.born_at = self._clock()
+        self._by_pid[child.pid] = slot
+        self.dispatch()
+        self._on_place()

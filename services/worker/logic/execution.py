@@ -1,0 +1,269 @@
+"""Running one attempt, inside a child process: settings, code, quality control, and the typed reason if it fails."""
+
+from __future__ import annotations
+
+import logging
+import random
+import resource
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from services.worker.domain.assignment import Answer, AnsweredOutput, AnsweredState, Assignment
+from services.worker.domain.errors import InputError, OutputError, TaskError
+from services.worker.domain.failures import cut_message, explain_failure, explain_settings
+from services.worker.domain.quality import (
+    ProducedFile,
+    describe_rejection,
+    inspect_outputs,
+    judge_slot,
+    plain_metadata,
+)
+from services.worker.domain.task_type import InputFile, OutputFile, TaskContext, TaskType, Verdict
+from services.worker.logic.ports import AttemptJournal, TaskTypeCatalog
+from services.worker.logic.scratch import ScratchFolder, own_folder, remove_folder
+from shared.contracts.metadata import Metadata
+from shared.contracts.states import FailureReason
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExecutionLimits:
+    """What every task of this worker is given: threads, and the root of the external files it may read."""
+
+    cpus: int = 1
+    input_directory: Path | None = None
+
+
+class Stopwatch:
+    """The times of one attempt."""
+
+    def __init__(self) -> None:
+        self.started_at = time.time()
+        self.checking_at: float | None = None
+        self.wall_time = self.cpu_time = self.cpu_time_with_children = 0.0
+        self._wall = time.perf_counter()
+        self._cpu = time.process_time()
+        self._children = _children_cpu()
+
+    def stop(self) -> None:
+        """The code has ended; what follows is quality control. A second call changes nothing."""
+        if self.checking_at is not None:
+            return
+        self.wall_time = time.perf_counter() - self._wall
+        self.cpu_time = time.process_time() - self._cpu
+        self.cpu_time_with_children = self.cpu_time + _children_cpu() - self._children
+        self.checking_at = time.time()
+
+
+class Executor:
+    """Runs attempts, one at a time, in this process.
+
+    Parameters
+    ----------
+    catalog
+        The code.
+    journal
+        Told which attempt is running.
+    limits
+        The same for all attempts.
+    scratch
+        Where attempts without files run.
+    """
+
+    def __init__(
+        self, catalog: TaskTypeCatalog, journal: AttemptJournal, limits: ExecutionLimits, scratch: ScratchFolder
+    ) -> None:
+        self._catalog = catalog
+        self._journal = journal
+        self._limits = limits
+        self._scratch = scratch
+
+    def execute(self, assignment: Assignment, on_checking: Callable[[int], None]) -> Answer:
+        """Run an attempt and tell how it went. Whatever the task's code raises becomes a failed answer.
+
+        Its own working directory is removed unless it holds outputs.
+
+        Parameters
+        ----------
+        assignment
+            The attempt.
+        on_checking
+            Called with its id when the task type's own quality control begins.
+        """
+        self._journal.set_attempt(assignment.attempt_id, task_id=assignment.task_id, job_id=assignment.job_id)
+        watch = Stopwatch()
+        try:
+            task_type = self._find(assignment.task_type)
+            if _has_files(task_type, assignment):
+                return self._execute_in_own_folder(task_type, assignment, watch, on_checking)
+            with self._scratch.opened() as folder:
+                return self._run(task_type, assignment, folder, watch, on_checking)
+        except BaseException as error:  # whatever it is, it is the task's, and the user is told
+            watch.stop()
+            logger.error("%s failed", assignment.task_type, exc_info=error)
+            reason, message = explain_failure(error)
+            return _make_answer(assignment, watch, "failed", reason=reason, message=message)
+        finally:
+            self._journal.clear_attempt()
+
+    def _execute_in_own_folder(
+        self, task_type: TaskType, assignment: Assignment, watch: Stopwatch, on_checking: Callable[[int], None]
+    ) -> Answer:
+        folder = Path(assignment.directory)
+        answer: Answer | None = None
+        try:
+            with own_folder(folder):
+                answer = self._run(task_type, assignment, folder, watch, on_checking)
+        finally:
+            if answer is None or not answer.outputs:
+                remove_folder(folder)
+        return answer
+
+    def _run(
+        self,
+        task_type: TaskType,
+        assignment: Assignment,
+        folder: Path,
+        watch: Stopwatch,
+        on_checking: Callable[[int], None],
+    ) -> Answer:
+        context = self._make_context(assignment, folder)
+        settings = _read_settings(task_type, assignment)
+        random.seed(assignment.seed)
+        metadata = plain_metadata(task_type.run(context, settings) or {})
+        watch.stop()
+        verdicts = _check(task_type, context, metadata, lambda: on_checking(assignment.attempt_id))
+        kept = [file for file in context.outputs if (folder / file.path).is_file()]
+        outputs = [_answer_output(task_type, context, file, verdicts) for file in kept]
+        if (rejection := describe_rejection(verdicts)) is None:
+            return _make_answer(assignment, watch, "accepted", metadata=metadata, outputs=outputs)
+        logger.warning("%s rejected by quality control: %s", assignment.task_type, rejection)
+        return _make_answer(assignment, watch, "rejected", FailureReason.QUALITY, rejection, metadata, outputs)
+
+    def _find(self, name: str) -> TaskType:
+        task_type = self._catalog.find(name)
+        if task_type is None:
+            raise UnknownTaskTypeError(name)
+        return task_type
+
+    def _make_context(self, assignment: Assignment, directory: Path) -> TaskContext:
+        return TaskContext(
+            directory=directory,
+            inputs={slot: InputFile(Path(file.path), file.metadata) for slot, file in assignment.inputs.items()},
+            output_names=assignment.outputs,
+            metadata=assignment.metadata,
+            input_directory=self._limits.input_directory,
+            cpus=self._limits.cpus,
+            seed=assignment.seed,
+        )
+
+
+class UnknownTaskTypeError(TaskError):
+    """There is no code for the task type, although this worker was given one of its tasks."""
+
+    reason = FailureReason.INFRASTRUCTURE
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"this worker has no task type {name!r}")
+
+
+def _has_files(task_type: TaskType, assignment: Assignment) -> bool:
+    return bool(assignment.inputs or task_type.outputs or task_type.open_outputs)
+
+
+def _read_settings(task_type: TaskType, assignment: Assignment) -> object:
+    try:
+        return task_type.settings.model_validate(assignment.settings)
+    except ValidationError as error:
+        raise InputError(explain_settings(error)) from error
+
+
+def _check(
+    task_type: TaskType, context: TaskContext, metadata: Metadata, announce: Callable[[], None]
+) -> Sequence[Verdict]:
+    files = [
+        ProducedFile(file.slot, _size_inside(context.directory, file), file.metadata, declared=file.filename is None)
+        for file in _plain_outputs(context)
+    ]
+    if not task_type.open_outputs and (stray := next((file for file in files if not file.declared), None)):
+        raise OutputError(f"output {stray.slot!r}: {task_type.name} may not add products that the job did not declare")
+    verdicts = inspect_outputs(context.output_names, files, metadata)
+    if verdicts or task_type.check is None:
+        return verdicts
+    announce()
+    return list(task_type.check(context, metadata))
+
+
+def _plain_outputs(context: TaskContext) -> list[OutputFile]:
+    """Make the metadata of all outputs plain, in place."""
+    context.outputs[:] = [
+        OutputFile(file.slot, file.path, plain_metadata(file.metadata), file.mime_type, file.filename)
+        for file in context.outputs
+    ]
+    return context.outputs
+
+
+def _size_inside(directory: Path, file: OutputFile) -> int | None:
+    """Measure an output file [bytes]; None where there is no such regular file.
+
+    Raises
+    ------
+    OutputError
+        It lies outside of the working directory.
+    """
+    found = (directory / file.path).resolve()
+    if not found.is_relative_to(directory.resolve()):
+        raise OutputError(f"output {file.slot!r}: {file.path} is outside of the working directory")
+    return found.stat().st_size if found.is_file() else None
+
+
+def _answer_output(
+    task_type: TaskType, context: TaskContext, file: OutputFile, verdicts: Sequence[Verdict]
+) -> AnsweredOutput:
+    declared = task_type.output_slot(file.slot)
+    default = declared.mime_type if declared else "application/octet-stream"
+    passed, reason = judge_slot(file.slot, verdicts)
+    return AnsweredOutput(
+        slot=file.slot,
+        path=str((context.directory / file.path).resolve()),
+        filename=file.filename or context.output_names[file.slot],
+        mime_type=file.mime_type or default,
+        metadata=file.metadata,
+        passed_qc=passed,
+        qc_reason=reason,
+    )
+
+
+def _make_answer(
+    assignment: Assignment,
+    watch: Stopwatch,
+    state: AnsweredState,
+    reason: FailureReason | None = None,
+    message: str | None = None,
+    metadata: Metadata | None = None,
+    outputs: list[AnsweredOutput] | None = None,
+) -> Answer:
+    return Answer(
+        attempt_id=assignment.attempt_id,
+        state=state,
+        started_at=watch.started_at,
+        checking_at=watch.checking_at if state != "failed" else None,
+        ended_at=time.time(),
+        wall_time=watch.wall_time,
+        cpu_time=watch.cpu_time,
+        cpu_time_with_children=watch.cpu_time_with_children,
+        reason=reason,
+        message=None if message is None else cut_message(message),
+        metadata=metadata or {},
+        outputs=outputs or [],
+    )
+
+
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

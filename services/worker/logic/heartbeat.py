@@ -1,0 +1,68 @@
+"""Renewing leases: one request for all attempts that the worker holds, and obeying what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from pydantic import ValidationError
+
+from services.worker.logic.holding import Holding
+from services.worker.logic.ports import WorkSource
+from services.worker.logic.registration import Registration
+from shared.contracts.errors import EasError, NotFoundError
+from shared.contracts.scheduler import HeartbeatRequest
+
+
+class Heartbeat:
+    """Beats for ever. Only a definite word stops an attempt: errors and silence mean carry on and try again.
+
+    Parameters
+    ----------
+    source
+        The scheduler.
+    registration
+        Says how often to beat; renewed where the scheduler has forgotten this worker.
+    holdings
+        All attempts that the worker holds.
+    on_cancel
+        Called with each attempt that is to be stopped and reported.
+    on_closed
+        Called with each attempt that is no longer this worker's.
+    """
+
+    def __init__(
+        self,
+        source: WorkSource,
+        registration: Registration,
+        *,
+        holdings: Callable[[], Iterable[Holding]],
+        on_cancel: Callable[[int], None],
+        on_closed: Callable[[int], None],
+    ) -> None:
+        self._source = source
+        self._registration = registration
+        self._holdings = holdings
+        self._on_cancel = on_cancel
+        self._on_closed = on_closed
+
+    async def run(self) -> None:
+        """Beat for ever."""
+        while True:
+            await asyncio.sleep(self._registration.welcome.heartbeat_seconds)
+            try:
+                await self.beat()
+            except NotFoundError:
+                await self._registration.announce()
+            except (EasError, ValidationError) as error:
+                self._registration.note_absence(error)
+
+    async def beat(self) -> None:
+        """Send one beat and do as the answer says."""
+        held = [holding.to_held() for holding in self._holdings()]
+        response = await self._source.beat(HeartbeatRequest(worker_id=self._registration.worker_id, attempts=held))
+        self._registration.note_presence()
+        for attempt_id in response.cancel:
+            self._on_cancel(attempt_id)
+        for attempt_id in response.closed:
+            self._on_closed(attempt_id)

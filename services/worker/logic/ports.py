@@ -1,0 +1,148 @@
+"""What the worker's logic needs from outside, as Protocols. The factory says who fulfils them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from services.worker.domain.assignment import Answer, Assignment, CheckingNotice, Departure
+from services.worker.domain.task_type import TaskType
+from shared.contracts.metadata import Metadata
+from shared.contracts.products import VersionView
+from shared.contracts.scheduler import (
+    ClaimRequest,
+    ClaimResponse,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    ReportRequest,
+    ReportResponse,
+    TaskTypeDescription,
+    WorkerAnnouncement,
+    WorkerWelcome,
+)
+
+# --- in a child process -----------------------------------------------------------------------------------------
+
+
+class TaskTypeCatalog(Protocol):
+    """Where a child finds the code of a task type."""
+
+    def find(self, name: str) -> TaskType | None:
+        """Find a task type that can be run here; None where there is none of that name."""
+
+
+class AttemptJournal(Protocol):
+    """Where the log records of the running attempt go."""
+
+    def set_attempt(self, attempt_id: int, *, task_id: int = 0, job_id: int = 0) -> None:
+        """From now on records belong to this attempt."""
+
+    def clear_attempt(self) -> None:
+        """From now on records belong to no attempt."""
+
+
+# --- in the supervisor ------------------------------------------------------------------------------------------
+
+
+class WorkSource(Protocol):
+    """Where attempts come from and where word of them goes. Errors are those of `shared.contracts.errors`."""
+
+    async def announce(self, announcement: WorkerAnnouncement) -> WorkerWelcome:
+        """Say that this worker is there."""
+
+    async def dismiss(self, worker_id: str) -> None:
+        """Say that this worker is gone."""
+
+    async def claim(self, request: ClaimRequest) -> ClaimResponse:
+        """Ask for work, and wait for it."""
+
+    async def report(self, request: ReportRequest) -> ReportResponse:
+        """Say how attempts ended."""
+
+    async def beat(self, request: HeartbeatRequest) -> HeartbeatResponse:
+        """Renew leases."""
+
+
+class ProductStore(Protocol):
+    """Where inputs come from and outputs go. Errors are those of `shared.contracts.errors`."""
+
+    async def download(self, version_id: int, target: Path, *, sha256: str) -> None:
+        """Fetch a version's bytes into a file and verify them."""
+
+    async def upload(
+        self,
+        path: Path,
+        *,
+        directory: str,
+        filename: str,
+        semantic_type: str,
+        attempt_id: int,
+        task_id: int,
+        job_id: int,
+        mime_type: str,
+        metadata: Metadata,
+    ) -> VersionView:
+        """Store a file as the attempt's version of a product. The same file again gives the same version."""
+
+
+class Workspace(Protocol):
+    """The private folders of this worker's attempts."""
+
+    def folder(self, attempt_id: int) -> Path:
+        """Name the working directory of an attempt. It need not exist."""
+
+    def create_inputs(self, attempt_id: int, slots: Sequence[str]) -> list[Path]:
+        """Make the working directory with a folder for each input slot."""
+
+    async def remove(self, attempt_id: int) -> None:
+        """Remove the working directory, if there is one."""
+
+    async def remove_scratch(self, child_pid: int) -> None:
+        """Remove what a dead child leaves behind of an attempt that had no working directory of its own."""
+
+
+class Child(Protocol):
+    """A warm process that runs one attempt after the other."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def send(self, assignment: Assignment) -> bool:
+        """Put an attempt at the end of its queue. False: the queue is full."""
+
+    def receive(self) -> list[Answer | CheckingNotice]:
+        """Take what it has said since."""
+
+    def recall(self) -> list[int]:
+        """Take back all attempts that it has not begun, oldest first."""
+
+    def kill(self) -> None:
+        """End it and all its descendants, now."""
+
+    def close(self) -> None:
+        """Let it end when its queue is empty."""
+
+
+class Nursery(Protocol):
+    """Where children come from."""
+
+    async def start(
+        self, *, on_word: Callable[[Child], None], on_death: Callable[[Child, Departure], None]
+    ) -> list[TaskTypeDescription]:
+        """Get ready, and say what task types the children can run.
+
+        Parameters
+        ----------
+        on_word
+            Called where a child has something to `receive`.
+        on_death
+            Called once for each child that has ended.
+        """
+
+    async def raise_child(self) -> Child:
+        """Make a child."""
+
+    async def stop(self) -> None:
+        """End all children."""

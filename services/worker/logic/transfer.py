@@ -1,0 +1,174 @@
+"""Bringing inputs into the working directory and outputs into the product store, however long the store is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from services.worker.domain.assignment import Answer, AnsweredOutput, AssignedInput, Assignment
+from services.worker.logic.backoff import Backoff
+from services.worker.logic.ports import ProductStore, Workspace
+from shared.contracts.errors import (
+    ConflictError,
+    DamagedError,
+    DigestMismatchError,
+    EasError,
+    ForbiddenError,
+    InvalidInputError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from shared.contracts.scheduler import ClaimedAttempt, OutputVersion
+from shared.contracts.states import FailureReason
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+#: What will pass, sooner or later, and is no fault of the attempt: the store is away, or our token is being changed.
+PASSING = (UnavailableError, UnauthenticatedError, ForbiddenError)
+
+#: Tries where bytes arrive damaged.
+MAX_TRIES = 3
+
+
+class TransferError(Exception):
+    """A file cannot be had or stored, and trying again will not help."""
+
+    def __init__(self, reason: FailureReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Transfer:
+    """Moves files between the working directory and the product store.
+
+    Parameters
+    ----------
+    store
+        The product store.
+    workspace
+        The working directories.
+    most
+        How many files may be under way at once.
+    """
+
+    def __init__(self, store: ProductStore, workspace: Workspace, most: int = 8) -> None:
+        self._store = store
+        self._workspace = workspace
+        self._places = asyncio.Semaphore(most)
+
+    def assign(self, claimed: ClaimedAttempt, inputs: dict[str, AssignedInput] | None = None) -> Assignment:
+        """Make what a child gets of an attempt of which the inputs are in place."""
+        return Assignment(
+            attempt_id=claimed.attempt_id,
+            task_id=claimed.task_id,
+            job_id=claimed.job_id,
+            task_type=claimed.task_type,
+            directory=str(self._workspace.folder(claimed.attempt_id)),
+            settings=claimed.settings,
+            metadata=claimed.metadata,
+            inputs=inputs or {},
+            outputs=claimed.outputs,
+            seed=claimed.seed,
+        )
+
+    async def fetch(self, claimed: ClaimedAttempt) -> Assignment:
+        """Bring all inputs of an attempt into its working directory, each verified against its digest.
+
+        Raises
+        ------
+        TransferError
+            One cannot be had.
+        """
+        slots = list(claimed.inputs)
+        try:
+            folders = await asyncio.to_thread(self._workspace.create_inputs, claimed.attempt_id, slots)
+            files = await asyncio.gather(
+                *(
+                    self._fetch_one(slot, claimed.inputs[slot], folder)
+                    for slot, folder in zip(slots, folders, strict=True)
+                )
+            )
+        except OSError as error:
+            raise TransferError(FailureReason.INFRASTRUCTURE, f"inputs cannot be written: {error}") from error
+        return self.assign(claimed, dict(zip(slots, files, strict=True)))
+
+    async def deliver(self, claimed: ClaimedAttempt, answer: Answer) -> list[OutputVersion]:
+        """Store all files that an attempt made. Those of a rejected attempt are kept for inspection.
+
+        Raises
+        ------
+        TransferError
+            One cannot be stored.
+        """
+        accepted = answer.state == "accepted"
+        return list(await asyncio.gather(*(self._deliver_one(claimed, file, accepted) for file in answer.outputs)))
+
+    async def _fetch_one(self, slot: str, version: OutputVersion, folder: Path) -> AssignedInput:
+        name = PurePosixPath(version.filename).name
+        if name in ("", "..") or "\0" in name:
+            raise TransferError(FailureReason.INPUT, f"input {slot!r}: {version.filename!r} is no file name")
+        target = folder / name
+
+        async def download() -> None:
+            await self._store.download(version.version_id, target, sha256=version.sha256)
+
+        await self._persist(f"input {slot!r} (version {version.version_id})", download)
+        return AssignedInput(str(target), version.metadata)
+
+    async def _deliver_one(self, claimed: ClaimedAttempt, file: AnsweredOutput, accepted: bool) -> OutputVersion:
+        async def upload() -> OutputVersion:
+            stored = await self._store.upload(
+                Path(file.path),
+                directory=claimed.working_directory,
+                filename=file.filename,
+                semantic_type=file.slot,
+                attempt_id=claimed.attempt_id,
+                task_id=claimed.task_id,
+                job_id=claimed.job_id,
+                mime_type=file.mime_type,
+                metadata=file.metadata,
+            )
+            return OutputVersion(
+                slot=file.slot,
+                version_id=stored.version_id,
+                directory=stored.directory,
+                filename=stored.filename,
+                md5=stored.md5,
+                sha256=stored.sha256,
+                size=stored.size,
+                mime_type=stored.mime_type,
+                metadata=file.metadata,
+                passed_qc=accepted and file.passed_qc,
+                qc_reason=file.qc_reason,
+            )
+
+        return await self._persist(f"output {file.slot!r} ({file.filename})", upload)
+
+    async def _persist(self, what: str, action: Callable[[], Awaitable[Result]]) -> Result:
+        """Try until it works or cannot work."""
+        backoff = Backoff()
+        tries = 0
+        while True:
+            try:
+                async with self._places:
+                    return await action()
+            except PASSING as error:
+                logger.warning("%s: %s; trying again", what, error.message)
+            except (DigestMismatchError, DamagedError) as error:
+                tries += 1
+                if tries >= MAX_TRIES:
+                    raise TransferError(FailureReason.INFRASTRUCTURE, f"{what}: {error}") from error
+            except (InvalidInputError, TooLargeError, ConflictError) as error:
+                raise TransferError(FailureReason.SCIENCE, f"{what}: {error}") from error
+            except EasError as error:
+                raise TransferError(FailureReason.INFRASTRUCTURE, f"{what}: {error}") from error
+            except OSError as error:
+                raise TransferError(FailureReason.INFRASTRUCTURE, f"{what}: {error}") from error
+            await backoff.pause()

@@ -1,0 +1,378 @@
+"""The supervisor: it holds attempts, moves them from the claim to the recorded report, and never does science."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from services.worker.domain.assignment import Answer, Departure
+from services.worker.domain.prefetch import RunTimes
+from services.worker.domain.reports import (
+    report_answer,
+    report_cancelled,
+    report_death,
+    report_evicted,
+    report_undelivered,
+    report_unstarted,
+)
+from services.worker.logic.claiming import Claimer
+from services.worker.logic.crew import Crew
+from services.worker.logic.heartbeat import Heartbeat
+from services.worker.logic.holding import Holding, Stage, Wish
+from services.worker.logic.ports import Nursery, ProductStore, WorkSource, Workspace
+from services.worker.logic.registration import Registration
+from services.worker.logic.reporting import Reporter
+from services.worker.logic.transfer import Transfer, TransferError
+from shared.contracts.errors import EasError
+from shared.contracts.scheduler import AttemptReport, ClaimResponse, WorkerAnnouncement
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+#: How often to look for prefetched attempts behind one that takes long [s].
+RELIEF_SECONDS = 0.5
+
+
+class NoTaskTypesError(RuntimeError):
+    """There is no task type that this worker could run."""
+
+
+@dataclass(frozen=True)
+class WorkerTerms:
+    """Who the worker is and how it behaves.
+
+    Parameters
+    ----------
+    worker_id, host, process_id
+        For the scheduler.
+    slots
+        Attempts that run at the same time.
+    most_claimed
+        The most attempts to claim at once.
+    horizon
+        How much work to have ahead of each slot, where tasks are short [s].
+    grace_seconds
+        How long running attempts may go on when the worker is to stop [s].
+    drain_seconds
+        How long the last reports may take then [s].
+    """
+
+    worker_id: str
+    host: str
+    process_id: int
+    slots: int = 1
+    most_claimed: int = 256
+    horizon: float = 0.25
+    grace_seconds: float = 10.0
+    drain_seconds: float = 5.0
+
+
+class Worker:
+    """One worker.
+
+    Parameters
+    ----------
+    terms
+        Who it is.
+    source
+        Where work comes from.
+    store
+        Where files come from and go.
+    nursery
+        Where children come from.
+    workspace
+        Where they work.
+    on_ended
+        Called when an attempt has ended in a child: its log records can be shipped.
+    """
+
+    def __init__(
+        self,
+        terms: WorkerTerms,
+        source: WorkSource,
+        store: ProductStore,
+        nursery: Nursery,
+        workspace: Workspace,
+        *,
+        on_ended: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._terms = terms
+        self._source = source
+        self._workspace = workspace
+        self._on_ended = on_ended
+        self._run_times = RunTimes(terms.horizon)
+        self._transfer = Transfer(store, workspace)
+        self._crew = Crew(
+            nursery,
+            terms.slots,
+            self._run_times,
+            on_answer=self._take_answer,
+            on_loss=self._take_loss,
+            on_place=self._seek_work,
+        )
+        self._holdings: dict[int, Holding] = {}
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._evicting = False
+        self._claimer: Claimer | None = None
+
+    def stop(self) -> None:
+        """Stop in good order. Called a second time: at once."""
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Work until `stop` is called.
+
+        Raises
+        ------
+        NoTaskTypesError
+            There is nothing that it could run.
+        InvalidInputError
+            The scheduler refuses this worker.
+        """
+        try:
+            await self._work()
+        finally:
+            await self._crew.stop()
+
+    async def _work(self) -> None:
+        announcement = await self._unless_stopped(self._prepare())
+        if announcement is None:
+            return
+        registration = Registration(self._source, announcement)
+        if await self._unless_stopped(registration.announce()) is None:
+            return
+        claimer = self._claimer = Claimer(
+            self._source,
+            registration,
+            self._crew,
+            self._run_times,
+            holdings=self._holdings.values,
+            task_types=[found.name for found in announcement.task_types],
+            most=self._terms.most_claimed,
+            on_claimed=self._take_claimed,
+        )
+        self._reporter = Reporter(
+            self._source,
+            registration,
+            wish=claimer.wish,
+            on_settled=self._settle,
+            on_claimed=self._take_claimed,
+        )
+        heartbeat = Heartbeat(
+            self._source,
+            registration,
+            holdings=self._holdings.values,
+            on_cancel=self._cancel,
+            on_closed=self._forget,
+        )
+        async with asyncio.TaskGroup() as group:
+            claiming = group.create_task(claimer.run(lambda: not self._reporter.is_idle))
+            rest = [group.create_task(loop) for loop in (self._reporter.run(), heartbeat.run(), self._relieve())]
+            await self._stop.wait()
+            claimer.stop()
+            claiming.cancel()
+            await self._wind_up()
+            for task in rest:
+                task.cancel()
+        await self._leave()
+
+    async def _prepare(self) -> WorkerAnnouncement:
+        types = await self._crew.start()
+        if not types:
+            raise NoTaskTypesError(
+                "there is no task type that this worker could run; see its log for what was left out"
+            )
+        return WorkerAnnouncement(
+            worker_id=self._terms.worker_id,
+            host=self._terms.host,
+            process_id=self._terms.process_id,
+            slots=self._terms.slots,
+            task_types=types,
+        )
+
+    # --- from the claim to the report -----------------------------------------------------------------------------
+
+    def _take_claimed(self, response: ClaimResponse) -> None:
+        for claimed in response.attempts:
+            if claimed.attempt_id in self._holdings:
+                continue
+            holding = self._holdings[claimed.attempt_id] = Holding(claimed)
+            if self._stop.is_set():
+                self._end(holding, report_evicted(claimed, "the worker is stopping"))
+            elif claimed.inputs:
+                holding.transfer = asyncio.create_task(self._fetch(holding))
+            else:
+                holding.assignment = self._transfer.assign(claimed)
+                self._crew.give(holding)
+        self._seek_work()
+
+    async def _fetch(self, holding: Holding) -> None:
+        try:
+            holding.assignment = await self._transfer.fetch(holding.claimed)
+        except TransferError as error:
+            await self._workspace.remove(holding.attempt_id)
+            self._end(holding, report_unstarted(holding.claimed, error.reason, error.message))
+            return
+        self._crew.give(holding)
+
+    def _take_answer(self, holding: Holding, answer: Answer) -> None:
+        self._on_ended()
+        if holding.wish is Wish.GO_ON and not answer.outputs:
+            self._end(holding, report_answer(holding.claimed, answer, []))
+        elif holding.wish is Wish.GO_ON:
+            holding.stage = Stage.STORING
+            holding.transfer = asyncio.create_task(self._deliver(holding, answer))
+        else:
+            self._clean_up(holding, report_cancelled(holding.claimed))
+        self._seek_work()
+
+    async def _deliver(self, holding: Holding, answer: Answer) -> None:
+        try:
+            outputs = await self._transfer.deliver(holding.claimed, answer)
+            report = report_answer(holding.claimed, answer, outputs)
+        except TransferError as error:
+            report = report_undelivered(holding.claimed, answer, error.reason, error.message)
+        self._end(holding, report)
+        await self._workspace.remove(holding.attempt_id)
+
+    def _take_loss(self, holding: Holding, departure: Departure) -> None:
+        self._on_ended()
+        if self._evicting:
+            report = report_evicted(holding.claimed, "the worker was stopped and could not wait")
+        else:
+            report = report_death(holding.claimed, departure)
+        self._clean_up(holding, report, departed=True)
+        self._seek_work()
+
+    def _clean_up(self, holding: Holding, report: AttemptReport, *, departed: bool = False) -> None:
+        """Remove the working directory, and report: what is given here unless the scheduler has said otherwise."""
+        holding.stage = Stage.STORING
+        holding.transfer = asyncio.create_task(self._remove_and_report(holding, report, departed))
+
+    async def _remove_and_report(self, holding: Holding, report: AttemptReport, departed: bool) -> None:
+        await self._workspace.remove(holding.attempt_id)
+        if departed:
+            await self._workspace.remove_scratch(holding.child_pid)
+        match holding.wish:
+            case Wish.GO_ON:
+                self._end(holding, report)
+            case Wish.CANCEL:
+                self._end(holding, report_cancelled(holding.claimed))
+            case Wish.FORGET:
+                self._settle(holding.attempt_id)
+
+    def _end(self, holding: Holding, report: AttemptReport) -> None:
+        holding.stage = Stage.ENDED
+        holding.transfer = None
+        self._reporter.add(report)
+        self._changed.set()
+
+    def _settle(self, attempt_id: int) -> None:
+        self._holdings.pop(attempt_id, None)
+        self._changed.set()
+        self._seek_work()
+
+    def _seek_work(self) -> None:
+        if self._claimer is not None:
+            self._claimer.wake()
+
+    # --- what the scheduler says meanwhile ------------------------------------------------------------------------
+
+    def _cancel(self, attempt_id: int) -> None:
+        self._break_off(attempt_id, Wish.CANCEL)
+
+    def _forget(self, attempt_id: int) -> None:
+        self._break_off(attempt_id, Wish.FORGET)
+
+    def _break_off(self, attempt_id: int, wish: Wish) -> None:
+        holding = self._holdings.get(attempt_id)
+        if holding is None or holding.stage is Stage.ENDED or holding.wish is not Wish.GO_ON:
+            return
+        logger.warning("attempt %d: stopped, the scheduler says %s", attempt_id, wish.name.lower())
+        holding.wish = wish
+        if holding.stage in (Stage.FETCHING, Stage.STORING):
+            if holding.transfer is not None:
+                holding.transfer.cancel()
+            self._clean_up(holding, report_cancelled(holding.claimed))
+        elif self._crew.stop_attempt(holding):
+            self._clean_up(holding, report_cancelled(holding.claimed))
+
+    async def _relieve(self) -> None:
+        while True:
+            await asyncio.sleep(RELIEF_SECONDS)
+            self._hand_back(self._crew.relieve(), "its slot is busy with a longer task")
+
+    def _hand_back(self, unstarted: list[Holding], message: str) -> None:
+        for holding in unstarted:
+            report = report_evicted(holding.claimed, message)
+            if holding.claimed.inputs:
+                self._clean_up(holding, report)
+            else:
+                self._end(holding, report)
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    async def _wind_up(self) -> None:
+        """Hand back what has not begun, let the rest end within the grace period, and see the last report out."""
+        for holding in list(self._holdings.values()):
+            if holding.stage is Stage.FETCHING and holding.transfer is not None:
+                holding.transfer.cancel()
+                self._clean_up(holding, report_evicted(holding.claimed, "the worker is stopping"))
+        self._hand_back(self._crew.take_unstarted(), "the worker is stopping")
+        await self._wait_for_the_running(self._terms.grace_seconds)
+        self._evicting = True
+        for holding in list(self._holdings.values()):
+            if holding.stage is Stage.STORING and holding.transfer is not None and not holding.transfer.done():
+                holding.transfer.cancel()
+                report = report_evicted(holding.claimed, "the worker was stopped and could not store its outputs")
+                self._clean_up(holding, report)
+            elif holding.stage in (Stage.GIVEN, Stage.CHECKING):
+                self._crew.stop_attempt(holding)
+        await self._wait_for_the_running(self._terms.drain_seconds)
+        try:
+            async with asyncio.timeout(self._terms.drain_seconds):
+                await self._reporter.drained()
+        except TimeoutError:
+            logger.warning("stopping with %d attempts unreported; their leases will run out", len(self._holdings))
+
+    async def _wait_for_the_running(self, seconds: float) -> None:
+        hurry = asyncio.create_task(self._hurry.wait())
+        try:
+            async with asyncio.timeout(seconds):
+                while any(holding.stage is not Stage.ENDED for holding in self._holdings.values()):
+                    self._changed.clear()
+                    change = asyncio.create_task(self._changed.wait())
+                    await asyncio.wait({change, hurry}, return_when=asyncio.FIRST_COMPLETED)
+                    change.cancel()
+                    if hurry.done() and not self._evicting:
+                        return
+        except TimeoutError:
+            pass
+        finally:
+            hurry.cancel()
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(self._terms.drain_seconds):
+                await self._source.dismiss(self._terms.worker_id)
+        except (EasError, TimeoutError) as error:
+            logger.info("the scheduler was not told that this worker is gone: %s", error)
+
+    async def _unless_stopped(self, action: Coroutine[Any, Any, Result]) -> Result | None:
+        """Do something; None where the worker was told to stop before it was done."""
+        task = asyncio.create_task(action)
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return await task if task.done() else None
+        finally:
+            task.cancel()
+            stop.cancel()

@@ -1,0 +1,57 @@
+"""What the supervisor tells the fork server, and through it the children, on its command line. No secrets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class NurseryOptions:
+    """How children are to be raised.
+
+    Parameters
+    ----------
+    worker_id
+        The writer's name in log records.
+    control, events
+        Descriptors: a SEQPACKET socket with the supervisor's wishes, and a pipe for what happens.
+    message_folder
+        Where messages go that are too long for a socket.
+    journal_folder
+        The spool folder of log records.
+    task_types, only
+        See `InstalledTaskTypes.discover`.
+    preload
+        Whether to import all task types before the first fork.
+    preload_modules
+        What to import besides.
+    cpus
+        Threads for each task.
+    input_directory
+        Root of external files; None where there are none.
+    """
+
+    worker_id: str
+    control: int
+    events: int
+    message_folder: str
+    journal_folder: str
+    task_types: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    preload: bool = True
+    preload_modules: tuple[str, ...] = ()
+    cpus: int = 1
+    input_directory: str | None = None
+
+    def to_argument(self) -> str:
+        """Write as one command-line argument."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_argument(cls, text: str) -> NurseryOptions:
+        """Read what `to_argument` wrote."""
+        fields = json.loads(text)
+        for name in ("task_types", "only", "preload_modules"):
+            fields[name] = tuple(fields[name])
+        return cls(**fields)
