@@ -1,0 +1,151 @@
+"""The worker as a process of its own: how it starts, stops, dies, and what it leaves to its successor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.worker.http_services import HttpServices, open_services
+from tests.integration.worker.observation import appearance, gone, is_alive, words
+from tests.integration.worker.trial import ROOT, TASK_TYPES
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[HttpServices]:
+    async with open_services() as found:
+        yield found
+
+
+def environment(services: HttpServices, folder: Path, **settings: str) -> dict[str, str]:
+    given = {
+        "SCHEDULER_URL": f"{services.url}/scheduler",
+        "PRODUCT_STORE_URL": f"{services.url}/products",
+        "LOG_SERVICE_URL": f"{services.url}/logs",
+        "WORK_DIRECTORY": str(folder / "work"),
+        "TASK_TYPES": ",".join(TASK_TYPES[:4]),
+        "ONLY": "act,null",
+        "SLOTS": "1",
+        "TOKEN": "a-secret",
+        "GRACE_SECONDS": "0.2",
+        "DRAIN_SECONDS": "5",
+    } | settings
+    return os.environ | {"PYTHONPATH": str(ROOT)} | {f"EAS_WORKER_{name}": value for name, value in given.items()}
+
+
+@contextmanager
+def start_worker(
+    services: HttpServices, folder: Path, *, stdin: int = subprocess.DEVNULL, **settings: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    with (folder / "worker.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.worker.main"],
+            env=environment(services, folder, **settings),
+            cwd=ROOT,
+            stdin=stdin,
+            stderr=log,
+        )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def end_of(process: subprocess.Popen[bytes]) -> int:
+    async with asyncio.timeout(30):
+        return await asyncio.to_thread(process.wait)
+
+
+async def test_sigterm_stops_it_in_good_order(services: HttpServices, tmp_path: Path) -> None:
+    with start_worker(services, tmp_path) as process:
+        talking = services.scheduler.add("act", {"act": "talk"})
+        assert (await services.scheduler.report_of(talking)).state == "accepted"
+        waiting = services.scheduler.add("act", {"act": "wait", "note": str(tmp_path / "pid")})
+        pid = int(await appearance(tmp_path / "pid"))
+        process.terminate()
+        assert await end_of(process) == 0
+    assert services.scheduler.reports[waiting].state == "lost"
+    assert services.scheduler.reports[waiting].message == "the worker was stopped and could not wait"
+    assert not is_alive(pid)
+    assert any(record["message"] == "printed words" for record in services.records)
+    assert services.tokens == {"Bearer a-secret"}
+    assert not [path for path in (tmp_path / "work").iterdir() if path.is_dir()]
+
+
+async def test_killing_the_supervisor_takes_its_children_along_and_its_successor_clears_up(
+    services: HttpServices, tmp_path: Path
+) -> None:
+    with start_worker(services, tmp_path, LOG_SERVICE_URL="http://127.0.0.1:9/logs", WORKER_ID="first") as process:
+        talking = services.scheduler.add("act", {"act": "talk"})
+        await services.scheduler.report_of(talking)
+        services.scheduler.add("act", {"act": "breed", "note": str(tmp_path / "pids")})
+        pids = [int(word) for word in (await appearance(tmp_path / "pids")).split()]
+        process.kill()
+        await end_of(process)
+        for pid in pids:
+            await gone(pid)
+    assert list((tmp_path / "work" / "first").rglob("*.ndjson"))
+    assert services.records == []
+    with start_worker(services, tmp_path, WORKER_ID="second") as process:
+        assert (await services.scheduler.report_of(services.scheduler.add("null"))).state == "accepted"
+        assert not (tmp_path / "work" / "first").exists()
+        process.terminate()
+        assert await end_of(process) == 0
+    said = [record["message"] for record in services.records if record["attempt_id"] == talking]
+    assert said.count("printed words") == 1
+
+
+async def test_it_ends_with_its_parent_if_it_is_told_to_follow(services: HttpServices, tmp_path: Path) -> None:
+    with start_worker(services, tmp_path, stdin=subprocess.PIPE, FOLLOW_PARENT="true") as process:
+        assert (await services.scheduler.report_of(services.scheduler.add("null"))).state == "accepted"
+        assert process.stdin is not None
+        process.stdin.close()
+        assert await end_of(process) == 0
+
+
+async def test_sigterm_while_the_scheduler_is_away_stops_it_too(services: HttpServices, tmp_path: Path) -> None:
+    services.scheduler.is_down = True
+    with start_worker(services, tmp_path) as process:
+        await words(tmp_path / "worker.log", "the scheduler does not answer")
+        process.terminate()
+        assert await end_of(process) == 0
+
+
+def run_to_its_end(tmp_path: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    given = {f"EAS_WORKER_{name}": value for name, value in settings.items()}
+    return subprocess.run(
+        [sys.executable, "-m", "services.worker.main"],
+        env=os.environ | {"EAS_WORKER_WORK_DIRECTORY": str(tmp_path / "work")} | given,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_missing_and_wrong_settings_are_named(tmp_path: Path) -> None:
+    result = run_to_its_end(tmp_path, SCHEDULER_URL="http://x", SLOTS="many")
+    assert result.returncode == 2
+    assert "EAS_WORKER_PRODUCT_STORE_URL: Field required" in result.stderr
+    assert "EAS_WORKER_SLOTS: Input should be a valid integer" in result.stderr
+
+
+def test_a_worker_without_task_types_says_so(tmp_path: Path) -> None:
+    result = run_to_its_end(tmp_path, SCHEDULER_URL="http://x", PRODUCT_STORE_URL="http://x", ONLY="no_such_type")
+    assert result.returncode == 1
+    assert "no such task type: no_such_type" in result.stderr
+
+
+def test_a_token_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    token_file = str(tmp_path / "token")
+    result = run_to_its_end(tmp_path, SCHEDULER_URL="http://x", PRODUCT_STORE_URL="http://x", TOKEN_FILE=token_file)
+    assert result.returncode == 1
+    assert f"token file {token_file}: No such file" in result.stderr

@@ -1,0 +1,75 @@
+"""Workers with real child processes, between a scheduler and a product store in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.worker.factory import make_environment
+from services.worker.logic.worker import Worker, WorkerTerms
+from services.worker.settings import WorkerSettings
+from services.worker.storage.fork_server import ForkServer
+from services.worker.storage.nursery_options import NurseryOptions
+from services.worker.storage.workspace import LocalWorkspace
+from shared.testing.product_store import FakeProductStore
+from shared.testing.scheduler import FakeScheduler
+
+ROOT = Path(__file__).parents[3]
+TRIALS = "tests.integration.worker.trial_task_types"
+TASK_TYPES = (
+    f"act={TRIALS}:ACT",
+    f"copy={TRIALS}:COPY",
+    "null=services.worker.tasks.null:TASK_TYPE",
+    "error=services.worker.tasks.error:TASK_TYPE",
+    "broken=tests.integration.worker.no_such_module:TASK_TYPE",
+)
+
+
+@dataclass
+class Trial:
+    """A running worker with all that surrounds it."""
+
+    scheduler: FakeScheduler
+    store: FakeProductStore
+    workspace: LocalWorkspace
+    worker: Worker
+    running: asyncio.Task[None]
+
+    async def stop(self) -> None:
+        self.worker.stop()
+        await self.running
+
+
+@asynccontextmanager
+async def open_trial(folder: Path, *, slots: int = 1, preload: bool = True, grace: float = 5.0) -> AsyncIterator[Trial]:
+    """Run a worker until the block ends."""
+    workspace = LocalWorkspace(folder / "work", "trial-worker")
+    scheduler, store = FakeScheduler(), FakeProductStore()
+    options = NurseryOptions(
+        worker_id="trial-worker",
+        control=-1,
+        events=-1,
+        message_folder=str(workspace.attempts),
+        journal_folder=str(workspace.journal),
+        task_types=TASK_TYPES,
+        only=("act", "copy", "null", "error", "broken"),
+        preload=preload,
+    )
+    settings = WorkerSettings(scheduler_url="http://unused", product_store_url="http://unused", token="secret")
+    environment = make_environment(settings) | {"PYTHONPATH": str(ROOT)}
+    terms = WorkerTerms("trial-worker", "here", os.getpid(), slots=slots, grace_seconds=grace, drain_seconds=2.0)
+    worker = Worker(terms, scheduler, store, ForkServer(options, environment), workspace)
+    running = asyncio.create_task(worker.run())
+    trial = Trial(scheduler, store, workspace, worker, running)
+    try:
+        yield trial
+    finally:
+        worker.stop()
+        worker.stop()
+        async with asyncio.timeout(20):
+            await running
+        workspace.close()
