@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, TextClause, bindparam, insert, select, text, update
+from sqlalchemy import BindParameter, Connection, TextClause, bindparam, insert, select, text, update
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.domain.lifecycle import HELD
@@ -39,6 +39,36 @@ _KNOWN = (
     )
     .select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
     .order_by(_attempt.c.id)
+)
+# Statements of the hot path are built once: building one takes longer than SQLite takes to run it.
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_KNOWN_BY_ID = _KNOWN.where(_attempt.c.id.in_(_IDS))
+_TAKE = (
+    update(_attempt)
+    .where(_attempt.c.id.in_(_IDS), _attempt.c.state == AttemptState.QUEUED.value)
+    .values(
+        state=AttemptState.RUNNING.value,
+        worker_id=bindparam("worker"),
+        lease_token=bindparam("token"),
+        lease_expires_at=bindparam("expires"),
+        claimed_at=bindparam("at"),
+    )
+)
+_END = (
+    update(_attempt)
+    .where(_attempt.c.id == bindparam("key"), _IS_HELD)
+    .values(
+        state=bindparam("to"),
+        reason=bindparam("why"),
+        message=bindparam("words"),
+        started_at=bindparam("start"),
+        ended_at=bindparam("end"),
+        wall_time=bindparam("wall"),
+        cpu_time=bindparam("cpu"),
+        cpu_time_with_children=bindparam("cpu_all"),
+        metadata=bindparam("result"),
+        outputs=bindparam("made"),
+    )
 )
 
 
@@ -127,15 +157,8 @@ class AttemptStore:
     ) -> None:
         """Queued to running, with the lease, in one statement: two claims cannot take the same attempt."""
         result = self._connection.execute(
-            update(_attempt)
-            .where(_attempt.c.id.in_(attempt_ids), _attempt.c.state == AttemptState.QUEUED.value)
-            .values(
-                state=AttemptState.RUNNING.value,
-                worker_id=worker_id,
-                lease_token=lease_token,
-                lease_expires_at=expires_at,
-                claimed_at=at,
-            )
+            _TAKE,
+            {"ids": list(attempt_ids), "worker": worker_id, "token": lease_token, "expires": expires_at, "at": at},
         )
         StaleRowError.check(result.rowcount, len(attempt_ids), "attempt")
 
@@ -158,7 +181,7 @@ class AttemptStore:
         """Fetch attempts by id, whatever their state."""
         found: dict[int, KnownAttempt] = {}
         for part in chunks(attempt_ids, CHUNK):
-            rows = self._connection.execute(_KNOWN.where(_attempt.c.id.in_(part)))
+            rows = self._connection.execute(_KNOWN_BY_ID, {"ids": list(part)})
             found |= {row.id: _known(row) for row in rows}
         return found
 
@@ -196,20 +219,7 @@ class AttemptStore:
         attempt no longer held.
         """
         result = self._connection.execute(
-            update(_attempt)
-            .where(_attempt.c.id == bindparam("key"), _IS_HELD)
-            .values(
-                state=bindparam("to"),
-                reason=bindparam("why"),
-                message=bindparam("words"),
-                started_at=bindparam("start"),
-                ended_at=bindparam("end"),
-                wall_time=bindparam("wall"),
-                cpu_time=bindparam("cpu"),
-                cpu_time_with_children=bindparam("cpu_all"),
-                metadata=bindparam("result"),
-                outputs=bindparam("made"),
-            ),
+            _END,
             [
                 {
                     "key": report.attempt_id,

@@ -16,6 +16,12 @@ from shared.contracts.states import JobState, TaskState
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _COUNTS = {state: _job.c[state.value] for state in TaskState}
+_ADD_COUNTS = (
+    update(_job)
+    .where(_job.c.id == bindparam("key"))
+    .values({column: column + bindparam(f"d_{state}") for state, column in _COUNTS.items()})
+)
+_READ_COUNTS = select(_job.c.id, _job.c.state, *_COUNTS.values()).where(_job.c.id.in_(bindparam("ids", expanding=True)))
 
 
 class DocumentCache:
@@ -95,17 +101,13 @@ class JobStore:
         if not changed:
             return []
         self._connection.execute(
-            update(_job)
-            .where(_job.c.id == bindparam("key"))
-            .values({column: column + bindparam(f"d_{state}") for state, column in _COUNTS.items()}),
+            _ADD_COUNTS,
             [
                 {"key": job_id, **{f"d_{state}": deltas.get(state, 0) for state in TaskState}}
                 for job_id, deltas in changed.items()
             ],
         )
-        rows = self._connection.execute(
-            select(_job.c.id, _job.c.state, *_COUNTS.values()).where(_job.c.id.in_(list(changed)))
-        )
+        rows = self._connection.execute(_READ_COUNTS, {"ids": list(changed)})
         moved = []
         for row in rows:
             state = job_state_of(

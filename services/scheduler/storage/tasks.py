@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import BindParameter, Connection, Update, bindparam, func, insert, select, tuple_, update
 
 from services.scheduler.domain.attempt import MetDependency, TaskToRun
 from services.scheduler.domain.task import BlockedTask, NewDependency, NewTask, Promise, ReadyTask
@@ -18,6 +18,47 @@ _task = TaskRow.__table__  # type: ignore[attr-defined]
 _promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
 _edge = DependencyRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+_source = _task.alias("source")
+
+# Statements of the hot path are built once: building one takes longer than SQLite takes to run it.
+_IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_TO_RUN = select(
+    _task.c.id,
+    _task.c.job_id,
+    _task.c.task_type,
+    _task.c.name,
+    _task.c.job_name,
+    _task.c.working_directory,
+    _task.c.pointer,
+    _task.c.level,
+    _task.c.metadata,
+    _task.c.seed,
+    _task.c.children,
+).where(_task.c.id.in_(_IDS))
+_DEPENDENCIES = (
+    select(_edge.c.task_id, _edge.c.kind, _edge.c.label, _promise.c.version, _attempt.c.metadata)
+    .select_from(
+        _edge.join(_source, _source.c.id == _edge.c.source_id)
+        .outerjoin(_promise, _promise.c.id == _edge.c.promise_id)
+        .outerjoin(_attempt, _attempt.c.id == _source.c.accepted_attempt_id)
+    )
+    .where(_edge.c.task_id.in_(_IDS))
+)
+_OUTPUTS = select(_promise).where(_promise.c.task_id.in_(_IDS))
+_MOVE = update(_task).where(_task.c.id.in_(_IDS), _task.c.state == bindparam("before")).values(state=bindparam("after"))
+_MOVE_AND_COUNT = _MOVE.values(attempts=_task.c.attempts + 1)
+_MARK_DONE = (
+    update(_task)
+    .where(_task.c.id == bindparam("key"), _task.c.state == TaskState.RUNNING.value)
+    .values(state=TaskState.DONE.value, accepted_attempt_id=bindparam("attempt"), reason=None, message=None)
+)
+_CONSUMERS = select(_edge.c.task_id, func.count()).where(_edge.c.source_id.in_(_IDS)).group_by(_edge.c.task_id)
+_COUNT_DOWN = update(_task).where(_task.c.id == bindparam("key")).values(unmet=_task.c.unmet - bindparam("met"))
+_READY = (
+    select(_task.c.id, _task.c.job_id, _task.c.task_type)
+    .where(_task.c.id.in_(_IDS), _task.c.unmet == 0, _task.c.state == TaskState.WAITING.value)
+    .order_by(_task.c.id)
+)
 
 
 class TaskStore:
@@ -130,21 +171,7 @@ class TaskStore:
 
     def find_to_run(self, task_ids: Sequence[int]) -> dict[int, TaskToRun]:
         """Fetch what a worker, or an expansion, must know of these tasks."""
-        rows = self._connection.execute(
-            select(
-                _task.c.id,
-                _task.c.job_id,
-                _task.c.task_type,
-                _task.c.name,
-                _task.c.job_name,
-                _task.c.working_directory,
-                _task.c.pointer,
-                _task.c.level,
-                _task.c.metadata,
-                _task.c.seed,
-                _task.c.children,
-            ).where(_task.c.id.in_(task_ids))
-        )
+        rows = self._connection.execute(_TO_RUN, {"ids": list(task_ids)})
         return {
             row.id: TaskToRun(
                 task_id=row.id,
@@ -164,21 +191,12 @@ class TaskStore:
 
     def find_dependencies(self, task_ids: Sequence[int]) -> list[MetDependency]:
         """Fetch the accepted versions and metadata that these tasks depend on."""
-        source = _task.alias("source")
-        rows = self._connection.execute(
-            select(_edge.c.task_id, _edge.c.kind, _edge.c.label, _promise.c.version, _attempt.c.metadata)
-            .select_from(
-                _edge.join(source, source.c.id == _edge.c.source_id)
-                .outerjoin(_promise, _promise.c.id == _edge.c.promise_id)
-                .outerjoin(_attempt, _attempt.c.id == source.c.accepted_attempt_id)
-            )
-            .where(_edge.c.task_id.in_(task_ids))
-        )
+        rows = self._connection.execute(_DEPENDENCIES, {"ids": list(task_ids)})
         return [MetDependency(row.task_id, row.kind, row.label, row.version, row.metadata or {}) for row in rows]
 
     def find_outputs(self, task_ids: Sequence[int]) -> list[Promise]:
         """Fetch the products that these tasks promise."""
-        rows = self._connection.execute(select(_promise).where(_promise.c.task_id.in_(task_ids)))
+        rows = self._connection.execute(_OUTPUTS, {"ids": list(task_ids)})
         return [Promise(row.id, row.task_id, row.slot, row.directory, row.filename, row.version) for row in rows]
 
     def mark_running(self, task_ids: Sequence[int]) -> None:
@@ -191,45 +209,33 @@ class TaskStore:
         Two reports of the same task cannot both win: the second finds the task no longer running and is refused.
         """
         result = self._connection.execute(
-            update(_task)
-            .where(_task.c.id == bindparam("key"), _task.c.state == TaskState.RUNNING.value)
-            .values(state=TaskState.DONE.value, accepted_attempt_id=bindparam("attempt"), reason=None, message=None),
-            [{"key": task_id, "attempt": attempt_id} for task_id, attempt_id in accepted.items()],
+            _MARK_DONE, [{"key": task_id, "attempt": attempt_id} for task_id, attempt_id in accepted.items()]
         )
         StaleRowError.check(result.rowcount, len(accepted), "task")
 
     def mark_queued_again(self, task_id: int, *, strikes: int, losses: int) -> None:
         """Running to queued: another attempt follows."""
-        again = {"attempts": _task.c.attempts + 1, "strikes": strikes, "losses": losses}
-        self._move([task_id], TaskState.RUNNING, TaskState.QUEUED, **again)
+        again = _MOVE_AND_COUNT.values(strikes=strikes, losses=losses)
+        self._move([task_id], TaskState.RUNNING, TaskState.QUEUED, again)
 
     def mark_failed(self, task_id: int, *, reason: FailureReason, message: str, strikes: int, losses: int) -> None:
         """Running to failed, for good."""
-        why = {"reason": reason.value, "message": message, "strikes": strikes, "losses": losses}
-        self._move([task_id], TaskState.RUNNING, TaskState.FAILED, **why)
+        failed = _MOVE.values(reason=reason.value, message=message, strikes=strikes, losses=losses)
+        self._move([task_id], TaskState.RUNNING, TaskState.FAILED, failed)
 
     def mark_queued(self, task_ids: Sequence[int]) -> None:
         """Waiting to queued: everything that the tasks depend on is there."""
-        self._move(task_ids, TaskState.WAITING, TaskState.QUEUED, attempts=_task.c.attempts + 1)
+        self._move(task_ids, TaskState.WAITING, TaskState.QUEUED, _MOVE_AND_COUNT)
 
     def release_consumers(self, source_ids: Sequence[int]) -> list[ReadyTask]:
         """Count down what depends on tasks that are done, and list what has become ready."""
-        rows = self._connection.execute(
-            select(_edge.c.task_id, func.count()).where(_edge.c.source_id.in_(source_ids)).group_by(_edge.c.task_id)
-        ).all()
+        rows = self._connection.execute(_CONSUMERS, {"ids": list(source_ids)}).all()
         if not rows:
             return []
-        self._connection.execute(
-            update(_task).where(_task.c.id == bindparam("key")).values(unmet=_task.c.unmet - bindparam("met")),
-            [{"key": task_id, "met": count} for task_id, count in rows],
-        )
+        self._connection.execute(_COUNT_DOWN, [{"key": task_id, "met": count} for task_id, count in rows])
         ready: list[ReadyTask] = []
         for part in chunks([row[0] for row in rows], CHUNK):
-            found = self._connection.execute(
-                select(_task.c.id, _task.c.job_id, _task.c.task_type)
-                .where(_task.c.id.in_(part), _task.c.unmet == 0, _task.c.state == TaskState.WAITING.value)
-                .order_by(_task.c.id)
-            )
+            found = self._connection.execute(_READY, {"ids": list(part)})
             ready.extend(ReadyTask(row.id, row.job_id, row.task_type) for row in found)
         return ready
 
@@ -268,11 +274,8 @@ class TaskStore:
                 [{"key": promise_id, "found": version} for promise_id, version in versions.items()],
             )
 
-    def _move(self, task_ids: Sequence[int], before: TaskState, after: TaskState, **values: Any) -> None:
+    def _move(self, task_ids: Sequence[int], before: TaskState, after: TaskState, statement: Update = _MOVE) -> None:
         for part in chunks(task_ids, CHUNK):
-            result = self._connection.execute(
-                update(_task)
-                .where(_task.c.id.in_(part), _task.c.state == before.value)
-                .values(state=after.value, **values)
-            )
+            values = {"ids": list(part), "before": before.value, "after": after.value}
+            result = self._connection.execute(statement, values)
             StaleRowError.check(result.rowcount, len(part), "task")
