@@ -21,9 +21,9 @@ class LoggingFactory:
 
     def __init__(self, settings: LoggingSettings) -> None:
         self._database = Database(settings.database_url)
-        records = RecordCatalog()
-        self.ingestion = Ingestion(self._database, records)
-        self.retrieval = Retrieval(self._database, records)
+        records = RecordCatalog(self._database)
+        self.ingestion = Ingestion(records)
+        self.retrieval = Retrieval(records)
 
     def upgrade(self) -> None:
         """Bring the tables up to date. Blocks."""

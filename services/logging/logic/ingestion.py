@@ -5,14 +5,12 @@ from __future__ import annotations
 from services.logging.domain.record import bound_record
 from services.logging.logic.ports import Records
 from shared.contracts.logs import IngestResponse, LogBatch
-from shared.database.engine import Database
 
 
 class Ingestion:
     """Stores batches of records, each record once."""
 
-    def __init__(self, database: Database, records: Records) -> None:
-        self._database = database
+    def __init__(self, records: Records) -> None:
         self._records = records
 
     async def ingest(self, batch: LogBatch) -> IngestResponse:
@@ -22,5 +20,5 @@ class Ingestion:
         may repeat it whenever it is unsure.
         """
         records = [bound_record(record) for record in batch.records]
-        stored = await self._database.write(lambda connection: self._records.add(connection, records))
+        stored = await self._records.add(records)
         return IngestResponse(stored=stored, repeated=len(records) - stored)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from services.logging.logic.ports import Records
 from shared.contracts.errors import InvalidInputError
 from shared.contracts.logs import LogCounts, LogPage, LogQuery, LogScope
-from shared.database.engine import Database
 
 
 class Retrieval:
     """Finds and counts records."""
 
-    def __init__(self, database: Database, records: Records) -> None:
-        self._database = database
+    def __init__(self, records: Records) -> None:
         self._records = records
 
     async def find(self, query: LogQuery) -> LogPage:
@@ -25,7 +23,7 @@ class Retrieval:
         """
         one_more = query.model_copy(update={"limit": query.limit + 1})
         try:
-            found = await self._database.read(lambda connection: self._records.find(connection, one_more))
+            found = await self._records.find(one_more)
         except LookupError as error:
             raise InvalidInputError(
                 f"there is no record {query.after} to go on after; expected the next_after of an earlier page",
@@ -36,5 +34,5 @@ class Retrieval:
 
     async def count(self, scope: LogScope) -> LogCounts:
         """Count records by level."""
-        levels = await self._database.read(lambda connection: self._records.count(connection, scope))
+        levels = await self._records.count(scope)
         return LogCounts(levels=levels, total=sum(levels.values()))

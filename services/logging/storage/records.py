@@ -13,6 +13,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from services.logging.storage.schema import RecordRow, StreamRow
 from shared.contracts.logs import LogQuery, LogRecord, LogScope, RecordOrder, StoredRecord
+from shared.database.engine import Database
 from shared.database.types import Json, UtcTime
 
 _RECORD: Table = RecordRow.__table__  # type: ignore[attr-defined]
@@ -27,51 +28,69 @@ _FIELDS = _FIELDS.join_from(_RECORD, _STREAM)
 
 
 class RecordCatalog:
-    """Adds records and finds them. Each method runs inside the transaction of the connection it is given."""
+    """Adds records and finds them."""
 
-    def add(self, connection: Connection, records: Sequence[LogRecord]) -> int:
-        """Add the records that are not there yet.
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-        Returns
-        -------
-        int
-            How many were new. A record whose attempt, stream and sequence are known already changes nothing.
-        """
-        if not records:
-            return 0
-        streams = _stream_ids(connection, {record.stream for record in records})
-        rows = [_row(record, streams[record.stream]) for record in records]
-        # The driver's own executemany: SQLAlchemy's handling of parameters would take longer than the insertion.
-        statement = _ADD_RECORD.compile(connection.engine, column_keys=_ADDED)
-        return connection.exec_driver_sql(str(statement), rows).rowcount
+    async def add(self, records: Sequence[LogRecord]) -> int:
+        """Add the records that are not there yet, and return how many were new once they are durable."""
+        return await self._database.write(lambda connection: _add(connection, records))
 
-    def find(self, connection: Connection, query: LogQuery) -> list[StoredRecord]:
-        """Find records in the order of their time, then id.
+    async def find(self, query: LogQuery) -> list[StoredRecord]:
+        """Find records in the order of their time, then id. `LookupError` if ``query.after`` is nowhere."""
+        return await self._database.read(lambda connection: _find(connection, query))
 
-        Each level is a run of one index that is in order already; the runs are merged, so that the cost is that of the
-        page and not that of all matches.
-
-        Raises
-        ------
-        LookupError
-            There is no record of id ``query.after``.
-        """
-        filters = _filters(connection, query)
-        newest_first = query.order is RecordOrder.DESCENDING
-        keys = (_RECORD.c.time, _RECORD.c.record_id)
-        direction = [key.desc() if newest_first else key.asc() for key in keys]
-        runs = []
-        for level in _levels(connection, query):
-            statement = select(*keys).where(_RECORD.c.level == level, *filters)
-            found = connection.execute(statement.order_by(*direction).limit(query.limit))
-            runs.append([(row.time, row.record_id) for row in found])
-        merged = islice(heapq.merge(*runs, reverse=newest_first), query.limit)
-        return _fetch(connection, [record_id for _, record_id in merged])
-
-    def count(self, connection: Connection, scope: LogScope) -> dict[int, int]:
+    async def count(self, scope: LogScope) -> dict[int, int]:
         """Count records by level."""
-        statement: Select[Any] = select(_RECORD.c.level, func.count()).where(*_scope(scope)).group_by(_RECORD.c.level)
-        return {row[0]: row[1] for row in connection.execute(statement)}
+        return await self._database.read(lambda connection: _count(connection, scope))
+
+
+def _add(connection: Connection, records: Sequence[LogRecord]) -> int:
+    """Add the records that are not there yet.
+
+    Returns
+    -------
+    int
+        How many were new. A record whose attempt, stream and sequence are known already changes nothing.
+    """
+    if not records:
+        return 0
+    streams = _stream_ids(connection, {record.stream for record in records})
+    rows = [_row(record, streams[record.stream]) for record in records]
+    # The driver's own executemany: SQLAlchemy's handling of parameters would take longer than the insertion.
+    statement = _ADD_RECORD.compile(connection.engine, column_keys=_ADDED)
+    return connection.exec_driver_sql(str(statement), rows).rowcount
+
+
+def _find(connection: Connection, query: LogQuery) -> list[StoredRecord]:
+    """Find records in the order of their time, then id.
+
+    Each level is a run of one index that is in order already; the runs are merged, so that the cost is that of the
+    page and not that of all matches.
+
+    Raises
+    ------
+    LookupError
+        There is no record of id ``query.after``.
+    """
+    filters = _filters(connection, query)
+    newest_first = query.order is RecordOrder.DESCENDING
+    keys = (_RECORD.c.time, _RECORD.c.record_id)
+    direction = [key.desc() if newest_first else key.asc() for key in keys]
+    runs = []
+    for level in _levels(connection, query):
+        statement = select(*keys).where(_RECORD.c.level == level, *filters)
+        found = connection.execute(statement.order_by(*direction).limit(query.limit))
+        runs.append([(row.time, row.record_id) for row in found])
+    merged = islice(heapq.merge(*runs, reverse=newest_first), query.limit)
+    return _fetch(connection, [record_id for _, record_id in merged])
+
+
+def _count(connection: Connection, scope: LogScope) -> dict[int, int]:
+    """Count records by level."""
+    statement: Select[Any] = select(_RECORD.c.level, func.count()).where(*_scope(scope)).group_by(_RECORD.c.level)
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def _stream_ids(connection: Connection, names: set[str]) -> dict[str, int]:
