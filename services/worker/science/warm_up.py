@@ -1,4 +1,4 @@
-"""Compile all numerical kernels once, so that no task has to wait for it: ``python -m services.worker.science.warm_up``.
+"""Compile all numerical kernels once, so that no task waits for it: ``python -m services.worker.science.warm_up``.
 
 The compiled kernels are kept beside their libraries, or in ``NUMBA_CACHE_DIR``. Part of setting up, and of building
 images.
