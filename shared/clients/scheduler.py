@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
+import orjson
 from pydantic import BaseModel, TypeAdapter
 
 from shared.clients.base import Model, ServiceClient, raise_for_error
+from shared.clients.kept_connections import KeptConnections
 from shared.contracts.errors import UnavailableError
 from shared.contracts.scheduler import (
     AttemptView,
@@ -35,7 +39,19 @@ _TASK_TYPES = TypeAdapter(list[TaskTypeView])
 
 
 class SchedulerClient(ServiceClient):
-    """Client of the scheduler. See `ServiceClient` for what every call may raise."""
+    """Client of the scheduler. See `ServiceClient` for its parameters and for what every call may raise."""
+
+    def __init__(self, url: str, token: str | None, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        super().__init__(url, token, transport=transport)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        kept = transport is None and KeptConnections.suits(url)
+        self._kept = KeptConnections(url, headers) if kept else None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._kept is not None:
+            await self._kept.close()
+        await super().close()
 
     async def announce(self, announcement: WorkerAnnouncement) -> WorkerWelcome:
         """Say that a worker is there and what it can run. Saying it again replaces what was said."""
@@ -97,28 +113,46 @@ class SchedulerClient(ServiceClient):
         return JobView.model_validate_json(await self._send_text("jobs", document))
 
     async def list_jobs(
-        self, *, before: int | None = None, limit: int | None = None, state: JobState | None = None
+        self,
+        *,
+        name: str | None = None,
+        state: JobState | None = None,
+        before: int | None = None,
+        limit: int | None = None,
     ) -> JobPage:
         """List jobs, newest first."""
-        return await self._call(
-            JobPage, "GET", "jobs", params={"before": before, "limit": limit, "state": state and state.value}
-        )
+        params = {"name": name, "state": state and state.value, "before": before, "limit": limit}
+        return await self._call(JobPage, "GET", "jobs", params=params)
 
     async def get_job(self, job_id: int, *, wait: float | None = None) -> JobView:
         """Show a job, waiting up to `wait` seconds for its end."""
         timeout = None if wait is None else wait + PATIENCE
         return await self._call(JobView, "GET", f"jobs/{job_id}", params={"wait": wait}, read_timeout=timeout)
 
+    async def get_job_document(self, job_id: int) -> dict[str, Any]:
+        """Show the document that a job was made from."""
+        document: dict[str, Any] = orjson.loads(await self._send("GET", f"jobs/{job_id}/document"))
+        return document
+
     async def get_tree(
-        self, job_id: int, *, after: str | None = None, limit: int | None = None, max_depth: int | None = None
+        self,
+        job_id: int,
+        *,
+        root: int | None = None,
+        max_depth: int | None = None,
+        after: str | None = None,
+        limit: int | None = None,
     ) -> TaskPage:
-        """List a job's tasks in pre-order."""
-        params = {"after": after, "limit": limit, "max_depth": max_depth}
+        """List a job's tasks in pre-order, from `root` or the job's own root down to `max_depth` levels below it."""
+        params = {"root": root, "max_depth": max_depth, "after": after, "limit": limit}
         return await self._call(TaskPage, "GET", f"jobs/{job_id}/tree", params=params)
 
-    async def get_results(self, job_id: int, *, after: int | None = None, limit: int | None = None) -> ResultPage:
+    async def get_results(
+        self, job_id: int, *, task_type: str | None = None, after: int | None = None, limit: int | None = None
+    ) -> ResultPage:
         """List the outcomes of a job's finished tasks."""
-        return await self._call(ResultPage, "GET", f"jobs/{job_id}/results", params={"after": after, "limit": limit})
+        params = {"task_type": task_type, "after": after, "limit": limit}
+        return await self._call(ResultPage, "GET", f"jobs/{job_id}/results", params=params)
 
     async def get_task(self, task_id: int) -> TaskView:
         """Show a task with its attempts."""
@@ -129,7 +163,11 @@ class SchedulerClient(ServiceClient):
         return await self._call(AttemptView, "GET", f"attempts/{attempt_id}")
 
     async def _post(self, model: type[Model], path: str, body: BaseModel, *, wait: float = 20.0) -> Model:
-        return await self._call(model, "POST", path, body=body, read_timeout=wait + PATIENCE)
+        if self._kept is None:
+            return await self._call(model, "POST", path, body=body, read_timeout=wait + PATIENCE)
+        response = await self._kept.post(path, body.model_dump_json().encode(), wait + PATIENCE)
+        raise_for_error(response)
+        return model.model_validate_json(response.content)
 
     async def _send_text(self, path: str, document: str | bytes) -> bytes:
         """Send JSON as it was written, broken or not: the service's error then names the place in the user's text."""
