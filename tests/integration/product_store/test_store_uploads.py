@@ -7,6 +7,7 @@ import base64
 import hashlib
 import json
 import os
+import resource
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,6 +192,21 @@ async def test_uploads_of_one_version_at_once_make_one_version(store: Store) -> 
     assert sorted(response.status_code for response in responses) == [200] * 7 + [201]
     assert len({response.json()["version_id"] for response in responses}) == 1
     assert await count_everything(store) == (1, 1, 1, 0)
+
+
+async def test_a_disk_that_is_full_is_said_to_be_and_recovers(store: Store) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    data = os.urandom(3 << 20)
+    path = store.write("long", data)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        response = await store.http.put("versions", params=QUERY, content=path.read_bytes())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (response.status_code, response.json()["slug"]) == (503, "unavailable")
+    assert "disk is full" in response.json()["message"]
+    assert await count_everything(store) == (0, 0, 0, 0)
+    assert (await store.upload(data)).size == len(data)
 
 
 # --- the depositary by itself -----------------------------------------------------------------------------------
