@@ -16,16 +16,16 @@ def provide(app: FastAPI, factory: LoggingFactory) -> None:
     app.state.factory = factory
 
 
-def _factory(request: Request) -> LoggingFactory:
+async def _factory(request: Request) -> LoggingFactory:
     factory: LoggingFactory = request.app.state.factory
     return factory
 
 
-def _ingestion(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Ingestion:
+async def _ingestion(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Ingestion:
     return factory.ingestion
 
 
-def _retrieval(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Retrieval:
+async def _retrieval(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Retrieval:
     return factory.retrieval
 
 

@@ -15,7 +15,7 @@ def provide(app: FastAPI, factory: SchedulerFactory) -> None:
     app.state.factory = factory
 
 
-def _get_factory(request: Request) -> SchedulerFactory:
+async def _get_factory(request: Request) -> SchedulerFactory:
     factory: SchedulerFactory = request.app.state.factory
     return factory
 

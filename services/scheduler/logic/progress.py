@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
@@ -116,7 +116,7 @@ def settle(
             report.reason,
         )
         if report.outputs:
-            changes.tell("verdicts", _verdicts(report))
+            changes.tell("verdicts", _verdicts(report, changes.at))
     _accept(unit, changes, [pair for pair in judged if pair[1].state == "accepted"], promises)
     for attempt, report in judged:
         if report.state != "accepted":
@@ -223,7 +223,7 @@ def _try_again_or_fail(
     block_what_follows(unit, changes, [attempt.task_id])
 
 
-def _verdicts(report: AttemptReport) -> dict[str, Any]:
+def _verdicts(report: AttemptReport, at: datetime) -> dict[str, Any]:
     accepted = report.state == "accepted"
     return {
         "verdicts": [
@@ -232,6 +232,7 @@ def _verdicts(report: AttemptReport) -> dict[str, Any]:
                 "semantic_type": output.slot,
                 "passed": accepted,
                 "reason": output.qc_reason if accepted else output.qc_reason or report.message or report.state,
+                "decided_at": at,
             }
             for output in report.outputs
         ]

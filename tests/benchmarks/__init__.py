@@ -1,0 +1,1 @@
+"""Benchmarks: real processes, printed figures, no assertions on time. ``python -m tests.benchmarks [name ...]``."""

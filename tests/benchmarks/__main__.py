@@ -1,0 +1,42 @@
+"""Run benchmarks and write their figures to build/bench.json: ``python -m tests.benchmarks [name ...]``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.null_tasks import measure_null_tasks
+from tests.benchmarks.storing import measure_logs, measure_products
+
+BENCHMARKS: dict[str, Callable[[], dict[str, Figure]]] = {
+    "null_tasks": measure_null_tasks,
+    "products": measure_products,
+    "logs": measure_logs,
+}
+TARGET = Path("build/bench.json")
+
+
+def main() -> None:
+    """Run those named on the command line, or all. Figures of benchmarks that do not run are kept."""
+    names = sys.argv[1:] or list(BENCHMARKS)
+    unknown = set(names) - set(BENCHMARKS)
+    if unknown:
+        sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    figures = json.loads(TARGET.read_text()) if TARGET.exists() else {}
+    for name in names:
+        for key, figure in BENCHMARKS[name]().items():
+            figures[key] = {"value": figure.value, "unit": figure.unit}
+            print(f"{key:36} {figure.value:12.4g} {figure.unit:12} {figure.remark}", flush=True)
+    TARGET.parent.mkdir(exist_ok=True)
+    TARGET.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
+    print(f"written to {TARGET}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""How fast products and log records are taken in and given back, over HTTP, durable."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shared.clients.log_service import LogClient
+from shared.clients.product_store import ProductStoreClient
+from shared.contracts.logs import LogBatch, LogQuery, LogRecord
+from tests.benchmarks.embedded_suite import RunningSuite, embedded_suite
+from tests.benchmarks.figures import Figure
+
+LARGE_BYTES = 512 * 2**20
+SMALL_FILES = 500
+BATCH, BATCHES = 1000, 100
+
+
+def measure_products() -> dict[str, Figure]:
+    """Measure one large upload and download, and many small uploads."""
+    with embedded_suite(workers=1) as suite:
+        return asyncio.run(_measure_products(suite))
+
+
+async def _measure_products(suite: RunningSuite) -> dict[str, Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        large, back = Path(folder, "large"), Path(folder, "back")
+        with large.open("wb") as file:
+            for _ in range(LARGE_BYTES // 2**20):
+                file.write(os.urandom(2**20))
+        small = Path(folder, "small")
+        small.write_bytes(os.urandom(10_000))
+        async with ProductStoreClient(f"{suite.url}/products", suite.tokens["worker"]) as client:
+            begin = time.perf_counter()
+            version = await _upload(client, large, 0)
+            upload = time.perf_counter() - begin
+            begin = time.perf_counter()
+            await client.download(version, back)
+            download = time.perf_counter() - begin
+            begin = time.perf_counter()
+            numbers = iter(range(1, SMALL_FILES + 1))
+
+            async def send() -> None:
+                for number in numbers:
+                    await _upload(client, small, number)
+
+            await asyncio.gather(*(send() for _ in range(8)))
+            many = time.perf_counter() - begin
+    size = LARGE_BYTES / 1e6
+    return {
+        "product_upload_mb_per_s": Figure(size / upload, "MB/s", f"one of {size:.0f} MB, MD5 and SHA-256 at both ends"),
+        "product_download_mb_per_s": Figure(size / download, "MB/s", "verified at both ends"),
+        "product_versions_per_s": Figure(SMALL_FILES / many, "versions/s", f"{SMALL_FILES} of 10 kB, 8 at a time"),
+    }
+
+
+async def _upload(client: ProductStoreClient, path: Path, number: int) -> int:
+    version = await client.upload(
+        path,
+        directory="bench",
+        filename=f"{number}.bin",
+        semantic_type="file",
+        attempt_id=number + 1,
+        task_id=number + 1,
+        job_id=1,
+    )
+    return version.version_id
+
+
+def measure_logs() -> dict[str, Figure]:
+    """Measure ingestion in batches, and a query by attempt."""
+    with embedded_suite(workers=1) as suite:
+        return asyncio.run(_measure_logs(suite))
+
+
+async def _measure_logs(suite: RunningSuite) -> dict[str, Figure]:
+    now = datetime.now(UTC)
+    batches = [
+        LogBatch(
+            records=[
+                LogRecord(
+                    attempt_id=1 + number // 10,
+                    stream="bench",
+                    sequence=number % 10,
+                    time=now,
+                    level=20,
+                    logger="bench",
+                    message=f"sample {number} of the benchmark",
+                )
+                for number in range(batch * BATCH, (batch + 1) * BATCH)
+            ]
+        )
+        for batch in range(BATCHES)
+    ]
+    async with LogClient(f"{suite.url}/logs", suite.tokens["worker"]) as client:
+        begin = time.perf_counter()
+        waiting = iter(batches)
+
+        async def send() -> None:
+            for batch in waiting:
+                await client.ingest(batch)
+
+        await asyncio.gather(send(), send())
+        ingest = time.perf_counter() - begin
+        begin = time.perf_counter()
+        for attempt in range(1, 51):
+            await client.list_records(LogQuery(attempt_id=attempt))
+        query = (time.perf_counter() - begin) / 50
+    count = BATCH * BATCHES
+    return {
+        "log_records_per_s": Figure(count / ingest, "records/s", f"{count} in batches of {BATCH}"),
+        "log_query_ms": Figure(query * 1e3, "ms", f"ten records of one attempt among {count}"),
+    }

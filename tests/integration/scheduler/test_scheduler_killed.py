@@ -1,0 +1,147 @@
+"""SIGKILL hits a real scheduler at random moments under load: nothing accepted is lost or accepted twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from shared.clients.scheduler import SchedulerClient
+from shared.contracts.errors import EasError, UnavailableError
+from shared.contracts.scheduler import AttemptReport, ClaimRequest, ReportRequest
+
+from .conftest import TASK_TYPES, Bench
+
+ROUNDS = int(os.environ.get("EAS_TEST_KILL_ROUNDS", "8"))
+TASKS = 400
+
+
+class SchedulerProcess:
+    """A scheduler of its own process, always on the same port and database."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = os.environ | {
+            "EAS_SCHEDULER_DATABASE_URL": f"sqlite:///{self.folder}/scheduler.db",
+            "EAS_SCHEDULER_PORT": str(self.port),
+            "EAS_SCHEDULER_LEASE_SECONDS": "1",
+            "EAS_SCHEDULER_REAP_SECONDS": "0.2",
+            "EAS_SCHEDULER_MAX_LOSSES": "1000",
+            "EAS_SCHEDULER_MAX_ATTEMPTS": "1000",
+        }
+        command = [sys.executable, "-m", "services.scheduler.main"]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+
+async def until_ready(client: SchedulerClient) -> None:
+    while True:
+        with suppress(UnavailableError):
+            await client.list_task_types()
+            return
+        await asyncio.sleep(0.05)
+
+
+async def work(url: str, name: str, accepted: dict[int, int]) -> None:
+    """Claim and report until cancelled; keep what the scheduler confirmed. Every third report is lost on the way."""
+    dice = random.Random(name)
+    async with SchedulerClient(url, None) as client:
+        bench = Bench(client, None, name)  # type: ignore[arg-type]
+        reports: list[AttemptReport] = []
+        while True:
+            try:
+                claim = ClaimRequest(worker_id=name, limits={found.name: 9 for found in TASK_TYPES}, limit=9)
+                answer = await client.report(ReportRequest(worker_id=name, reports=reports, claim=claim))
+            except UnavailableError:
+                await asyncio.sleep(0.02)
+                continue
+            except EasError:
+                await bench.announce()
+                continue
+            if answer.claimed is None:
+                await bench.announce()
+            for result in answer.results:
+                if result.recorded:
+                    accepted[result.attempt_id] = accepted.get(result.attempt_id, 0) + 1
+            claimed = answer.claimed.attempts if answer.claimed else []
+            reports = [
+                AttemptReport(attempt_id=one.attempt_id, lease_token=one.lease_token, state="accepted")
+                for one in claimed
+                if dice.random() < 0.67
+            ]
+            if not claimed:
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.timeout(240)
+async def test_a_scheduler_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    scheduler = SchedulerProcess(tmp_path)
+    scheduler.start()
+    url = f"http://127.0.0.1:{scheduler.port}"
+    accepted: dict[int, int] = {}
+    try:
+        async with SchedulerClient(url, None) as client:
+            await until_ready(client)
+            await Bench(client, None, "first").announce()  # type: ignore[arg-type]
+            chain = [{"task": "null", "name": "a"}, {"task": "null", "requires_metadata_from": ["a"]}]
+            body = str(chain).replace("'", '"')
+            loop = f'"task": "execution_for_loop", "parameter": "i", "values": "(range({TASKS // 2}))"'
+            job = await client.submit_job(f'{{"task_list": [{{{loop}, "task_list": {body}}}]}}')
+            workers = [asyncio.create_task(work(url, f"w{number}", accepted)) for number in range(3)]
+            for _ in range(ROUNDS):
+                await asyncio.sleep(dice.uniform(0.05, 0.6))
+                scheduler.kill()
+                scheduler.start()
+                await until_ready(client)
+            while job.state.value == "running":
+                with suppress(UnavailableError):
+                    job = await client.get_job(job.job_id, wait=5)
+            for worker in workers:
+                worker.cancel()
+            assert job.state.value == "done"
+            assert job.counts.done == 2 + TASKS // 2 + TASKS
+    finally:
+        scheduler.kill()
+    check_history(tmp_path / "scheduler.db", accepted)
+
+
+def check_history(database: Path, accepted: dict[int, int]) -> None:
+    with sqlite3.connect(database) as rows:
+        per_task = rows.execute(
+            "SELECT task_id, SUM(state = 'accepted') AS wins FROM attempt GROUP BY task_id HAVING wins != 1"
+        ).fetchall()
+        assert per_task == []
+        states = dict(rows.execute("SELECT state, COUNT(*) FROM attempt GROUP BY state"))
+        assert set(states) <= {"accepted", "lost"}
+        confirmed = rows.execute("SELECT id FROM attempt WHERE state = 'accepted'").fetchall()
+        assert set(accepted) <= {row[0] for row in confirmed}
+        ends = rows.execute(
+            "SELECT attempt_id, COUNT(*) FROM transition WHERE state_after IN ('accepted', 'lost') GROUP BY attempt_id"
+            " HAVING COUNT(*) != 1"
+        ).fetchall()
+        assert ends == []
+        counted = rows.execute("SELECT waiting + queued + running, done FROM job").fetchone()
+        real = rows.execute("SELECT SUM(state != 'done'), SUM(state = 'done') FROM task").fetchone()
+        assert counted == real
