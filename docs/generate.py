@@ -1,0 +1,107 @@
+"""Write the reference pages that follow from the code: ``python docs/generate.py``. A test compares them with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from services.logging.settings import LoggingSettings
+from services.product_store.settings import ProductStoreSettings
+from services.scheduler.settings import SchedulerSettings
+from services.worker.domain.task_type import Slot, TaskSettings, TaskType
+from services.worker.settings import WorkerSettings
+
+FOLDER = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py; edit the code that it describes. -->\n"
+
+
+def write_settings() -> str:
+    """List every environment variable of every service."""
+    services: list[tuple[str, type[BaseSettings]]] = [
+        ("Scheduler", SchedulerSettings),
+        ("Product store", ProductStoreSettings),
+        ("Log service", LoggingSettings),
+        ("Worker", WorkerSettings),
+    ]
+    parts = [
+        f"# Settings\n\n{NOTE}",
+        "Each process reads its settings from the environment when it starts. `eas up` sets them itself.\n",
+    ]
+    for title, model in services:
+        prefix = model.model_config.get("env_prefix", "")
+        parts += [f"## {title}\n", "| Variable | Default | Meaning |\n|---|---|---|"]
+        parts += [
+            f"| `{prefix}{name.upper()}` | {_default(field.get_default(call_default_factory=False), field)} "
+            f"| {_cell(field.description or '')} |"
+            for name, field in model.model_fields.items()
+        ]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def write_task_types() -> str:
+    """Describe every task type with its slots and settings."""
+    parts = [
+        f"# Task types\n\n{NOTE}",
+        "What a job may write under `task`, besides the flow control of [the job language](job_language.md). Units are "
+        "in square brackets.\n",
+    ]
+    for entry in sorted(entry_points(group="eas.task_types"), key=lambda found: found.name):
+        task_type: TaskType = entry.load()
+        module = __import__(task_type.run.__module__, fromlist=["__doc__"])
+        summary = (module.__doc__ or "").strip().partition(": ")[2].strip().replace("\n", " ")
+        parts += [f"## `{task_type.name}`\n", f"{summary[:1].upper()}{summary[1:]}\n"]
+        parts += list(_slots("Inputs", task_type.inputs)) + list(_slots("Outputs", task_type.outputs))
+        rows = list(_settings_rows(task_type.settings, ""))
+        if rows:
+            parts += ["| Setting | Default | Meaning |\n|---|---|---|", *rows, ""]
+    return "\n".join(parts)
+
+
+def _slots(title: str, slots: tuple[Slot, ...]) -> Iterator[str]:
+    if slots:
+        names = ", ".join(f"`{slot.name}`{'' if slot.required else ' (optional)'}" for slot in slots)
+        yield f"{title}: {names}\n"
+
+
+def _settings_rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        annotation: Any = field.annotation
+        inner = isinstance(annotation, type) and issubclass(annotation, TaskSettings)
+        default = "see below" if inner and not field.is_required() else _default(field.default, field)
+        yield f"| `{prefix}{name}` | {default} | {_cell(field.description or '')} |"
+        if inner:
+            yield from _settings_rows(annotation, f"{prefix}{name}.")
+
+
+def _default(value: Any, field: Any) -> str:
+    if field.is_required():
+        return "**mandatory**"
+    if field.default_factory is not None or value is PydanticUndefined:
+        return "made at the start"
+    if value is None:
+        return "none"
+    return f"`{value if not isinstance(value, str) else value or ''}`" if value != "" and value != () else "empty"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+PAGES = {"settings.md": write_settings, "task_types.md": write_task_types}
+
+
+def main() -> None:
+    """Write all pages."""
+    for name, write in PAGES.items():
+        (FOLDER / name).write_text(write().rstrip() + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
