@@ -60,6 +60,8 @@ class Nursery:
                     self._reap()
                 if self._control in ready and not self._obey():
                     break
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
         for pid in self._children:
             self._kill(pid)
 
@@ -136,12 +138,13 @@ def write_event(descriptor: int, event: dict[str, object]) -> None:
             return  # the supervisor is gone; the control socket tells
 
 
-def describe(catalog: InstalledTaskTypes, modules: tuple[str, ...]) -> dict[str, object]:
+def describe(catalog: InstalledTaskTypes) -> dict[str, object]:
     """Import all task types, and say what they are and what is wrong with them."""
-    problems = preload(modules)
-    found, more = catalog.load_all()
-    types = [describe_task_type(task_type).model_dump(mode="json") for task_type in found]
-    return {"types": types, "problems": problems + more}
+    found, problems = catalog.load_all()
+    return {
+        "types": [describe_task_type(task_type).model_dump(mode="json") for task_type in found],
+        "problems": problems,
+    }
 
 
 def describe_apart(catalog: InstalledTaskTypes) -> dict[str, object]:
@@ -151,7 +154,7 @@ def describe_apart(catalog: InstalledTaskTypes) -> dict[str, object]:
     if pid == 0:
         try:
             os.close(reading)
-            write_event(writing, describe(catalog, ()))
+            write_event(writing, describe(catalog))
         finally:
             os._exit(0)
     os.close(writing)
@@ -169,10 +172,11 @@ def main() -> None:
     options = NurseryOptions.from_argument(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     catalog = InstalledTaskTypes.discover(options.task_types, options.only)
-    inventory = describe(catalog, options.preload_modules) if options.preload else describe_apart(catalog)
+    write_event(options.events, describe(catalog) if options.preload else describe_apart(catalog))
+    if options.preload and (problems := preload(options.preload_modules)):
+        write_event(options.events, {"problems": problems})
     gc.collect()
     gc.freeze()  # what is there by now is shared by all children; collecting it would copy its pages
-    write_event(options.events, inventory)
     Nursery(options, catalog).serve()
 
 

@@ -49,7 +49,9 @@ class WorkerSettings(BaseSettings):
     task_types: Words = Field(default=(), description="Further task types, as name=module:attribute, by commas.")
     only: Words = Field(default=(), description="The task types to offer, by commas; all where there are none.")
     preload: bool = Field(default=True, description="Import all task types before the first child is forked.")
-    preload_modules: Words = Field(default=(), description="Modules to import besides, by commas.")
+    preload_modules: Words = Field(
+        default=("services.worker.science.preloading",), description="Modules to import besides, by commas."
+    )
     most_claimed: int = Field(default=256, ge=1, le=1000, description="The most attempts to claim at once.")
     horizon: float = Field(default=0.25, gt=0, le=60, description="Work to have ahead of each slot [s].")
     grace_seconds: float = Field(default=10.0, ge=0, description="For running tasks when the worker is to stop [s].")

@@ -82,9 +82,10 @@ class Crew:
         return self._ready
 
     async def start(self) -> list[TaskTypeDescription]:
-        """Raise all children. Returns what they can run."""
+        """Begin to raise children. Returns what they can run; `on_place` says when each is ready."""
         types = await self._nursery.start(on_word=self._hear, on_death=self._bury)
-        await asyncio.gather(*(self._refill(slot, 0.0) for slot in self._slots))
+        for slot in self._slots:
+            self._start_refill(slot, 0.0)
         return types
 
     def loads(self) -> list[SlotLoad]:
@@ -230,13 +231,16 @@ class Crew:
         slot.work = 0.0
         if not self._closing:
             early = not victims and self._clock() - slot.born_at < EARLY_DEATH
-            task = asyncio.ensure_future(self._refill(slot, EARLY_DEATH if early else 0.0))
-            self._refills.add(task)
-            task.add_done_callback(self._refills.discard)
+            self._start_refill(slot, EARLY_DEATH if early else 0.0)
         for holding in victims:
             logger.warning("attempt %d: child %d %s", holding.attempt_id, child.pid, departure)
             self._on_loss(holding, departure)
         self.dispatch()
+
+    def _start_refill(self, slot: Slot, pause: float) -> None:
+        task = asyncio.create_task(self._refill(slot, pause))
+        self._refills.add(task)
+        task.add_done_callback(self._refills.discard)
 
     async def _refill(self, slot: Slot, pause: float) -> None:
         if pause:

@@ -72,7 +72,9 @@ class ForkServer:
         on_word: Callable[[ChildProcess], None],
         on_death: Callable[[ChildProcess, Departure], None],
     ) -> list[TaskTypeDescription]:
-        """Start the process and wait until it has imported everything.
+        """Start the process and wait until it has imported the task types.
+
+        It goes on to import what they will need; the first child is born after that.
 
         Raises
         ------
@@ -83,8 +85,7 @@ class ForkServer:
         self._on_death = on_death
         reader = self._spawn()
         inventory = await self._read_inventory(reader)
-        for problem in inventory["problems"]:
-            logger.error("left out: %s", problem)
+        self._log_problems(inventory["problems"])
         self._reading = asyncio.create_task(self._read_events(reader), name="fork-server")
         self._running.set()
         return [TaskTypeDescription.model_validate(found) for found in inventory["types"]]
@@ -108,8 +109,8 @@ class ForkServer:
     async def stop(self) -> None:
         """End the process and all children."""
         self._stopping = True
-        if self._process is not None and not self._running.is_set():
-            self._process.kill()  # it has no children, and may be importing for long
+        if self._process is not None and not self._children:
+            self._process.kill()  # it may be importing for long
         if self._control is not None:
             self._control.close()
         if self._reading is not None:
@@ -187,11 +188,18 @@ class ForkServer:
         return None
 
     def _handle(self, event: dict[str, Any]) -> None:
-        if "born" in event:
+        if "problems" in event:
+            self._log_problems(event["problems"])
+        elif "born" in event:
             self._register(self._births.pop(event["born"]), event["pid"])
         elif (child := self._children.pop(event["dead"], None)) is not None:
             code = event["code"]
             self._bury(child, Departure(-code if code < 0 else None, code if code >= 0 else None, event["peak_memory"]))
+
+    @staticmethod
+    def _log_problems(problems: list[str]) -> None:
+        for problem in problems:
+            logger.error("left out: %s", problem)
 
     def _register(self, birth: Birth, pid: int) -> None:
         child = ChildProcess(pid, birth.ours, birth.theirs, Path(self._options.message_folder), self._kill)
