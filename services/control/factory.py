@@ -1,0 +1,86 @@
+"""Puts an embedded suite together: the three services under one root, each with its own database in the data folder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from services.control.domain.suite_address import LOGS, PRODUCTS, SCHEDULER, SuiteAddress
+from services.control.handlers.index import make_index_routes
+from services.control.storage.data_folder import DataFolder
+from services.logging.main import create_app as create_log_service
+from services.logging.settings import LoggingSettings
+from services.product_store.main import create_app as create_product_store
+from services.product_store.settings import ProductStoreSettings
+from services.scheduler.main import create_app as create_scheduler
+from services.scheduler.settings import SchedulerSettings
+
+
+def create_suite_app(folder: DataFolder, address: SuiteAddress) -> Starlette:
+    """Make the root app, whose lifespan is that of all services.
+
+    Parameters
+    ----------
+    folder
+        Where everything is kept; with its tokens file in place.
+    address
+        Where the suite will answer.
+
+    Raises
+    ------
+    SuiteStartError
+        The tokens file has no token that the scheduler could use.
+    """
+    tokens_file = folder.tokens_file
+    services = {
+        SCHEDULER: create_scheduler(
+            SchedulerSettings(
+                database_url=folder.database_url("scheduler"),
+                tokens_file=tokens_file,
+                product_store_url=address.product_store_url,
+                product_store_token=SecretStr(folder.choose_token({"operate"})),
+            )
+        ),
+        PRODUCTS: create_product_store(
+            ProductStoreSettings(
+                database_url=folder.database_url("product_store"), archive=folder.products, tokens_file=tokens_file
+            )
+        ),
+        LOGS: create_log_service(LoggingSettings(database_url=folder.database_url("logging"), tokens_file=tokens_file)),
+    }
+    return _mount(services)
+
+
+def make_worker_settings(folder: DataFolder, address: SuiteAddress) -> dict[str, str]:
+    """Make the environment variables that a worker of the suite needs.
+
+    Raises
+    ------
+    SuiteStartError
+        The tokens file has no token that a worker could use.
+    """
+    return {
+        "EAS_WORKER_SCHEDULER_URL": address.scheduler_url,
+        "EAS_WORKER_PRODUCT_STORE_URL": address.product_store_url,
+        "EAS_WORKER_LOG_SERVICE_URL": address.log_service_url,
+        "EAS_WORKER_TOKEN": folder.choose_token({"read", "work"}, {"operate"}),
+        "EAS_WORKER_WORK_DIRECTORY": str(folder.workers),
+        "EAS_WORKER_SLOTS": "1",
+    }
+
+
+def _mount(services: Mapping[str, FastAPI]) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(_root: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for app in services.values():
+                await stack.enter_async_context(app.router.lifespan_context(app))
+            yield
+
+    mounts = [Mount(path, app) for path, app in services.items()]
+    return Starlette(routes=[*mounts, *make_index_routes(services)], lifespan=lifespan)

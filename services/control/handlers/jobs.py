@@ -1,0 +1,112 @@
+"""Jobs: submit, list, look into."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.control.domain.errors import FileError
+from services.control.handlers.options import DataOption, JobArgument, JsonOption, ask
+from services.control.logic import paging
+from services.control.logic.jobs import wait_for_job
+from services.control.storage.suite_clients import SuiteClients
+from services.control.views.documents import print_json
+from services.control.views.progress import show_progress
+from services.control.views.tables import describe_job, tabulate_jobs, tabulate_results, tabulate_task
+from services.control.views.text import open_console
+from services.control.views.tree import write_tree
+from shared.contracts.scheduler import JobView
+from shared.contracts.states import JobState
+
+
+def submit(
+    file: Annotated[Path, typer.Argument(help="Job document; - reads standard input.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the job's end; status 0 only if it is done.")] = False,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Wait so long at most [s].")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit a job. Exit status: 0 submitted (with --wait: done), 1 failed, 2 refused."""
+    document = _read_document(file)
+
+    async def run(suite: SuiteClients) -> JobView:
+        job = await suite.scheduler.submit_job(document)
+        if not wait:
+            return job
+        if not as_json:
+            open_console(stderr=True).print(f"job {job.job_id} was submitted")
+        with show_progress(hidden=as_json) as on_progress:
+            return await wait_for_job(suite.scheduler, job.job_id, timeout=timeout, on_progress=on_progress)
+
+    job = ask(data, run)
+    if as_json:
+        print_json(job)
+    else:
+        open_console().print(describe_job(job))
+    if wait and job.state is not JobState.DONE:
+        raise typer.Exit(1)
+
+
+def _read_document(file: Path) -> bytes:
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise FileError(file, error) from error
+
+
+def jobs(
+    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
+    name: Annotated[str | None, typer.Option(help="Only jobs of this name.")] = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="So many at most.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List jobs, newest first."""
+    found = ask(data, lambda suite: paging.list_jobs(suite.scheduler, state=state, name=name, limit=limit))
+    if as_json:
+        print_json(found)
+    else:
+        open_console().print(tabulate_jobs(found))
+
+
+def tree(
+    job: JobArgument,
+    depth: Annotated[int | None, typer.Option(min=0, max=1000, help="Levels below the root; all by default.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a job's tasks as a tree."""
+    found = ask(data, lambda suite: paging.list_tree(suite.scheduler, job, max_depth=depth))
+    if as_json:
+        print_json(found)
+        return
+    console = open_console()
+    for line in write_tree(found):
+        console.print(line, soft_wrap=True)
+
+
+def task(
+    task_id: Annotated[int, typer.Argument(metavar="TASK", help="The task's number.")],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a task with its attempts."""
+    found = ask(data, lambda suite: suite.scheduler.get_task(task_id))
+    if as_json:
+        print_json(found)
+    else:
+        open_console().print(tabulate_task(found))
+
+
+def results(job: JobArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """List the outcomes of a job's finished tasks."""
+    found = ask(data, lambda suite: paging.list_results(suite.scheduler, job))
+    if as_json:
+        print_json(found)
+    else:
+        open_console().print(tabulate_results(found))

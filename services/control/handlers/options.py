@@ -1,0 +1,54 @@
+"""What the commands have in common: how they find the suite, and how they answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from pydantic import ValidationError
+
+from services.control.storage.endpoint import find_suite
+from services.control.storage.suite_clients import SuiteClients
+from shared.contracts.errors import UnavailableError
+
+Answer = TypeVar("Answer")
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data folder of the suite. Else EAS_URL and EAS_TOKEN count, then ./eas-data."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
+
+
+def ask(data: Path | None, question: Callable[[SuiteClients], Awaitable[Answer]]) -> Answer:
+    """Ask the suite something.
+
+    Parameters
+    ----------
+    data
+        Its data folder, if the user named one.
+    question
+        Gets the clients and returns the answer.
+
+    Raises
+    ------
+    SuiteNotFoundError
+        There is no suite.
+    EasError
+        What the services, or the question, raise.
+    """
+    address = find_suite(data)
+
+    async def run() -> Answer:
+        async with SuiteClients(address) as suite:
+            try:
+                return await question(suite)
+            except ValidationError as error:
+                message = f"{address.url} does not answer like a suite of this version: {error}"
+                raise UnavailableError(message) from error
+
+    return asyncio.run(run())

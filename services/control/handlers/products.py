@@ -1,0 +1,76 @@
+"""``eas products``: the files that tasks made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.control.domain.errors import UsageError
+from services.control.handlers.options import DataOption, JsonOption, ask
+from services.control.logic.downloads import Download, get_product, get_products_of_job
+from services.control.logic.paging import list_products
+from services.control.views.documents import print_json
+from services.control.views.tables import tabulate_products
+from services.control.views.text import open_console, plain
+
+app = typer.Typer(no_args_is_help=True, help="List and fetch the files that tasks made.")
+
+GlobOption = Annotated[str | None, typer.Option(help="Only these filenames, such as '*.png'.")]
+
+
+@app.command("ls")
+def list_files(
+    directory: Annotated[str | None, typer.Option(help="Only this directory of the store.")] = None,
+    glob: GlobOption = None,
+    job: Annotated[int | None, typer.Option(min=0, help="Only products of this job.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List products with their latest versions."""
+    found = ask(data, lambda suite: list_products(suite.products, directory=directory, glob=glob, job_id=job))
+    if as_json:
+        print_json(found)
+    else:
+        open_console().print(tabulate_products(found))
+
+
+@app.command("get")
+def get_files(
+    product: Annotated[str | None, typer.Argument(help="DIRECTORY/FILENAME, or a product's number.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File or folder to write to.")] = None,
+    job: Annotated[int | None, typer.Option(min=0, help="Fetch all products of this job instead.")] = None,
+    folder: Annotated[Path | None, typer.Option("--to", help="Folder for the products of a job.")] = None,
+    glob: GlobOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch the latest version of a product, or of all products of a job, and verify the bytes."""
+    if (product is None) == (job is None):
+        raise UsageError("name one product (DIRECTORY/FILENAME or a number), or a job with --job JOB --to FOLDER")
+    if product is not None:
+        if folder is not None or glob is not None:
+            raise UsageError("--to and --glob go with --job; a single product is written with -o")
+        wanted = product
+        found = ask(data, lambda suite: get_product(suite.products, wanted, output))
+        _show([found], as_json=as_json, single=True)
+        return
+    if folder is None or output is not None:
+        raise UsageError("--job needs --to FOLDER, and no -o")
+    job_id, target = job or 0, folder
+    fetched = ask(data, lambda suite: get_products_of_job(suite.products, job_id, target, glob=glob))
+    _show(fetched, as_json=as_json, single=False)
+
+
+def _show(found: list[Download], *, as_json: bool, single: bool) -> None:
+    if not as_json:
+        for download in found:
+            print(plain(download.path))
+        return
+    described = [_describe(download) for download in found]
+    print_json(described[0] if single else described)
+
+
+def _describe(download: Download) -> dict[str, Any]:
+    return {"path": str(download.path), **download.version.model_dump(mode="json")}

@@ -1,0 +1,41 @@
+"""``eas up``: the whole suite in one process, until Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.control.domain.errors import UsageError
+from services.control.storage.endpoint import DEFAULT_FOLDER
+
+
+def up(
+    data: Annotated[Path, typer.Option(help="Folder for databases, files and tokens.")] = DEFAULT_FOLDER,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8321,
+    workers: Annotated[int, typer.Option(min=0, max=1024, help="Worker processes, one task at a time each.")] = 2,
+    input_directory: Annotated[
+        Path | None, typer.Option("--input", help="Folder of the external files that tasks may read.")
+    ] = None,
+    tokens_file: Annotated[Path | None, typer.Option(help="Your own tokens, in place of the folder's.")] = None,
+    follow_stdin: Annotated[bool, typer.Option("--follow-stdin", hidden=True)] = False,
+) -> None:
+    """Run all services and workers here, until Ctrl-C. A second Ctrl-C is harsher."""
+    if input_directory is not None and not input_directory.is_dir():
+        raise UsageError(f"--input {input_directory}: no such folder")
+    try:
+        grace_seconds = float(os.environ.get("EAS_WORKER_GRACE_SECONDS", "10"))
+    except ValueError as error:
+        raise UsageError(f"EAS_WORKER_GRACE_SECONDS: {error}") from error
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    # Only this command needs the services: all others start quickly and do without them.
+    from services.control.handlers.foreground import run_in_foreground
+    from services.control.suite import SuiteTerms
+
+    terms = SuiteTerms(data, host, port, workers, input_directory, tokens_file, grace_seconds)
+    run_in_foreground(terms, follow_stdin=follow_stdin)

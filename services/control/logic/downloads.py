@@ -1,0 +1,115 @@
+"""Getting products out of the store: verified, and nowhere but where the user said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.control.domain.errors import FileError
+from services.control.logic.paging import list_products
+from shared.clients.product_store import ProductStoreClient
+from shared.contracts.errors import NotFoundError
+from shared.contracts.paths import check_directory, check_filename
+from shared.contracts.products import ProductView, VersionView
+
+
+@dataclass(frozen=True)
+class Download:
+    """A version that is now a file."""
+
+    path: Path
+    version: VersionView
+
+
+async def find_product(products: ProductStoreClient, wanted: str) -> ProductView:
+    """Find a product by its id, or by its directory and filename.
+
+    Parameters
+    ----------
+    products
+        The store.
+    wanted
+        Digits, or ``directory/filename``.
+
+    Raises
+    ------
+    NotFoundError
+        There is none.
+    """
+    if wanted.isdecimal():
+        return await products.get_product(int(wanted))
+    directory, _, filename = wanted.strip("/").rpartition("/")
+    candidates = await list_products(products, directory=directory, glob=_literal(filename), job_id=None)
+    for candidate in candidates:
+        if (candidate.directory, candidate.filename) == (directory, filename):
+            return candidate
+    raise NotFoundError(f"there is no product {filename!r} in the directory {directory!r}")
+
+
+def _literal(name: str) -> str:
+    """Write a name as a glob that matches nothing else."""
+    return "".join(f"[{found}]" if found in "*?[" else found for found in name)
+
+
+async def get_product(products: ProductStoreClient, wanted: str, target: Path | None) -> Download:
+    """Fetch the latest version of a product.
+
+    Parameters
+    ----------
+    products
+        The store.
+    wanted
+        See `find_product`.
+    target
+        The file to write, or a folder to write it into; None for the current one.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such product, or no version of it.
+    FileError
+        The file cannot be written.
+    """
+    product = await find_product(products, wanted)
+    if product.latest is None:
+        raise NotFoundError(f"product {product.directory}/{product.filename} is planned, but not made yet")
+    check_filename(product.filename, "product.filename")
+    target = target or Path()
+    if target.is_dir():
+        target /= product.filename
+    return await _download(products, product.latest, target)
+
+
+async def get_products_of_job(
+    products: ProductStoreClient, job_id: int, folder: Path, *, glob: str | None = None
+) -> list[Download]:
+    """Fetch the latest versions of a job's products into a folder, which is made if it is missing.
+
+    They keep their filenames; where the job wrote into several directories, these too.
+    """
+    found = [
+        product
+        for product in await list_products(products, directory=None, glob=glob, job_id=job_id)
+        if product.latest is not None
+    ]
+    several = len({product.directory for product in found}) > 1
+    downloads = []
+    for product in found:
+        check_filename(product.filename, "product.filename")
+        check_directory(product.directory, "product.directory")
+        target = folder / product.directory / product.filename if several else folder / product.filename
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FileError(target.parent, error) from error
+        assert product.latest is not None  # noqa: S101 - chosen so
+        downloads.append(await _download(products, product.latest, target))
+    return downloads
+
+
+async def _download(products: ProductStoreClient, version: VersionView, target: Path) -> Download:
+    try:
+        await products.download(version.version_id, target, sha256=version.sha256)
+    except OSError as error:
+        raise FileError(target, error) from error
+    return Download(target, version)

@@ -1,0 +1,67 @@
+"""Submitting a job and waiting for its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from services.control.domain.errors import JobTimeoutError
+from shared.clients.scheduler import SchedulerClient
+from shared.contracts.errors import UnavailableError
+from shared.contracts.scheduler import JobView
+from shared.contracts.states import JobState
+
+#: How often progress is looked at [s].
+LOOK_SECONDS = 0.5
+#: How long a suite may be away before waiting for it is given up [s].
+ABSENCE_SECONDS = 60.0
+RETRY_SECONDS = 0.5
+
+
+async def wait_for_job(
+    scheduler: SchedulerClient,
+    job_id: int,
+    *,
+    timeout: float | None = None,  # noqa: ASYNC109 - the user's wish, and the error says that the job goes on
+    on_progress: Callable[[JobView], None] = lambda _job: None,
+) -> JobView:
+    """Wait until a job has ended, however it ended. A suite that is started again meanwhile is waited for, too.
+
+    Parameters
+    ----------
+    scheduler
+        Knows the job.
+    job_id
+        Which one.
+    timeout
+        The longest to wait [s]; None for ever.
+    on_progress
+        Called with the job whenever it was looked at.
+
+    Raises
+    ------
+    JobTimeoutError
+        It was still running then.
+    NotFoundError
+        There is no such job.
+    UnavailableError
+        The scheduler has not answered for a minute.
+    """
+    clock = asyncio.get_running_loop().time
+    end = None if timeout is None else clock() + timeout
+    heard_at = clock()
+    while True:
+        left = LOOK_SECONDS if end is None else max(0.0, min(LOOK_SECONDS, end - clock()))
+        try:
+            job = await scheduler.get_job(job_id, wait=left)
+        except UnavailableError:
+            if clock() - heard_at > ABSENCE_SECONDS:
+                raise
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            heard_at = clock()
+            on_progress(job)
+            if job.state is not JobState.RUNNING:
+                return job
+        if timeout is not None and end is not None and clock() >= end:
+            raise JobTimeoutError(job_id, timeout)

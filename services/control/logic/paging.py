@@ -1,0 +1,122 @@
+"""Long lists without their pages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from shared.clients.log_service import LogClient
+from shared.clients.product_store import ProductStoreClient
+from shared.clients.scheduler import SchedulerClient
+from shared.contracts.logs import LogQuery, RecordOrder, StoredRecord
+from shared.contracts.products import ProductView
+from shared.contracts.scheduler import JobView, ResultView, TaskLine
+from shared.contracts.states import JobState
+
+Item_co = TypeVar("Item_co", covariant=True)
+Item = TypeVar("Item")
+Cursor = TypeVar("Cursor")
+
+PAGE = 1000
+#: Deeper than any job can be.
+WHOLE_DEPTH = 1000
+
+
+class Page(Protocol[Item_co]):
+    """One page of a list."""
+
+    @property
+    def items(self) -> Sequence[Item_co]:
+        """What is on it."""
+
+
+async def turn_pages(
+    fetch: Callable[[Cursor | None], Awaitable[tuple[Sequence[Item], Cursor | None]]],
+) -> AsyncIterator[Item]:
+    """Go through all items.
+
+    Parameters
+    ----------
+    fetch
+        Fetches the page after a cursor (the first for None): its items, and the cursor of the next page, None on the
+        last.
+    """
+    cursor: Cursor | None = None
+    while True:
+        items, cursor = await fetch(cursor)
+        for item in items:
+            yield item
+        if cursor is None:
+            return
+
+
+async def _take(items: AsyncIterator[Item], limit: int | None) -> list[Item]:
+    """Collect up to `limit` items; all for None."""
+    found: list[Item] = []
+    if limit is not None and limit <= 0:
+        return found
+    async for item in items:
+        found.append(item)
+        if limit is not None and len(found) >= limit:
+            break
+    return found
+
+
+async def list_jobs(
+    scheduler: SchedulerClient, *, state: JobState | None, name: str | None, limit: int | None
+) -> list[JobView]:
+    """List jobs, newest first."""
+
+    async def fetch(before: int | None) -> tuple[Sequence[JobView], int | None]:
+        page = await scheduler.list_jobs(before=before, limit=_size(limit), state=state, name=name)
+        return page.items, page.next_before
+
+    return await _take(turn_pages(fetch), limit)
+
+
+async def list_tree(scheduler: SchedulerClient, job_id: int, *, max_depth: int | None) -> list[TaskLine]:
+    """List a job's tasks in pre-order."""
+    depth = WHOLE_DEPTH if max_depth is None else max_depth
+
+    async def fetch(after: str | None) -> tuple[Sequence[TaskLine], str | None]:
+        page = await scheduler.get_tree(job_id, after=after, limit=PAGE, max_depth=depth)
+        return page.items, page.next_after
+
+    return await _take(turn_pages(fetch), None)
+
+
+async def list_results(scheduler: SchedulerClient, job_id: int) -> list[ResultView]:
+    """List the outcomes of a job's finished tasks."""
+
+    async def fetch(after: int | None) -> tuple[Sequence[ResultView], int | None]:
+        page = await scheduler.get_results(job_id, after=after, limit=PAGE)
+        return page.items, page.next_after
+
+    return await _take(turn_pages(fetch), None)
+
+
+async def list_records(logs: LogClient, query: LogQuery, limit: int | None) -> list[StoredRecord]:
+    """List the latest log records, oldest first."""
+
+    async def fetch(after: int | None) -> tuple[Sequence[StoredRecord], int | None]:
+        changes = {"order": RecordOrder.DESCENDING, "limit": _size(limit), "after": after or 0}
+        page = await logs.list_records(query.model_copy(update=changes))
+        return page.items, page.next_after
+
+    return (await _take(turn_pages(fetch), limit))[::-1]
+
+
+async def list_products(
+    products: ProductStoreClient, *, directory: str | None, glob: str | None, job_id: int | None
+) -> list[ProductView]:
+    """List products."""
+
+    async def fetch(after: int | None) -> tuple[Sequence[ProductView], int | None]:
+        page = await products.list_products(directory=directory, glob=glob, job_id=job_id, after=after or 0, limit=PAGE)
+        return page.items, page.next_after
+
+    return await _take(turn_pages(fetch), None)
+
+
+def _size(limit: int | None) -> int:
+    return PAGE if limit is None else max(1, min(PAGE, limit))

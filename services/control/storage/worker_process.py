@@ -1,0 +1,92 @@
+"""A worker's process, as its parent sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+LAST_WORDS = 300
+
+
+class WorkerProcess:
+    """A running worker.
+
+    It has a session of its own, so that Ctrl-C reaches it only through its parent, and it stops when its standard input
+    ends, so that it does not outlive a parent that was killed.
+
+    Parameters
+    ----------
+    worker_id
+        Its name.
+    process
+        The process.
+    log_file
+        What it says on its standard streams.
+    """
+
+    def __init__(self, worker_id: str, process: asyncio.subprocess.Process, log_file: Path) -> None:
+        self.worker_id = worker_id
+        self.log_file = log_file
+        self._process = process
+
+    @classmethod
+    async def start(cls, worker_id: str, settings: Mapping[str, str], log_folder: Path) -> WorkerProcess:
+        """Start a worker.
+
+        Parameters
+        ----------
+        worker_id
+            Its name.
+        settings
+            Its environment variables besides this process's own.
+        log_folder
+            Gets the file with its words.
+        """
+        environment = {name: value for name, value in os.environ.items() if name not in ("EAS_URL", "EAS_TOKEN")}
+        environment |= settings
+        environment |= {"EAS_WORKER_WORKER_ID": worker_id, "EAS_WORKER_FOLLOW_PARENT": "true", "PYTHONSAFEPATH": "1"}
+        log_file = log_folder / f"{worker_id}.log"
+        descriptor = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "services.worker.main"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=descriptor,
+                stderr=descriptor,
+                env=environment,
+                start_new_session=True,
+            )
+        finally:
+            os.close(descriptor)
+        return cls(worker_id, process, log_file)
+
+    async def wait(self) -> int:
+        """Wait for its end. Returns the exit status, or the negative number of the signal that killed it."""
+        status = await self._process.wait()
+        if status == 0:
+            self.log_file.unlink(missing_ok=True)
+        return status
+
+    def ask_to_stop(self) -> None:
+        """Let it stop in good order; asked a second time, it stops at once."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    def read_last_words(self) -> str:
+        """Read the last line that it wrote; nothing if it wrote none."""
+        try:
+            text = self.log_file.read_text("utf-8", errors="replace")
+        except FileNotFoundError:
+            return ""
+        lines = [line for line in text[-65536:].splitlines() if line.strip()]
+        return lines[-1].strip()[:LAST_WORDS] if lines else ""
