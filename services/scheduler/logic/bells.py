@@ -51,6 +51,11 @@ class Bells:
             if not waiters:
                 del self._job_waiters[job_id]
 
+    def wake_claims(self) -> None:
+        """Let every long poll look again, because a worker is gone: its own has nobody left to answer to."""
+        for waiter in self._waiters:
+            waiter.event.set()
+
     def ring(self, changes: Changes) -> None:
         """Wake whoever the committed changes concern."""
         queued = {name for name, count in changes.queued.items() if count > 0}

@@ -95,6 +95,7 @@ class Dispatch:
 
         lost = await self._transactor.run(command)
         self._bells.ring(changes)
+        self._bells.wake_claims()
         return lost
 
     async def claim(self, request: ClaimRequest) -> ClaimResponse:
