@@ -62,6 +62,7 @@ class ForkServer:
         self._children: dict[int, ChildProcess] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._events: asyncio.ReadTransport | None = None
         self._reading: asyncio.Task[None] | None = None
         self._running = asyncio.Event()
         self._stopping = False
@@ -102,8 +103,6 @@ class ForkServer:
                 socket.send_fds(self._control, [b"fork %d" % self._serial], [theirs.fileno()])
                 return await birth.child
             except (OSError, ForkServerError):  # it is dead; it will be started again
-                ours.close()
-                theirs.close()
                 self._running.clear()
 
     async def stop(self) -> None:
@@ -121,6 +120,8 @@ class ForkServer:
         """Close what belongs to a process that has ended or is about to."""
         if self._control is not None:
             self._control.close()
+        if self._events is not None:
+            self._events.close()
         if self._process is not None:
             await asyncio.to_thread(self._process.wait)
 
@@ -146,7 +147,7 @@ class ForkServer:
 
     async def _connect(self, reader: asyncio.StreamReader) -> None:
         loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), self._pipe)
+        self._events, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), self._pipe)
 
     async def _read_inventory(self, reader: asyncio.StreamReader) -> dict[str, Any]:
         await self._connect(reader)
@@ -222,7 +223,10 @@ class ForkServer:
             del self._children[pid]
             self._bury(child, Departure(signal.SIGKILL, None))
         for birth in self._births.values():
-            birth.child.set_exception(ForkServerError("the fork server died"))
+            birth.ours.close()
+            birth.theirs.close()
+            if not birth.child.done():
+                birth.child.set_exception(ForkServerError("the fork server died"))
         self._births.clear()
 
     def _kill(self, pid: int) -> None:

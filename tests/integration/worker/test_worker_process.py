@@ -32,6 +32,7 @@ def environment(services: HttpServices, folder: Path, **settings: str) -> dict[s
         "TASK_TYPES": ",".join(TASK_TYPES[:4]),
         "ONLY": "act,null",
         "SLOTS": "1",
+        "PRELOAD_MODULES": "",
         "TOKEN": "a-secret",
         "GRACE_SECONDS": "0.2",
         "DRAIN_SECONDS": "5",
@@ -114,6 +115,14 @@ async def test_sigterm_while_the_scheduler_is_away_stops_it_too(services: HttpSe
     services.scheduler.is_down = True
     with start_worker(services, tmp_path) as process:
         await words(tmp_path / "worker.log", "the scheduler does not answer")
+        process.terminate()
+        assert await end_of(process) == 0
+
+
+async def test_sigterm_while_the_science_is_being_imported_stops_it_too(services: HttpServices, tmp_path: Path) -> None:
+    slow = "tests.integration.worker.slow_to_import"
+    with start_worker(services, tmp_path, PRELOAD_MODULES=slow) as process:
+        await services.scheduler.until(lambda: bool(services.scheduler.announcements))
         process.terminate()
         assert await end_of(process) == 0
 

@@ -30,7 +30,7 @@ values = st.recursive(
 
 
 @given(st.dictionaries(text, values, max_size=4), st.sampled_from([0, INLINE]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_assignments_arrive_as_they_were_sent(tmp_path: Path, content: dict[str, object], padding: int) -> None:
     sent = Assignment(
         attempt_id=7,
