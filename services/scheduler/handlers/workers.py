@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Path
 
-from services.scheduler.handlers.dependencies import Operator, Reader, Scheduler, WorkerAccess
+from services.scheduler.handlers.dependencies import Reader, Scheduler, WorkerAccess
 from services.scheduler.handlers.examples import ANNOUNCEMENT
 from shared.contracts.scheduler import WorkerAnnouncement, WorkerView, WorkerWelcome
 
@@ -31,7 +31,10 @@ async def list_workers(scheduler: Scheduler, _principal: Reader) -> list[WorkerV
 
 @router.delete("/{worker_id}", status_code=204, summary="Declare a worker gone", operation_id="dismiss_worker")
 async def dismiss_worker(
-    worker_id: Annotated[str, Path(examples=["node7-4711"])], scheduler: Scheduler, _principal: Operator
+    worker_id: Annotated[str, Path(examples=["node7-4711"])], scheduler: Scheduler, _principal: WorkerAccess
 ) -> None:
-    """End the worker's leases at once instead of waiting for them to expire; its tasks are tried again."""
+    """End the worker's leases at once instead of waiting for them to expire; its tasks are tried again.
+
+    A worker does this for itself when it stops, and whoever started it when it died.
+    """
     await scheduler.dispatch.dismiss(worker_id)
