@@ -115,8 +115,10 @@ def choose_token(path: Path, wishes: Iterable[frozenset[str]]) -> str:
     LookupError
         No token fulfils any of them.
     """
-    document: dict[str, dict[str, list[str]]] = json.loads(path.read_text("utf-8"))
-    scopes = {token: frozenset(entry["scopes"]) for token, entry in document.items()}
+    document = json.loads(path.read_text("utf-8"))
+    if not isinstance(document, dict):
+        raise TypeError(f"{path}: expected an object")
+    scopes: dict[str, frozenset[str]] = {token: frozenset(entry["scopes"]) for token, entry in document.items()}
     wishes = list(wishes)
     for wish in wishes:
         if fitting := [token for token, found in scopes.items() if wish <= found]:

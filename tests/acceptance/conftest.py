@@ -1,0 +1,147 @@
+"""A suite in real processes, and the `eas` command that talks to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+READY = re.compile(r"EAS is ready at (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)\n")
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("EAS_")},
+    "EAS_WORKER_PRELOAD": "false",
+    "EAS_WORKER_ONLY": "null,error,synthesis_batman,verify,transit_search_bls_reference",
+    "EAS_WORKER_GRACE_SECONDS": "5",
+    "EAS_WORKER_DRAIN_SECONDS": "2",
+}
+
+
+def eas(*arguments: str | Path, text: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "services.control.main", *map(str, arguments)],
+        input=text,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT | environment,
+        timeout=120,
+        check=False,
+    )
+
+
+def wait_until(condition: Callable[[], Any], *, seconds: float = 30.0) -> Any:
+    """Look again and again until a condition of other processes holds. Returns its value."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.05)
+    return found
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """Find the processes that work for the suite of a data folder: their environment or command line names it."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            command = (entry / "cmdline").read_bytes()
+            if str(folder).encode() in (entry / "environ").read_bytes() + command and command:
+                found[int(entry.name)] = command.replace(b"\0", b" ").decode()
+        except OSError:
+            continue  # it has just ended
+    return found
+
+
+class RunningSuite:
+    """`eas up` in a process of its own.
+
+    Parameters
+    ----------
+    data
+        Its data folder.
+    options
+        Further options of ``eas up``.
+    """
+
+    def __init__(self, data: Path, *options: str | Path) -> None:
+        self.data = data
+        self.errors = data.parent / f"{data.name}.err"
+        with self.errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "services.control.main",
+                    "up",
+                    "--data",
+                    str(data),
+                    "--port",
+                    "0",
+                    *map(str, options),
+                ],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=ENVIRONMENT,
+            )
+        assert self.process.stdout is not None
+        self.first_line = self.process.stdout.readline()
+        ready = READY.fullmatch(self.first_line)
+        assert ready, f"{self.first_line!r}: {self.errors.read_text()}"
+        self.url = ready[1]
+
+    def ask(self, *arguments: str | Path, text: str | None = None, status: int = 0) -> Any:
+        """Run a command with ``--json`` and read its answer."""
+        done = eas(*arguments, "--data", self.data, "--json", text=text)
+        assert done.returncode == status, done.stdout + done.stderr
+        assert done.stderr == ""
+        return json.loads(done.stdout)
+
+    def submit(self, document: dict[str, Any], *options: str, status: int = 0) -> Any:
+        """Submit a job."""
+        return self.ask("submit", "-", *options, text=json.dumps(document), status=status)
+
+    def attempts(self, job_id: int) -> dict[int, list[str]]:
+        """Tell the states of all attempts of a job's tasks that workers run."""
+        leaves = [line for line in self.ask("tree", str(job_id)) if line["task_type"] == "null"]
+        return {
+            line["task_id"]: [one["state"] for one in self.ask("task", str(line["task_id"]))["attempts"]]
+            for line in leaves
+        }
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Stop the suite. Returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.process.wait(60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+
+@contextmanager
+def running_suite(data: Path, *options: str | Path) -> Iterator[RunningSuite]:
+    """Run a suite until the block ends."""
+    suite = RunningSuite(data, *options)
+    try:
+        yield suite
+    finally:
+        suite.stop()
+
+
+@pytest.fixture(scope="session")
+def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSuite]:
+    """One suite for all tests that leave it as it is."""
+    with running_suite(tmp_path_factory.mktemp("shared") / "data") as found:
+        yield found

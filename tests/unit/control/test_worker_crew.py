@@ -1,0 +1,198 @@
+"""The crew: as many workers as there are places, whatever happens to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pytest
+
+from services.control.domain.errors import SuiteStartError
+from services.control.logic.crew import Crew
+from services.control.logic.predecessors import dismiss_predecessors
+from services.control.logic.stop_requests import StopRequests
+from shared.contracts.errors import NotFoundError
+from shared.contracts.scheduler import WorkerView
+
+
+async def wait_until(condition: Callable[[], bool], changed: asyncio.Event) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            changed.clear()
+            await changed.wait()
+
+
+@dataclass(eq=False)
+class Puppet:
+    """A worker's process that does what it is told."""
+
+    worker_id: str
+    obedience: int = 1
+    asked: int = 0
+    killed: bool = False
+    _end: asyncio.Future[int] = field(default_factory=asyncio.Future)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def wait(self) -> int:
+        return await self._end
+
+    def die(self, status: int) -> None:
+        self._end.set_result(status)
+
+    def ask_to_stop(self) -> None:
+        self.asked += 1
+        self._changed.set()
+        if self.asked == self.obedience:
+            self.die(0)
+
+    def kill(self) -> None:
+        self.killed = True
+        self.die(-9)
+
+    def read_last_words(self) -> str:
+        return "no module named science"
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        await wait_until(condition, self._changed)
+
+
+@dataclass
+class Stage:
+    """Where the puppets announce themselves and are dismissed."""
+
+    announcing: bool = True
+    obedience: int = 1
+    puppets: list[Puppet] = field(default_factory=list)
+    dismissed: list[str] = field(default_factory=list)
+    host: str = "here"
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start_worker(self, worker_id: str) -> Puppet:
+        puppet = Puppet(worker_id, self.obedience)
+        self.puppets.append(puppet)
+        self._changed.set()
+        if not self.announcing:
+            puppet.die(1)
+        return puppet
+
+    async def list_workers(self) -> list[WorkerView]:
+        now = datetime.now(UTC)
+        return [
+            WorkerView(
+                worker_id=puppet.worker_id,
+                host=self.host,
+                process_id=2**22 + 1,
+                slots=1,
+                announced_at=now,
+                last_heard_at=now,
+                running=0,
+                gone=puppet.worker_id in self.dismissed,
+            )
+            for puppet in self.puppets
+        ]
+
+    async def dismiss(self, worker_id: str) -> None:
+        self.dismissed.append(worker_id)
+        self._changed.set()
+        if not self.announcing:
+            raise NotFoundError(f"no worker {worker_id}")
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        await wait_until(condition, self._changed)
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_workers_are_started_and_stopped() -> None:
+    stage = Stage()
+    crew = Crew(stage.start_worker, stage, size=3, patience=10)
+
+    await crew.start()
+    await crew.stop(never)
+
+    assert len({puppet.worker_id for puppet in stage.puppets}) == 3
+    assert sorted(stage.dismissed) == sorted(puppet.worker_id for puppet in stage.puppets)
+    assert not any(puppet.killed for puppet in stage.puppets)
+
+
+async def test_a_worker_that_dies_is_dismissed_and_replaced(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage()
+    crew = Crew(stage.start_worker, stage, size=2, patience=10)
+    await crew.start()
+
+    victim = stage.puppets[0]
+    victim.die(-9)
+    await stage.until(lambda: len(stage.puppets) == 3)
+
+    assert stage.dismissed == [victim.worker_id]
+    assert stage.puppets[2].worker_id != victim.worker_id
+    assert f"worker {victim.worker_id} was killed by signal 9" in caplog.text
+    assert "no module named science" in caplog.text
+    await crew.stop(never)
+
+
+async def test_workers_that_cannot_start_end_the_suite() -> None:
+    stage = Stage(announcing=False)
+    crew = Crew(stage.start_worker, stage, size=3, patience=10)
+
+    with pytest.raises(SuiteStartError, match=r"the workers do not start: .* status 1 .*no module named science"):
+        await crew.start()
+    await crew.stop(never)
+
+
+async def test_impatience_first_hurries_workers_and_then_kills_them() -> None:
+    stage = Stage(obedience=99)
+    wishes: asyncio.Queue[str] = asyncio.Queue()
+
+    async def hurry() -> None:
+        await wishes.get()
+
+    crew = Crew(stage.start_worker, stage, size=1, patience=100)
+    await crew.start()
+    (puppet,) = stage.puppets
+    stopping = asyncio.create_task(crew.stop(hurry))
+
+    wishes.put_nowait("faster")
+    await puppet.until(lambda: puppet.asked == 2)
+    assert not puppet.killed
+    wishes.put_nowait("now")
+    await stopping
+
+    assert puppet.killed
+
+
+async def test_a_repeated_request_wakes_only_those_who_wait_for_another() -> None:
+    stop = StopRequests()
+    stop.make()
+    await stop.wait()
+    another = asyncio.create_task(stop.wait_for_another())
+    done, _ = await asyncio.wait({another}, timeout=0.01)
+    assert not done
+    stop.make()
+    await another
+
+
+async def test_workers_that_do_not_stop_in_time_are_killed() -> None:
+    stage = Stage(obedience=99)
+    crew = Crew(stage.start_worker, stage, size=2, patience=0.01)
+    await crew.start()
+
+    await crew.stop(never)
+
+    assert all(puppet.killed for puppet in stage.puppets)
+
+
+async def test_the_dead_of_an_earlier_run_are_dismissed_and_the_living_of_another_host_left_alone() -> None:
+    stage = Stage(host="elsewhere")
+    for name in ("embedded-1-dead", "embedded-2-alive", "somebody-elses", "embedded-3-gone"):
+        await stage.start_worker(name)
+    stage.dismissed.append("embedded-3-gone")
+
+    count = await dismiss_predecessors(stage, lambda worker_id: worker_id == "embedded-2-alive")
+
+    assert count == 1
+    assert stage.dismissed == ["embedded-3-gone", "embedded-1-dead"]
