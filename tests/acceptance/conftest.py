@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("EAS_")},
     "EAS_WORKER_PRELOAD": "false",
     "EAS_WORKER_ONLY": "null,error,synthesis_batman,verify,transit_search_bls_reference",
-    "EAS_WORKER_GRACE_SECONDS": "5",
+    "EAS_WORKER_GRACE_SECONDS": "1",
     "EAS_WORKER_DRAIN_SECONDS": "2",
 }
 
@@ -114,11 +115,23 @@ class RunningSuite:
 
     def attempts(self, job_id: int) -> dict[int, list[str]]:
         """Tell the states of all attempts of a job's tasks that workers run."""
-        leaves = [line for line in self.ask("tree", str(job_id)) if line["task_type"] == "null"]
+        leaves = [line["task_id"] for line in self.ask("tree", str(job_id)) if line["task_type"] == "null"]
         return {
-            line["task_id"]: [one["state"] for one in self.ask("task", str(line["task_id"]))["attempts"]]
-            for line in leaves
+            task_id: [attempt["state"] for attempt in self.get(f"/scheduler/tasks/{task_id}")["attempts"]]
+            for task_id in leaves
         }
+
+    def get(self, path: str) -> Any:
+        """Ask a service itself, which is quicker than a command."""
+        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self.token}"})
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
+
+    @property
+    def token(self) -> str:
+        """The user's."""
+        tokens: dict[str, dict[str, str]] = json.loads((self.data / "tokens.json").read_text())
+        return next(token for token, entry in tokens.items() if entry["name"] == "user")
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Stop the suite. Returns its exit status."""

@@ -161,10 +161,7 @@ def test_workers_and_task_types_are_listed(suite: RunningSuite) -> None:
 
 
 def test_the_environment_leads_to_the_suite(suite: RunningSuite) -> None:
-    tokens = json.loads((suite.data / "tokens.json").read_text())
-    user = next(token for token, entry in tokens.items() if entry["name"] == "user")
-
-    found = eas("jobs", "--json", EAS_URL=suite.url, EAS_TOKEN=user)
+    found = eas("jobs", "--json", EAS_URL=suite.url, EAS_TOKEN=suite.token)
     refused = eas("jobs", "--json", EAS_URL=suite.url, EAS_TOKEN="wrong")
 
     assert found.returncode == 0

@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import RunningSuite, eas, processes_of, running_suite, wait_until
+from tests.acceptance.conftest import ENVIRONMENT, RunningSuite, eas, processes_of, running_suite, wait_until
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -27,12 +28,12 @@ def many_tasks(count: int, seconds: float) -> dict[str, Any]:
 
 
 def running_tasks(suite: RunningSuite) -> list[Any]:
-    return [worker for worker in suite.ask("workers") if worker["running"]]
+    return [worker for worker in suite.get("/scheduler/workers") if worker["running"]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_suite_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    suite = RunningSuite(tmp_path / "data")
+    suite = RunningSuite(tmp_path / "data", "--workers", "1")
     suite.submit({"task_list": [{"task": "null"}]}, "--wait")
 
     assert suite.stop(number) == 0
@@ -54,12 +55,12 @@ def test_what_a_suite_knows_is_there_when_it_starts_again(tmp_path: Path) -> Non
 
 def test_a_running_task_is_handed_back_and_done_after_the_next_start(tmp_path: Path) -> None:
     with running_suite(tmp_path / "data", "--workers", "1") as suite:
-        job = suite.submit({"task_list": [{"task": "null", "duration": 8}, {"task": "null"}]})
+        job = suite.submit({"task_list": [{"task": "null", "duration": 4}, {"task": "null"}]})
         wait_until(lambda: running_tasks(suite))
         suite.process.send_signal(signal.SIGINT)
         assert suite.process.wait(30) == 0
     with running_suite(tmp_path / "data") as suite:
-        wait_until(lambda: suite.ask("jobs")[0]["state"] == "done", seconds=60)
+        wait_until(lambda: suite.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=60)
         assert all(states[-1] == "accepted" for states in suite.attempts(job["job_id"]).values())
 
 
@@ -98,7 +99,7 @@ def test_a_worker_that_is_killed_is_replaced_and_the_job_goes_on(tmp_path: Path)
         victim = wait_until(lambda: running_tasks(suite))[0]
         os.kill(victim["process_id"], signal.SIGKILL)
 
-        wait_until(lambda: suite.ask("jobs")[0]["state"] == "done", seconds=40)
+        wait_until(lambda: suite.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=40)
 
         attempts = suite.attempts(job["job_id"])
         after = {worker["worker_id"] for worker in suite.ask("workers")}
@@ -114,7 +115,7 @@ def test_a_worker_that_is_killed_is_replaced_and_the_job_goes_on(tmp_path: Path)
 def test_a_suite_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     suite = RunningSuite(tmp_path / "data")
     job = suite.submit(many_tasks(10, 0.5))
-    wait_until(lambda: suite.ask("jobs")[0]["counts"]["done"] >= 2 and running_tasks(suite))
+    wait_until(lambda: suite.get("/scheduler/jobs")["items"][0]["counts"]["done"] >= 2 and running_tasks(suite))
     suite.process.kill()
     suite.stop()
 
@@ -122,7 +123,9 @@ def test_a_suite_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
         workers = {worker["worker_id"] for worker in again.ask("workers")}
         others = [command for command in processes_of(again.data).values() if "services.worker.main" in command]
         assert len(others) == len(workers) == 2
-        wait_until(lambda: again.ask("jobs")[0]["state"] == "done", seconds=30)  # leases would last for 60 s
+        wait_until(
+            lambda: again.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=30
+        )  # leases would last for 60 s
         attempts = again.attempts(job["job_id"])
         assert len(attempts) == 10
         assert all(states.count("accepted") == 1 for states in attempts.values())
@@ -137,10 +140,6 @@ def test_a_suite_follows_the_program_that_started_it(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from services.control.storage.suite_process import start_suite\n"
         "with start_suite(Path(sys.argv[1]), workers=1):\n    print('up', flush=True); sys.stdin.read()"
     )
-    import subprocess
-
-    from tests.acceptance.conftest import ENVIRONMENT
-
     with subprocess.Popen(
         [sys.executable, "-c", script, str(folder)],
         stdin=subprocess.PIPE,
