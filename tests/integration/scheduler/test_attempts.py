@@ -90,6 +90,15 @@ async def test_a_long_poll_is_answered_when_work_comes(bench: Bench) -> None:
     assert attempt.task_type == "null"
 
 
+async def test_the_long_poll_of_a_dismissed_worker_ends_at_once(bench: Bench) -> None:
+    poll = asyncio.create_task(bench.claim(1, wait=30))
+    await bench.client.list_jobs()
+    assert not poll.done()
+    await bench.client.dismiss("w1")
+    with pytest.raises(NotFoundError):
+        await asyncio.wait_for(poll, 10)
+
+
 async def test_a_stranger_has_to_announce_itself(bench: Bench) -> None:
     with pytest.raises(NotFoundError, match="has not announced itself"):
         await bench.claim(worker_id="stranger")
