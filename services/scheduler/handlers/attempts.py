@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path, Response
+from fastapi import APIRouter, Body, Path, Request, Response
 
 from services.scheduler.handlers.dependencies import Reader, Scheduler, WorkerAccess
 from services.scheduler.handlers.examples import CLAIM, HEARTBEAT, REPORT
@@ -17,6 +17,7 @@ from shared.contracts.scheduler import (
     ReportRequest,
     ReportResponse,
 )
+from shared.http.disconnects import unless_gone
 from shared.http.responses import json_response
 
 router = APIRouter(prefix="/attempts", tags=["attempts"])
@@ -24,10 +25,14 @@ router = APIRouter(prefix="/attempts", tags=["attempts"])
 
 @router.post("/claim", summary="Claim attempts to run", operation_id="claim_attempts", response_model=ClaimResponse)
 async def claim_attempts(
-    request: Annotated[ClaimRequest, Body(examples=[CLAIM])], scheduler: Scheduler, _principal: WorkerAccess
+    body: Annotated[ClaimRequest, Body(examples=[CLAIM])],
+    request: Request,
+    scheduler: Scheduler,
+    _principal: WorkerAccess,
 ) -> Response:
     """Take the oldest attempts that the worker can run; wait for the first one if there is none."""
-    return json_response(await scheduler.dispatch.claim(request))
+    claim = scheduler.dispatch.claim(body)
+    return json_response(await (unless_gone(request, claim) if body.wait else claim))
 
 
 @router.post(

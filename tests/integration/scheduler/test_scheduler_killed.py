@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from shared.clients.scheduler import SchedulerClient
@@ -145,3 +146,25 @@ def check_history(database: Path, accepted: dict[int, int]) -> None:
         counted = rows.execute("SELECT waiting + queued + running, done FROM job").fetchone()
         real = rows.execute("SELECT SUM(state != 'done'), SUM(state = 'done') FROM task").fetchone()
         assert counted == real
+
+
+async def test_a_long_poll_ends_with_its_caller(tmp_path: Path) -> None:
+    scheduler = SchedulerProcess(tmp_path)
+    scheduler.start()
+    url = f"http://127.0.0.1:{scheduler.port}"
+    try:
+        async with SchedulerClient(url, None) as client:
+            await until_ready(client)
+            bench = Bench(client, None, "w1")  # type: ignore[arg-type]
+            await bench.announce()
+            await bench.announce("w2")
+            claim = {"worker_id": "w2", "limits": {"null": 1}, "limit": 1, "wait": 30}
+            for _ in range(5):
+                async with httpx.AsyncClient(timeout=0.2) as impatient:
+                    with pytest.raises(httpx.ReadTimeout):
+                        await impatient.post(f"{url}/attempts/claim", json=claim)
+            await client.submit_job(b'{"task_list": [{"task": "null"}]}')
+            (attempt,) = await bench.claim(wait=5)
+            assert attempt.number == 1
+    finally:
+        scheduler.kill()
