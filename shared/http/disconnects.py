@@ -6,28 +6,21 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 T = TypeVar("T")
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Do `work` and return its result, or cancel it when the caller disconnects first.
+async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do `work` and return its result; cancel it and return None when the caller disconnects first.
 
     The request's body must have been read.
-
-    Raises
-    ------
-    ClientDisconnect
-        The caller has gone. Nobody reads the response.
     """
     task = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_wait_for_disconnect(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
+        return task.result() if task.done() else None
     finally:
         gone.cancel()
         task.cancel()

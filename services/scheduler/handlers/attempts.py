@@ -32,7 +32,8 @@ async def claim_attempts(
 ) -> Response:
     """Take the oldest attempts that the worker can run; wait for the first one if there is none."""
     claim = scheduler.dispatch.claim(body)
-    return json_response(await (unless_gone(request, claim) if body.wait else claim))
+    claimed = await (unless_gone(request, claim) if body.wait else claim)
+    return json_response(claimed or ClaimResponse())
 
 
 @router.post(

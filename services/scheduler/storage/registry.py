@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.storage.schema import TaskTypeRow, WorkerRow
@@ -13,13 +13,23 @@ from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
 
 _type = TaskTypeRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
+_STAMP = select(func.count(), func.max(_type.c.announced_at))
+
+
+class TaskTypeCache:
+    """Task types as last read. They change only when a worker announces others, and are asked for at every turn."""
+
+    def __init__(self) -> None:
+        self.stamp: object = None
+        self.found: dict[str, TaskTypeSpecification] = {}
 
 
 class RegistryStore:
     """Workers and task types of one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, cache: TaskTypeCache) -> None:
         self._connection = connection
+        self._cache = cache
 
     def save_worker(self, announcement: WorkerAnnouncement, at: datetime) -> None:
         """Insert a worker, or update the one of this id."""
@@ -84,6 +94,13 @@ class RegistryStore:
 
     def find_task_types(self) -> dict[str, TaskTypeSpecification]:
         """Fetch all task types by name."""
+        stamp = tuple(self._connection.execute(_STAMP).one())
+        if stamp != self._cache.stamp:
+            self._cache.found = self._read_task_types()
+            self._cache.stamp = stamp
+        return self._cache.found
+
+    def _read_task_types(self) -> dict[str, TaskTypeSpecification]:
         rows = self._connection.execute(select(_type.c.description)).scalars()
         descriptions = [TaskTypeDescription.model_validate(row) for row in rows]
         return {

@@ -12,7 +12,7 @@ from services.scheduler.storage.attempts import AttemptStore
 from services.scheduler.storage.jobs import DocumentCache, JobStore
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.outbox import OutboxStore
-from services.scheduler.storage.registry import RegistryStore
+from services.scheduler.storage.registry import RegistryStore, TaskTypeCache
 from services.scheduler.storage.rows import CHUNK, chunks
 from services.scheduler.storage.schema import TransitionRow
 from services.scheduler.storage.tasks import TaskStore
@@ -26,12 +26,14 @@ _transition = TransitionRow.__table__  # type: ignore[attr-defined]
 class SqlUnitOfWork:
     """The stores of one transaction. What is not saved before the command returns does not happen."""
 
-    def __init__(self, connection: Connection, keys: KeyBlocks, documents: DocumentCache) -> None:
+    def __init__(
+        self, connection: Connection, keys: KeyBlocks, documents: DocumentCache, task_types: TaskTypeCache
+    ) -> None:
         self._connection = connection
         self.jobs = JobStore(connection, documents)
         self.tasks = TaskStore(connection, keys)
         self.attempts = AttemptStore(connection, keys)
-        self.registry = RegistryStore(connection)
+        self.registry = RegistryStore(connection, task_types)
         self.outbox = OutboxStore(connection)
 
     def save(self, changes: Changes) -> None:
@@ -63,13 +65,14 @@ class SqlTransactor:
         self._database = database
         self._keys = KeyBlocks()
         self._documents = DocumentCache()
+        self._task_types = TaskTypeCache()
 
     async def run(self, command: Callable[[SqlUnitOfWork], T]) -> T:
         """Run `command`; its result is returned once everything it did is durable."""
 
         def run_on(connection: Connection) -> T:
             try:
-                return command(SqlUnitOfWork(connection, self._keys, self._documents))
+                return command(SqlUnitOfWork(connection, self._keys, self._documents, self._task_types))
             except BaseException:
                 self._keys.forget()
                 raise
