@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.logic.background import keep_running
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.dispatch import Dispatch, DispatchRules
 from services.scheduler.logic.expansion import Expansion
@@ -20,6 +18,7 @@ from services.scheduler.settings import SchedulerSettings
 from services.scheduler.storage.product_store import HttpProductAnnouncer
 from services.scheduler.storage.unit_of_work import SqlTransactor
 from services.scheduler.storage.views import SchedulerViews
+from shared.background import cancel_and_wait, keep_running
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
 
@@ -64,10 +63,6 @@ class SchedulerFactory:
 
     async def stop(self) -> None:
         """End the background, commit what was accepted, and close."""
-        for loop in self._running:
-            loop.cancel()
-        for loop in self._running:
-            with suppress(asyncio.CancelledError):
-                await loop
+        await cancel_and_wait(self._running)
         await self._announcer.close()
         await self._database.stop()

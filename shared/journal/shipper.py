@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
+from shared.background import cancel_and_wait
 from shared.contracts.errors import EasError, InvalidInputError, TooLargeError
 from shared.contracts.logs import IngestResponse
 from shared.journal.spool import Spool, split_in_two
@@ -82,8 +83,8 @@ class Shipper:
         """
         pause = FIRST_PAUSE
         try:
-            async with asyncio.timeout(timeout_seconds):
-                while True:
+            async with asyncio.timeout(timeout_seconds) as limit:
+                while not limit.expired():
                     try:
                         if not await self._ship_chunk():
                             return True
@@ -91,13 +92,13 @@ class Shipper:
                     except Exception as error:
                         pause = await self._pause(error, pause)
         except TimeoutError:
-            return False
+            pass
+        return False
 
     async def stop(self) -> None:
         """Stop shipping and let go of the folder. `drain` first to leave nothing behind."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel_and_wait([self._task])
             self._task = None
         self._thread.shutdown()
         self._spool.close()

@@ -30,8 +30,7 @@ _BODY = {
 async def submit_job(request: Request, scheduler: Scheduler, principal: Submitter) -> JobView:
     """Check the whole document and, if all is well, make the job; else change nothing and list every problem."""
     text = await _read_bounded(request, scheduler.max_document_bytes)
-    job_id = await scheduler.submission.submit(text, submitted_by=principal.name)
-    return await scheduler.views.get_job(job_id)
+    return await scheduler.submission.submit(text, submitted_by=principal.name)
 
 
 async def _read_bounded(request: Request, most: int) -> bytes:

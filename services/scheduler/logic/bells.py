@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -35,6 +35,12 @@ class Bells:
         self._waiters[waiter] = None
         try:
             yield waiter
+        except BaseException:
+            # Woken for work that it will not take: somebody else should.
+            self._waiters.pop(waiter, None)
+            if waiter.event.is_set():
+                self._wake_as_many(dict.fromkeys(waiter.types, 1))
+            raise
         finally:
             self._waiters.pop(waiter, None)
 
@@ -56,6 +62,19 @@ class Bells:
         for waiter in self._waiters:
             waiter.event.set()
 
+    def _wake_as_many(self, queued: Mapping[str, int]) -> None:
+        """Wake as many long polls as there are new attempts, those that have waited longest first."""
+        left = {name: count for name, count in queued.items() if count > 0}
+        for waiter in self._waiters:
+            name = next((name for name in left if name in waiter.types), None)
+            if name is not None and not waiter.event.is_set():
+                waiter.event.set()
+                left[name] -= 1
+                if not left[name]:
+                    del left[name]
+            if not left:
+                return
+
     def ring(self, changes: Changes) -> None:
         """Wake whoever the committed changes concern."""
         queued = {name for name, count in changes.queued.items() if count > 0}
@@ -67,6 +86,4 @@ class Bells:
         if changes.messages:
             self.outbox.set()
         if queued:
-            for waiter in self._waiters:
-                if not queued.isdisjoint(waiter.types):
-                    waiter.event.set()
+            self._wake_as_many(changes.queued)

@@ -11,7 +11,7 @@ from services.scheduler.domain.attempt import KnownAttempt, MetDependency, Queue
 from services.scheduler.domain.changes import Changes, OutboxMessage
 from services.scheduler.domain.task import BlockedTask, NewDependency, NewTask, Promise, ReadyTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification
-from shared.contracts.scheduler import AttemptReport, TaskTypeDescription, WorkerAnnouncement
+from shared.contracts.scheduler import AttemptReport, JobView, TaskTypeDescription, WorkerAnnouncement
 from shared.contracts.states import FailureReason, TaskState
 
 T = TypeVar("T")
@@ -31,6 +31,7 @@ class JobStore(Protocol):
         submitted_at: datetime,
         submitted_by: str,
     ) -> int: ...
+    def describe(self, job_id: int) -> JobView: ...
     def find_documents(self, job_ids: Iterable[int]) -> dict[int, dict[str, Any]]: ...
     def add_counts(self, counts: Mapping[int, Counter[TaskState]], at: datetime) -> list[int]: ...
 

@@ -19,6 +19,7 @@ from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.expansion import SCHEDULER, carry_out
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from shared.contracts.errors import InvalidJobError, InvalidJsonError
+from shared.contracts.scheduler import JobView
 from shared.contracts.states import TaskState
 
 
@@ -30,8 +31,8 @@ class Submission:
         self._bells = bells
         self._clock = clock
 
-    async def submit(self, text: bytes, *, submitted_by: str) -> int:
-        """Check a job document and make the job. Returns its id.
+    async def submit(self, text: bytes, *, submitted_by: str) -> JobView:
+        """Check a job document and make the job.
 
         Parameters
         ----------
@@ -54,14 +55,14 @@ class Submission:
         flow, plan = await asyncio.to_thread(_plan, document, task_types)
         changes = Changes(self._clock())
 
-        def command(unit: UnitOfWork) -> int:
+        def command(unit: UnitOfWork) -> JobView:
             job_id = _insert(unit, changes, document, flow, plan, submitted_by, task_types)
             unit.save(changes)
-            return job_id
+            return unit.jobs.describe(job_id)
 
-        job_id = await self._transactor.run(command)
+        job = await self._transactor.run(command)
         self._bells.ring(changes)
-        return job_id
+        return job
 
 
 def parse_document(text: bytes) -> Any:

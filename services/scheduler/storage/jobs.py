@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from services.scheduler.domain.lifecycle import job_state_of
 from services.scheduler.storage.schema import JobRow
+from shared.contracts.scheduler import JobView, TaskCounts
 from shared.contracts.states import JobState, TaskState
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
@@ -22,6 +23,26 @@ _ADD_COUNTS = (
     .values({column: column + bindparam(f"d_{state}") for state, column in _COUNTS.items()})
 )
 _READ_COUNTS = select(_job.c.id, _job.c.state, *_COUNTS.values()).where(_job.c.id.in_(bindparam("ids", expanding=True)))
+
+
+#: What a view of a job shows: all but its document.
+JOB_COLUMNS = [column for column in _job.c if column.name != "document"]
+_DESCRIBE = select(*JOB_COLUMNS).where(_job.c.id == bindparam("key"))
+
+
+def view_job(row: Any) -> JobView:
+    """Make the view of a job's row."""
+    return JobView(
+        job_id=row.id,
+        name=row.name,
+        state=row.state,
+        working_directory=row.working_directory,
+        counts=TaskCounts(**{state.value: getattr(row, state.value) for state in TaskState}),
+        root_task_id=row.root_task_id,
+        submitted_at=row.submitted_at,
+        submitted_by=row.submitted_by,
+        finished_at=row.finished_at,
+    )
 
 
 class DocumentCache:
@@ -83,6 +104,10 @@ class JobStore:
         )
         assert result.inserted_primary_key is not None  # noqa: S101 - the key is generated
         return int(result.inserted_primary_key[0])
+
+    def describe(self, job_id: int) -> JobView:
+        """Show a job as this transaction will leave it."""
+        return view_job(self._connection.execute(_DESCRIBE, {"key": job_id}).one())
 
     def find_documents(self, job_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Fetch documents, most of them from memory."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, and_, func, select
 
 from services.scheduler.domain.job_document import FLOW_TYPES, resolve_pointer
+from services.scheduler.storage.jobs import JOB_COLUMNS, view_job
 from services.scheduler.storage.schema import (
     AttemptRow,
     DependencyRow,
@@ -26,7 +27,6 @@ from shared.contracts.scheduler import (
     OutputVersion,
     ResultPage,
     ResultView,
-    TaskCounts,
     TaskPage,
     TaskTypeView,
     TaskView,
@@ -45,7 +45,6 @@ _edge = DependencyRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
 _type = TaskTypeRow.__table__  # type: ignore[attr-defined]
 
-_JOB_COLUMNS = [column for column in _job.c if column.name != "document"]
 _HELD = (AttemptState.RUNNING.value, AttemptState.CHECKING.value)
 
 
@@ -71,18 +70,18 @@ class SchedulerViews:
             conditions.append(_job.c.state == state.value)
         if before is not None:
             conditions.append(_job.c.id < before)
-        query = select(*_JOB_COLUMNS).where(and_(True, *conditions)).order_by(_job.c.id.desc()).limit(limit + 1)
+        query = select(*JOB_COLUMNS).where(and_(True, *conditions)).order_by(_job.c.id.desc()).limit(limit + 1)
         rows = await self._read(lambda connection: connection.execute(query).all())
-        items = [_job_view(row) for row in rows[:limit]]
+        items = [view_job(row) for row in rows[:limit]]
         return JobPage(items=items, next_before=items[-1].job_id if len(rows) > limit else None)
 
     async def get_job(self, job_id: int) -> JobView:
         """Fetch one job. Raises `NotFoundError`."""
-        query = select(*_JOB_COLUMNS).where(_job.c.id == job_id)
+        query = select(*JOB_COLUMNS).where(_job.c.id == job_id)
         row = await self._read(lambda connection: connection.execute(query).one_or_none())
         if row is None:
             raise _no_job(job_id)
-        return _job_view(row)
+        return view_job(row)
 
     async def get_document(self, job_id: int) -> dict[str, Any]:
         """Fetch a job's document as it was submitted. Raises `NotFoundError`."""
@@ -165,20 +164,6 @@ class SchedulerViews:
 
 def _no_job(job_id: int) -> NotFoundError:
     return NotFoundError(f"there is no job {job_id}", where="path.job_id")
-
-
-def _job_view(row: Any) -> JobView:
-    return JobView(
-        job_id=row.id,
-        name=row.name,
-        state=row.state,
-        working_directory=row.working_directory,
-        counts=TaskCounts(**{state.value: getattr(row, state.value) for state in TaskState}),
-        root_task_id=row.root_task_id,
-        submitted_at=row.submitted_at,
-        submitted_by=row.submitted_by,
-        finished_at=row.finished_at,
-    )
 
 
 def _result_view(row: Any) -> ResultView:

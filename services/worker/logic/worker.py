@@ -26,6 +26,7 @@ from services.worker.logic.ports import Nursery, ProductStore, WorkSource, Works
 from services.worker.logic.registration import Registration
 from services.worker.logic.reporting import Reporter
 from services.worker.logic.transfer import Transfer, TransferError
+from shared.background import cancel_and_wait
 from shared.contracts.errors import EasError
 from shared.contracts.scheduler import AttemptReport, ClaimResponse, WorkerAnnouncement
 
@@ -180,8 +181,7 @@ class Worker:
             claimer.stop()
             claiming.cancel()
             await self._wind_up()
-            for task in rest:
-                task.cancel()
+            await cancel_and_wait(rest)
         await self._leave()
 
     async def _prepare(self) -> WorkerAnnouncement:
