@@ -35,7 +35,7 @@ class _Command:
     error: BaseException | None = None
 
 
-def create_sqlite_engine(url: str, *, writer: bool, connections: int) -> Engine:
+def create_sqlite_engine(url: str, *, writer: bool, connections: int, foreign_keys: bool = True) -> Engine:
     """Make an engine on a SQLite file whose every commit is durable.
 
     The writer begins with ``BEGIN IMMEDIATE``, so that a transaction that will write never has to upgrade a read lock;
@@ -51,7 +51,7 @@ def create_sqlite_engine(url: str, *, writer: bool, connections: int) -> Engine:
         for pragma in (
             "journal_mode=WAL",
             "synchronous=FULL",
-            "foreign_keys=ON",
+            f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
             f"busy_timeout={BUSY_TIMEOUT_MS}",
             "cache_size=-65536",
             "temp_store=MEMORY",

@@ -19,8 +19,15 @@ def _config(folder: Path) -> Config:
     return config
 
 
-def upgrade_schema(url: str, folder: Path) -> None:
+class BrokenReferencesError(RuntimeError):
+    """A migration would leave rows that refer to rows that are gone. Nothing was changed."""
+
+
+def upgrade_schema(url: str, folder: Path, revision: str = "head") -> None:
     """Apply all migrations in `folder` that the database at `url` has not seen, in one transaction.
+
+    References between rows are not enforced meanwhile but checked at the end: SQLite changes some tables by copying and
+    dropping them, and dropping a table whose rows others refer to would delete those, too.
 
     Parameters
     ----------
@@ -28,16 +35,25 @@ def upgrade_schema(url: str, folder: Path) -> None:
         Of the database.
     folder
         The service's ``storage/migrations``, with its ``env.py`` and ``versions``.
+    revision
+        How far to go.
+
+    Raises
+    ------
+    BrokenReferencesError
+        The migrations are at fault.
     """
     database = make_url(url).database
     if database:
         Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_sqlite_engine(url, writer=True, connections=1)
+    engine = create_sqlite_engine(url, writer=True, connections=1, foreign_keys=False)
     try:
         with engine.begin() as connection:
             config = _config(folder)
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
+            if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(5):
+                raise BrokenReferencesError(f"rows refer to rows that are gone: {broken}")
     finally:
         engine.dispose()
 

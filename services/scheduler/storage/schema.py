@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -37,6 +37,10 @@ def _time(*, nullable: bool = True) -> Any:
 
 def _json(*, nullable: bool = True) -> Any:
     return Field(default=None, sa_column=Column(Json, nullable=nullable))
+
+
+def _flag() -> Any:
+    return Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
 
 
 def _count() -> Any:
@@ -78,7 +82,10 @@ class JobRow(SchedulerRow, table=True):
     """A submitted job: its document as it came, and the counts of its tasks by state."""
 
     __tablename__ = "job"
-    __table_args__: ClassVar[Any] = (Index("ix_job_name", "name"),)
+    __table_args__: ClassVar[Any] = (
+        Index("ix_job_name", "name"),
+        Index("ux_job_idempotency_key", "idempotency_key", unique=True),
+    )
     id: int = _key()
     name: str | None = Field(default=None, sa_column=Column(String(256)))
     state: str = Field(sa_column=Column(String(16), nullable=False))
@@ -89,6 +96,8 @@ class JobRow(SchedulerRow, table=True):
     submitted_at: datetime = _time(nullable=False)
     submitted_by: str = Field(sa_column=Column(String(256), nullable=False))
     finished_at: datetime | None = _time()
+    paused: bool = _flag()
+    idempotency_key: str | None = Field(default=None, sa_column=Column(String(128)))
     waiting: int = _count()
     queued: int = _count()
     running: int = _count()
@@ -121,6 +130,7 @@ class TaskRow(SchedulerRow, table=True):
     state: str = Field(sa_column=Column(String(16), nullable=False))
     unmet: int = _count()
     children: int = _count()
+    iteration: int = _count()
     attempts: int = _count()
     strikes: int = _count()
     losses: int = _count()
@@ -164,6 +174,7 @@ class AttemptRow(SchedulerRow, table=True):
     __tablename__ = "attempt"
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("task_id", "number", name="uq_attempt_number"),
+        Index("ix_attempt_job", "job_id"),
         Index(
             "ix_attempt_queue",
             "task_type",
@@ -209,6 +220,7 @@ class TransitionRow(SchedulerRow, table=True):
     """Every step of every attempt, in the order in which they were committed."""
 
     __tablename__ = "transition"
+    __table_args__: ClassVar[Any] = (Index("ix_transition_job", "job_id", "id"),)
     id: int = _key()
     job_id: int = Field(sa_column=Column(Key, nullable=False))
     task_id: int = Field(sa_column=Column(Key, nullable=False))

@@ -7,23 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
-from services.scheduler.factory import MIGRATIONS
 from services.scheduler.main import create_app
 from services.scheduler.settings import SchedulerSettings
-from services.scheduler.storage.schema import SchedulerRow
 from shared.contracts.states import TaskState
-from shared.database.migrations import find_drift, upgrade_schema
 
 from .conftest import Bench, version
 
 MAKE = {"task": "make", "outputs": {"lightcurve": "a.gz"}}
 FIND = {"task": "find", "inputs": {"lightcurve": "a.gz"}}
-
-
-def test_the_migrations_make_the_tables_of_the_row_classes(tmp_path: Any) -> None:
-    url = f"sqlite:///{tmp_path}/fresh.db"
-    upgrade_schema(url, MIGRATIONS)
-    assert find_drift(url, SchedulerRow.metadata) == []
 
 
 async def test_broken_json_is_refused_with_its_place(bench: Bench) -> None:

@@ -1,0 +1,33 @@
+"""What users' control of jobs and loops of unknown length need."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Bring the tables forward."""
+    op.add_column("job", sa.Column("paused", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("job", sa.Column("idempotency_key", sa.String(128), nullable=True))
+    op.create_index("ux_job_idempotency_key", "job", ["idempotency_key"], unique=True)
+    op.add_column("task", sa.Column("iteration", sa.Integer(), server_default="0", nullable=False))
+    op.create_index("ix_attempt_job", "attempt", ["job_id"])
+    op.create_index("ix_transition_job", "transition", ["job_id", "id"])
+
+
+def downgrade() -> None:
+    """Take the tables back."""
+    op.drop_index("ix_transition_job", "transition")
+    op.drop_index("ix_attempt_job", "attempt")
+    with op.batch_alter_table("task") as task:
+        task.drop_column("iteration")
+    op.drop_index("ux_job_idempotency_key", "job")
+    with op.batch_alter_table("job") as job:
+        job.drop_column("idempotency_key")
+        job.drop_column("paused")

@@ -1,0 +1,41 @@
+"""An older scheduler's database is brought up to date with everything in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from services.scheduler.factory import MIGRATIONS
+from services.scheduler.storage.schema import SchedulerRow
+from shared.database.migrations import find_drift, upgrade_schema
+
+ROWS = """
+INSERT INTO job (id, name, state, working_directory, document, seed, root_task_id, submitted_at, submitted_by)
+    VALUES (1, 'old', 'running', '', '{}', 1, 1, 0, 'ada');
+INSERT INTO task (id, job_id, parent_id, pointer, task_type, working_directory, seed, state)
+    VALUES (1, 1, NULL, '[]', 'execution_chain', '', 1, 'done'), (2, 1, 1, '[]', 'null', '', 1, 'queued');
+INSERT INTO attempt (id, task_id, job_id, number, task_type, state, cancel_requested, queued_at)
+    VALUES (1, 2, 1, 1, 'null', 'queued', 0, 0);
+INSERT INTO dependency (task_id, kind, label, source_id) VALUES (2, 'metadata', 'x', 1);
+"""
+
+
+def test_the_migrations_make_the_tables_of_the_row_classes(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/fresh.db"
+    upgrade_schema(url, MIGRATIONS)
+    assert find_drift(url, SchedulerRow.metadata) == []
+
+
+def test_no_row_is_lost_on_the_way(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/old.db"
+    upgrade_schema(url, MIGRATIONS, "0001")
+    with sqlite3.connect(tmp_path / "old.db") as old:
+        old.executescript(ROWS)
+    upgrade_schema(url, MIGRATIONS)
+    with sqlite3.connect(tmp_path / "old.db") as new:
+        counts = [
+            new.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+            for table in ("job", "task", "attempt", "dependency")
+        ]
+    assert counts == [1, 2, 1, 1]
+    assert find_drift(url, SchedulerRow.metadata) == []
