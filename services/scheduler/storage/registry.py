@@ -40,6 +40,7 @@ class RegistryStore:
             "announced_at": at,
             "last_heard_at": at,
             "gone": False,
+            "task_types": sorted(found.name for found in announcement.task_types),
         }
         result = self._connection.execute(
             update(_worker).where(_worker.c.worker_id == announcement.worker_id).values(values)

@@ -76,6 +76,7 @@ class WorkerRow(SchedulerRow, table=True):
     announced_at: datetime = _time(nullable=False)
     last_heard_at: datetime = _time(nullable=False)
     gone: bool = False
+    task_types: list[str] | None = _json()
 
 
 class JobRow(SchedulerRow, table=True):
@@ -114,6 +115,7 @@ class TaskRow(SchedulerRow, table=True):
     __table_args__: ClassVar[Any] = (
         Index("ix_task_children", "parent_id", "position"),
         Index("ix_task_job", "job_id"),
+        Index("ix_task_progress", "job_id", "task_type", "state"),
     )
     id: int = _key(autoincrement=False)
     job_id: int = _reference("job.id")
@@ -175,6 +177,13 @@ class AttemptRow(SchedulerRow, table=True):
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("task_id", "number", name="uq_attempt_number"),
         Index("ix_attempt_job", "job_id"),
+        Index(
+            "ix_attempt_trouble",
+            "job_id",
+            "id",
+            sqlite_where=text("state IN ('failed', 'lost', 'rejected')"),
+            postgresql_where=text("state IN ('failed', 'lost', 'rejected')"),
+        ),
         Index(
             "ix_attempt_queue",
             "task_type",

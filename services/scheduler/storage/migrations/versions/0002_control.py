@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from shared.database.types import Json
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -19,10 +21,18 @@ def upgrade() -> None:
     op.add_column("task", sa.Column("iteration", sa.Integer(), server_default="0", nullable=False))
     op.create_index("ix_attempt_job", "attempt", ["job_id"])
     op.create_index("ix_transition_job", "transition", ["job_id", "id"])
+    op.add_column("worker", sa.Column("task_types", Json(), nullable=True))
+    op.create_index("ix_task_progress", "task", ["job_id", "task_type", "state"])
+    trouble = sa.text("state IN ('failed', 'lost', 'rejected')")
+    op.create_index("ix_attempt_trouble", "attempt", ["job_id", "id"], sqlite_where=trouble, postgresql_where=trouble)
 
 
 def downgrade() -> None:
     """Take the tables back."""
+    op.drop_index("ix_attempt_trouble", "attempt")
+    op.drop_index("ix_task_progress", "task")
+    with op.batch_alter_table("worker") as worker:
+        worker.drop_column("task_types")
     op.drop_index("ix_transition_job", "transition")
     op.drop_index("ix_attempt_job", "attempt")
     with op.batch_alter_table("task") as task:
