@@ -42,11 +42,11 @@ class SchedulerFactory:
         transactor = SqlTransactor(self._database)
         self.max_document_bytes = settings.max_document_bytes
         self.views = SchedulerViews(self._database)
-        self.submission = Submission(transactor, bells, _now)
+        self.submission = Submission(transactor, bells, _now, settings.max_iterations)
         self.dispatch = Dispatch(transactor, bells, _now, rules)
         self.inquiry = Inquiry(self.views, bells)
         self._loops = {
-            "expansion": Expansion(transactor, bells, _now, limits).run,
+            "expansion": Expansion(transactor, bells, _now, limits, settings.max_iterations).run,
             "recovery": Recovery(transactor, bells, _now, limits, settings.reap_seconds).run,
             "relay": Relay(transactor, bells, self._announcer).run,
         }

@@ -23,4 +23,7 @@ class SchedulerSettings(BaseSettings):
     reap_seconds: float = Field(default=5.0, gt=0, description="How often expired leases are looked for [s].")
     max_attempts: int = Field(default=5, ge=1, description="Most attempts of a task that fails for passing reasons.")
     max_losses: int = Field(default=3, ge=1, description="Lost workers after which a task is quarantined.")
+    max_iterations: int = Field(
+        default=10_000, ge=1, description="Most iterations of a loop that tests whether it goes on."
+    )
     max_document_bytes: int = Field(default=64 * 2**20, gt=0, description="Most bytes of a job document.")

@@ -61,7 +61,8 @@ class TaskToRun:
     level: int
     metadata: Metadata
     seed: int
-    children: int
+    parent_id: int | None
+    iteration: int
 
 
 @dataclass(frozen=True, slots=True)

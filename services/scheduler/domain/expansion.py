@@ -6,106 +6,31 @@ chain that has to wait for another task's metadata are not planned yet; that hap
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
-from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate
+from services.scheduler.domain.expressions import Scope
 from services.scheduler.domain.job_document import (
     CHAIN,
     COMMON_KEYS,
+    CRITERION_KEYS,
+    DO_WHILE_LOOP,
     FLOW_TYPES,
-    FOR_LOOP,
     LAZY_KEYS,
     MAX_NAME_LENGTH,
     ProblemList,
     json_path,
 )
-from services.scheduler.domain.task_settings import (
-    Pointer,
-    TaskTypeSpecification,
-    check_settings,
-    evaluate_settings,
-)
-from shared.contracts.errors import InvalidExpressionError, UnsafePathError
-from shared.contracts.metadata import Metadata, find_non_finite
+from services.scheduler.domain.loop_values import evaluate_or_note, find_loop_values
+from services.scheduler.domain.plan import MAX_TASKS, ExternalInput, FlowTask, Plan, PlannedTask, derive_seed
+from services.scheduler.domain.task_settings import Pointer, TaskTypeSpecification, check_settings, evaluate_settings
+from shared.contracts.errors import UnsafePathError
+from shared.contracts.metadata import Metadata
 from shared.contracts.paths import check_directory, check_filename
 
-MAX_TASKS = 2_000_000
-
-
-@dataclass(slots=True)
-class PlannedTask:
-    """A task that will exist if the plan is carried out. Numbers refer to places in `Plan.tasks`.
-
-    `parent` is None for children of the task that the plan expands. `sources` has the number of the task that each
-    input or requested name depends on; an input that is made outside the plan has None.
-    """
-
-    parent: int | None
-    position: int
-    level: int
-    pointer: Pointer
-    task_type: str
-    name: str | None
-    job_name: str | None
-    working_directory: str
-    metadata: Metadata
-    seed: int
-    inputs: dict[str, str] = field(default_factory=dict)
-    outputs: dict[str, str] = field(default_factory=dict)
-    input_sources: dict[str, int | None] = field(default_factory=dict)
-    requires: dict[str, int] = field(default_factory=dict)
-    children: int = 0
-    expanded: bool = False
-
-    @property
-    def is_flow(self) -> bool:
-        """Whether the scheduler runs it itself."""
-        return self.task_type in FLOW_TYPES
-
-
-@dataclass(frozen=True, slots=True)
-class ExternalInput:
-    """An input that no task of the plan makes: it must be a product already."""
-
-    task: int
-    slot: str
-    directory: str
-    filename: str
-    pointer: Pointer
-
-
-@dataclass
-class Plan:
-    """The tasks that one expansion makes, in the order of the document, and what must be true for it to be valid."""
-
-    tasks: list[PlannedTask] = field(default_factory=list)
-    products: dict[tuple[str, str], tuple[int, str, Pointer]] = field(default_factory=dict)
-    external_inputs: list[ExternalInput] = field(default_factory=list)
-    children: int = 0
-
-
-@dataclass(frozen=True)
-class FlowTask:
-    """The flow-control task that is to be expanded."""
-
-    task_type: str
-    description: Mapping[str, Any]
-    pointer: Pointer
-    level: int
-    job_name: str | None
-    working_directory: str
-    metadata: Metadata
-    seed: int
-    requested_metadata: Mapping[str, Metadata] = field(default_factory=dict)
-
-
-def derive_seed(seed: int, position: int) -> int:
-    """Derive a child's seed from its parent's, so that the same document and seed always draw the same numbers."""
-    digest = hashlib.blake2b(f"{seed}/{position}".encode(), digest_size=6).digest()
-    return int.from_bytes(digest, "big")
+#: A loop that goes on for longer is taken for a mistake, unless the scheduler is set otherwise.
+MAX_ITERATIONS = 10_000
 
 
 def describe_root(document: Mapping[str, Any], seed: int, problems: ProblemList) -> FlowTask:
@@ -124,7 +49,13 @@ def describe_root(document: Mapping[str, Any], seed: int, problems: ProblemList)
     )
 
 
-def expand(flow: FlowTask, task_types: Mapping[str, TaskTypeSpecification], problems: ProblemList) -> Plan:
+def expand(
+    flow: FlowTask,
+    task_types: Mapping[str, TaskTypeSpecification],
+    problems: ProblemList,
+    *,
+    max_iterations: int = MAX_ITERATIONS,
+) -> Plan:
     """Plan everything that follows from a flow-control task as far as it is known now.
 
     Parameters
@@ -136,15 +67,23 @@ def expand(flow: FlowTask, task_types: Mapping[str, TaskTypeSpecification], prob
     problems
         Gathers all that is wrong. Places that it already names are passed over. If it is not empty afterwards, the
         plan is not to be used.
+    max_iterations
+        The most iterations of a loop that repeats as long as a test says so.
     """
-    expander = _Expander(task_types, problems)
+    expander = _Expander(task_types, problems, max_iterations)
     expander.expand_flow(flow, None, None)
     expander.find_late_producers()
     return expander.plan
 
 
 class _Expander:
-    def __init__(self, task_types: Mapping[str, TaskTypeSpecification], problems: ProblemList) -> None:
+    def __init__(
+        self,
+        task_types: Mapping[str, TaskTypeSpecification],
+        problems: ProblemList,
+        max_iterations: int = MAX_ITERATIONS,
+    ) -> None:
+        self._max_iterations = max_iterations
         self.plan = Plan()
         self._task_types = task_types
         self._problems = problems
@@ -152,10 +91,15 @@ class _Expander:
 
     def expand_flow(self, flow: FlowTask, parent: int | None, planned: PlannedTask | None) -> None:
         """Plan the children of one flow-control task; `planned` is its own entry in the plan, if it has one."""
-        if flow.task_type == FOR_LOOP:
-            children = self._expand_for_loop(flow, parent)
-        else:
-            children = self._expand_chain(flow, parent)
+        match flow.task_type:
+            case "execution_for_loop":
+                children = self._expand_for_loop(flow, parent)
+            case "execution_conditional":
+                children = self._expand_conditional(flow, parent)
+            case "execution_do_while_loop" | "execution_while_loop":
+                children = self._expand_repeating(flow, parent)
+            case _:
+                children, _names = self._expand_chain(flow, parent)
         if planned is None:
             self.plan.children = children
         else:
@@ -164,19 +108,17 @@ class _Expander:
 
     # --- chains ------------------------------------------------------------------------------------------------
 
-    def _expand_chain(self, flow: FlowTask, parent: int | None) -> int:
-        tasks = flow.description.get("task_list") or []
-        if not isinstance(tasks, list):
-            return 0
+    def _expand_chain(self, flow: FlowTask, parent: int | None) -> tuple[int, dict[str, int]]:
+        """Plan the tasks of a list. Returns how many there are, and their numbers by name."""
+        tasks = flow.description.get(flow.list_key) or []
         names: dict[str, int] = {}
-        count = 0
+        if not isinstance(tasks, list):
+            return 0, names
         for position, task in enumerate(tasks):
-            pointer = (*flow.pointer, "task_list", position)
-            if not isinstance(task, dict) or self._is_bad(pointer, "task"):
-                continue
-            self._plan_task(flow, parent, position, task, pointer, names)
-            count += 1
-        return count
+            pointer = (*flow.pointer, flow.list_key, position)
+            if isinstance(task, dict) and not self._is_bad(pointer, "task"):
+                self._plan_task(flow, parent, position, task, pointer, names)
+        return len(tasks), names
 
     def _plan_task(
         self,
@@ -189,10 +131,9 @@ class _Expander:
     ) -> None:
         seed = derive_seed(chain.seed, position)
         scope = Scope(chain.metadata, chain.requested_metadata, seed)
-        number = len(self.plan.tasks)
-        if number >= MAX_TASKS:
-            self._problems.add("too_many_tasks", (), f"the job has more than {MAX_TASKS} tasks")
+        if not self._has_room():
             return
+        number = len(self.plan.tasks)
         planned = PlannedTask(
             parent=parent,
             position=position,
@@ -284,10 +225,14 @@ class _Expander:
         self, planned: PlannedTask, task: Mapping[str, Any], scope: Scope, pointer: Pointer, names: Mapping[str, int]
     ) -> None:
         required = task.get("requires_metadata_from")
-        if not isinstance(required, list):
-            return
+        if isinstance(required, list):
+            self._find_names(planned, required, scope, (*pointer, "requires_metadata_from"), names)
+
+    def _find_names(
+        self, planned: PlannedTask, required: list[Any], scope: Scope, pointer: Pointer, names: Mapping[str, int]
+    ) -> None:
         for index, entry in enumerate(required):
-            place = (*pointer, "requires_metadata_from", index)
+            place = (*pointer, index)
             name = self._text(entry, scope, place)
             if name is None:
                 continue
@@ -339,78 +284,118 @@ class _Expander:
             for place, problem in check_settings(specification, evaluated):
                 self._problems.add(problem.slug, (*pointer, *place), problem.message)
 
-    # --- for loops -----------------------------------------------------------------------------------------------
+    # --- loops and branches ---------------------------------------------------------------------------------------
+
+    def _plan_chain(self, flow: FlowTask, parent: int | None, position: int, **changes: Any) -> tuple[int, FlowTask]:
+        """Plan the chain that holds one iteration of a loop, or one branch. It carries the loop's own description."""
+        chain = PlannedTask(
+            parent=parent,
+            position=position,
+            level=flow.level + 1,
+            pointer=flow.pointer,
+            task_type=CHAIN,
+            name=None,
+            job_name=flow.job_name,
+            working_directory=flow.working_directory,
+            metadata={**flow.metadata, **changes},
+            seed=derive_seed(flow.seed, position),
+            expanded=True,
+        )
+        self.plan.tasks.append(chain)
+        return len(self.plan.tasks) - 1, self._flow_of(chain, flow.description)
+
+    def _has_room(self) -> bool:
+        if len(self.plan.tasks) < MAX_TASKS:
+            return True
+        self._problems.add("too_many_tasks", (), f"the job has more than {MAX_TASKS} tasks")
+        return False
 
     def _expand_for_loop(self, flow: FlowTask, parent: int | None) -> int:
         scope = Scope(flow.metadata, flow.requested_metadata, flow.seed)
         parameter = self._text(flow.description.get("parameter"), scope, (*flow.pointer, "parameter"))
-        values = self._loop_values(flow, scope)
+        values = find_loop_values(flow, scope, self._problems)
         if parameter is None or values is None:
             return 0
         for index, value in enumerate(values):
-            number = len(self.plan.tasks)
-            if number >= MAX_TASKS:
-                self._problems.add("too_many_tasks", (), f"the job has more than {MAX_TASKS} tasks")
+            if not self._has_room():
                 return index
-            iteration = PlannedTask(
-                parent=parent,
-                position=index,
-                level=flow.level + 1,
-                pointer=flow.pointer,
-                task_type=CHAIN,
-                name=None,
-                job_name=flow.job_name,
-                working_directory=flow.working_directory,
-                metadata={**flow.metadata, parameter: value, f"{parameter}_index": index},
-                seed=derive_seed(flow.seed, index),
-            )
-            self.plan.tasks.append(iteration)
-            self.expand_flow(self._flow_of(iteration, flow.description), number, iteration)
+            number, chain = self._plan_chain(flow, parent, index, **{parameter: value, f"{parameter}_index": index})
+            self.plan.tasks[number].children, _ = self._expand_chain(chain, number)
         return len(values)
 
-    def _loop_values(self, flow: FlowTask, scope: Scope) -> list[Any] | None:
-        key = next((key for key in ("values", "linear_range", "log_range") if key in flow.description), None)
-        if key is None:
-            return None
-        place = (*flow.pointer, key)
-        try:
-            raw = evaluate(flow.description[key], scope)
-            values = [evaluate(value, scope) for value in raw] if isinstance(raw, list) else raw
-        except InvalidExpressionError as error:
-            self._problems.add(error.slug, place, error.message)
-            return None
-        except UnknownMetadataError:
-            self._problems.add("unknown_metadata", place, "the metadata of other tasks is not known here")
-            return None
-        if not isinstance(values, list):
-            self._problems.add("invalid_type", place, "expected a list of values")
-            return None
-        if key == "values":
-            return self._check_values(values, place)
-        return self._spread(key, values, place)
+    def _expand_conditional(self, flow: FlowTask, parent: int | None) -> int:
+        holds = self._test(flow, flow.metadata)
+        if holds is None:
+            return 0
+        key = "task_list" if holds else "else_task_list"
+        if flow.description.get(key) is None or not self._has_room():
+            return 0
+        number, chain = self._plan_chain(flow, parent, 0)
+        self.plan.tasks[number].children, _ = self._expand_chain(replace(chain, list_key=key), number)
+        return 1
 
-    def _check_values(self, values: list[Any], place: Pointer) -> list[Any] | None:
-        for index, value in enumerate(values):
-            if not isinstance(value, str | int | float | bool | None) or find_non_finite(value):
-                self._problems.add("invalid_value", (*place, index), "expected text, a finite number, true or false")
-                return None
-        return values
+    def _expand_repeating(self, flow: FlowTask, parent: int | None) -> int:
+        """Plan the next iteration of a loop, and those after it as long as their tests need no result.
 
-    def _spread(self, key: str, bounds: list[Any], place: Pointer) -> list[Any] | None:
-        numbers = all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in bounds)
-        if len(bounds) != 3 or not numbers or find_non_finite(bounds):
-            self._problems.add("invalid_value", place, "expected three finite numbers: [start, end, number of values]")
-            return None
-        start, end, count = float(bounds[0]), float(bounds[1]), bounds[2]
-        if count != int(count) or not 0 <= count <= MAX_TASKS:
-            message = f"expected a whole number of values from 0 to {MAX_TASKS}, not {count}"
-            self._problems.add("invalid_value", (*place, 2), message)
-            return None
-        if key == "log_range" and (start <= 0 or end <= 0):
-            at = (*place, 0 if start <= 0 else 1)
-            self._problems.add("invalid_value", at, "the ends of a logarithmic range are above zero")
-            return None
-        return spread_values(start, end, int(count), logarithmic=key == "log_range")
+        The chains of all iterations are children of the loop itself; each ends with a task that holds the next test.
+        """
+        scope = Scope(flow.metadata, flow.requested_metadata, flow.seed)
+        name = self._text(flow.description.get("iteration_name"), scope, (*flow.pointer, "iteration_name"))
+        if name is None:
+            return 0
+        counter = f"{name}_index"
+        most = min(flow.description.get("max_iterations") or self._max_iterations, self._max_iterations)
+        made = 0
+        while True:
+            done = flow.iteration
+            first_of_do_while = flow.task_type == DO_WHILE_LOOP and done == 0
+            if not first_of_do_while and not self._test(flow, {**flow.metadata, counter: done}):
+                return made
+            if done >= most:
+                message = f"stopped after {done} iterations, the most that are allowed; its test still says to go on"
+                self._problems.add("too_many_iterations", flow.pointer, message)
+                return made
+            if not self._has_room():
+                return made
+            number, chain = self._plan_chain(flow, parent, done, **{counter: done + 1})
+            body, names = self._expand_chain(chain, number)
+            test = self._plan_test(flow, chain, number, body, names)
+            self.plan.tasks[number].children = body + 1
+            made += 1
+            if test.requires or self._problems.problems:
+                return made
+            test.expanded = True
+            flow = replace(flow, iteration=done + 1, requested_metadata={}, seed=test.seed)
+
+    def _plan_test(
+        self, flow: FlowTask, chain: FlowTask, parent: int, position: int, names: Mapping[str, int]
+    ) -> PlannedTask:
+        """Plan the task that decides, after an iteration, whether there is another."""
+        test = PlannedTask(
+            parent=parent,
+            position=position,
+            level=chain.level + 1,
+            pointer=flow.pointer,
+            task_type=flow.task_type,
+            name=None,
+            job_name=chain.job_name,
+            working_directory=chain.working_directory,
+            metadata=chain.metadata,
+            seed=derive_seed(chain.seed, position),
+            iteration=flow.iteration + 1,
+        )
+        scope = Scope(chain.metadata, {}, test.seed)
+        required = flow.description.get("requires_metadata_from_child") or []
+        self._find_names(test, required, scope, (*flow.pointer, "requires_metadata_from_child"), names)
+        self.plan.tasks.append(test)
+        return test
+
+    def _test(self, flow: FlowTask, metadata: Metadata) -> bool | None:
+        """Evaluate what a loop or branch tests. None where that is not possible, which is noted."""
+        key = CRITERION_KEYS[flow.task_type]
+        scope = Scope(metadata, flow.requested_metadata, flow.seed)
+        good, result = evaluate_or_note(flow.description.get(key), scope, (*flow.pointer, key), self._problems)
+        return bool(result) if good else None
 
     # --- evaluation ----------------------------------------------------------------------------------------------
 
@@ -418,13 +403,8 @@ class _Expander:
         """Evaluate something that must be text; numbers are written as text. None where it is absent or wrong."""
         if value is None or (self._bad_places and self._problems.touches(place)):
             return None
-        try:
-            result = evaluate(value, scope)
-        except InvalidExpressionError as error:
-            self._problems.add(error.slug, place, error.message)
-            return None
-        except UnknownMetadataError:
-            self._problems.add("unknown_metadata", place, "the metadata of other tasks is not known here")
+        good, result = evaluate_or_note(value, scope, place, self._problems)
+        if not good:
             return None
         if isinstance(result, int | float) and not isinstance(result, bool):
             result = str(result)
@@ -447,18 +427,6 @@ class _Expander:
     def _is_bad(self, pointer: Pointer, *keys: str) -> bool:
         """Tell whether a place was already found wrong, so that one fault is not reported as several."""
         return self._bad_places and self._problems.touches((*pointer, *keys))
-
-
-def spread_values(start: float, end: float, count: int, *, logarithmic: bool) -> list[float]:
-    """Spread `count` values from `start` to `end`, both included, equally or logarithmically equally."""
-    if count <= 1:
-        return [start][:count]
-    steps = count - 1
-    if logarithmic:
-        inner = [start * (end / start) ** (index / steps) for index in range(1, steps)]
-    else:
-        inner = [start + (end - start) * index / steps for index in range(1, steps)]
-    return [start, *inner, end]
 
 
 def task_settings_of(description: Mapping[str, Any]) -> dict[str, Any]:

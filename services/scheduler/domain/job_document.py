@@ -14,18 +14,30 @@ from shared.contracts.metadata import MAX_KEYWORD_LENGTH, find_non_finite
 
 CHAIN = "execution_chain"
 FOR_LOOP = "execution_for_loop"
+CONDITIONAL = "execution_conditional"
+DO_WHILE_LOOP = "execution_do_while_loop"
+WHILE_LOOP = "execution_while_loop"
 
 #: Keys that every task object may have; all others belong to its task type.
 COMMON_KEYS = frozenset(
     {"task", "name", "inputs", "outputs", "job_name", "working_directory", "requires_metadata_from"}
 )
-_RANGE_KEYS = ("values", "linear_range", "log_range")
+RANGE_KEYS = ("values", "linear_range", "log_range")
+
+_REPEATING_KEYS = ("iteration_name", "requires_metadata_from_child", "max_iterations")
 
 #: Keys of the flow-control types besides the common ones.
 FLOW_KEYS: dict[str, frozenset[str]] = {
     CHAIN: frozenset({"task_list"}),
-    FOR_LOOP: frozenset({"task_list", "parameter", *_RANGE_KEYS}),
+    FOR_LOOP: frozenset({"task_list", "parameter", *RANGE_KEYS}),
+    CONDITIONAL: frozenset({"task_list", "else_task_list", "criterion"}),
+    DO_WHILE_LOOP: frozenset({"task_list", "repeat_criterion", *_REPEATING_KEYS}),
+    WHILE_LOOP: frozenset({"task_list", "criterion", *_REPEATING_KEYS}),
 }
+#: Where each type that tests something keeps the test.
+CRITERION_KEYS = {CONDITIONAL: "criterion", DO_WHILE_LOOP: "repeat_criterion", WHILE_LOOP: "criterion"}
+#: Types that run their tasks again and again, as long as a test says so.
+REPEATING = frozenset({DO_WHILE_LOOP, WHILE_LOOP})
 FLOW_TYPES = frozenset(FLOW_KEYS)
 _ROOT_KEYS = frozenset({"seed"})
 
@@ -106,27 +118,27 @@ def check_document(document: Any, task_types: Mapping[str, TaskTypeSpecification
         if document.get(key):
             found.add("invalid_key", (key,), "the top of a job has nothing before it to depend on, and no files")
     _check_common(document, (), found)
-    _check_list(document, (), task_types, found)
+    _check_lists(document, (), task_types, found)
 
 
-def _check_list(
+def _check_lists(
     holder: dict[str, Any],
     pointer: tuple[str | int, ...],
     task_types: Mapping[str, TaskTypeSpecification],
     found: ProblemList,
 ) -> None:
-    tasks = holder.get("task_list")
-    if tasks is None:
-        return
-    pointer = (*pointer, "task_list")
-    if not isinstance(tasks, list):
-        found.add("invalid_type", pointer, f"expected a list of task objects, not {_kind(tasks)}")
-        return
-    if len(pointer) > 2 * MAX_NESTING:
-        found.add("too_deep", pointer, f"task lists are nested more than {MAX_NESTING} deep")
-        return
-    for index, task in enumerate(tasks):
-        _check_task(task, (*pointer, index), task_types, found)
+    for key in ("task_list", "else_task_list"):
+        tasks = holder.get(key)
+        if tasks is None:
+            continue
+        place = (*pointer, key)
+        if not isinstance(tasks, list):
+            found.add("invalid_type", place, f"expected a list of task objects, not {_kind(tasks)}")
+        elif len(place) > 2 * MAX_NESTING:
+            found.add("too_deep", place, f"task lists are nested more than {MAX_NESTING} deep")
+        else:
+            for index, task in enumerate(tasks):
+                _check_task(task, (*place, index), task_types, found)
 
 
 def _check_task(
@@ -147,7 +159,11 @@ def _check_task(
         _check_keys(task, pointer, COMMON_KEYS | FLOW_KEYS[kind], found)
         if kind == FOR_LOOP:
             _check_for_loop(task, pointer, found)
-        _check_list(task, pointer, task_types, found)
+        if kind in CRITERION_KEYS:
+            _check_criterion(task, CRITERION_KEYS[kind], pointer, found)
+        if kind in REPEATING:
+            _check_repeating(task, pointer, found)
+        _check_lists(task, pointer, task_types, found)
     elif kind not in task_types:
         known = ", ".join(sorted({*task_types, *FLOW_TYPES}))
         found.add("unknown_task_type", (*pointer, "task"), f"there is no task type {kind!r}; there are {known}")
@@ -184,7 +200,7 @@ def _check_for_loop(task: dict[str, Any], pointer: tuple[str | int, ...], found:
         found.add("missing_setting", (*pointer, "parameter"), "a for loop needs the name of the metadata that it sets")
     elif len(parameter) > MAX_KEYWORD_LENGTH:
         found.add("invalid_value", (*pointer, "parameter"), f"longer than {MAX_KEYWORD_LENGTH} characters")
-    if not any(key in task for key in _RANGE_KEYS):
+    if not any(key in task for key in RANGE_KEYS):
         found.add("missing_setting", pointer, "a for loop needs one of 'values', 'linear_range' or 'log_range'")
     values = task.get("values")
     if "values" in task and not isinstance(values, list | str):
@@ -193,6 +209,30 @@ def _check_for_loop(task: dict[str, Any], pointer: tuple[str | int, ...], found:
         bounds = task.get(key)
         if key in task and not (isinstance(bounds, str) or (isinstance(bounds, list) and len(bounds) == 3)):
             found.add("invalid_type", (*pointer, key), "expected [start, end, number of values]")
+
+
+def _check_criterion(task: dict[str, Any], key: str, pointer: tuple[str | int, ...], found: ProblemList) -> None:
+    criterion = task.get(key)
+    if key not in task:
+        found.add("missing_setting", (*pointer, key), f"{task['task'].strip()} needs something to test")
+    elif isinstance(criterion, str) and not is_expression(criterion):
+        message = f"{criterion!r} is plain text, which always counts as true; an expression begins with a bracket"
+        found.add("invalid_value", (*pointer, key), message)
+
+
+def _check_repeating(task: dict[str, Any], pointer: tuple[str | int, ...], found: ProblemList) -> None:
+    name = task.get("iteration_name")
+    if not isinstance(name, str) or not name.strip():
+        found.add("missing_setting", (*pointer, "iteration_name"), "the loop needs a name for its iterations")
+    elif len(name) > MAX_KEYWORD_LENGTH - len("_index"):
+        found.add("invalid_value", (*pointer, "iteration_name"), f"longer than {MAX_KEYWORD_LENGTH} characters")
+    required = task.get("requires_metadata_from_child")
+    place = (*pointer, "requires_metadata_from_child")
+    if not (isinstance(required, list) and all(isinstance(entry, str) for entry in required)):
+        found.add("missing_setting", place, "expected the list of names whose results the test needs")
+    most = task.get("max_iterations")
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        found.add("invalid_value", (*pointer, "max_iterations"), "expected a whole number from 1")
 
 
 def _check_keys(

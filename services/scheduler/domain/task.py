@@ -33,6 +33,7 @@ class NewTask:
     children: int
     attempts: int
     accepted_attempt_id: int | None
+    iteration: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from secrets import token_hex
 
 from services.scheduler.domain.attempt import QueuedAttempt, TaskToRun
 from services.scheduler.domain.changes import Changes
-from services.scheduler.domain.expansion import FlowTask, Plan, expand
+from services.scheduler.domain.expansion import expand
 from services.scheduler.domain.job_document import FLOW_TYPES, ProblemList, json_path, resolve_pointer
+from services.scheduler.domain.plan import FlowTask, Plan
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.task import FILE, METADATA, NewDependency, NewTask, Promise
 from services.scheduler.domain.task_settings import TaskTypeSpecification
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 SCHEDULER = "scheduler"
 
 _ANNOUNCED_AT_ONCE = 500
+#: A loop holds chains, and each chain ends with the test for the next.
+_LEVELS_BELOW_ITS_LOOP = 2
 _FAILED_FOR_GOOD = frozenset({TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED})
 
 
@@ -161,7 +164,7 @@ class _Planting:
                 job_id=self._job_id,
                 parent_id=self._parent_id if task.parent is None else self._task_ids[task.parent],
                 position=task.position,
-                level=task.level,
+                level=task.level - _LEVELS_BELOW_ITS_LOOP if task.iteration else task.level,
                 pointer=task.pointer,
                 task_type=task.task_type,
                 name=task.name,
@@ -174,6 +177,7 @@ class _Planting:
                 children=task.children,
                 attempts=int(number in attempts),
                 accepted_attempt_id=attempts[number].attempt_id if states[number] is TaskState.DONE else None,
+                iteration=task.iteration,
             )
             for number, task in enumerate(self._plan.tasks)
         ]
@@ -216,10 +220,13 @@ class _Planting:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A flow-control task that has become ready, with what it needs to be expanded."""
+    """A flow-control task that has become ready, with what it needs to be expanded.
+
+    `parent_id` is the parent of what it spawns: the task itself, or, for the test after an iteration, its loop.
+    """
 
     attempt: QueuedAttempt
-    task: TaskToRun
+    parent_id: int
     flow: FlowTask
     task_types: dict[str, TaskTypeSpecification]
 
@@ -237,9 +244,14 @@ class Expansion:
         Tells the time.
     limits
         Of retries.
+    max_iterations
+        The most iterations of a loop that repeats as long as a test says so.
     """
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, limits: RetryLimits) -> None:
+    def __init__(
+        self, transactor: Transactor, bells: Bells, clock: Clock, limits: RetryLimits, max_iterations: int
+    ) -> None:
+        self._max_iterations = max_iterations
         self._transactor = transactor
         self._bells = bells
         self._clock = clock
@@ -259,7 +271,9 @@ class Expansion:
         if candidate is None:
             return False
         problems = ProblemList()
-        plan = await asyncio.to_thread(expand, candidate.flow, candidate.task_types, problems)
+        plan = await asyncio.to_thread(
+            expand, candidate.flow, candidate.task_types, problems, max_iterations=self._max_iterations
+        )
         fault: EasError | None = None
         if problems.problems:
             fault = InvalidJobError("the task cannot be expanded", problems=problems.problems)
@@ -286,10 +300,10 @@ class Expansion:
                     changes,
                     plan,
                     job_id=attempt.job_id,
-                    parent_id=attempt.task_id,
+                    parent_id=candidate.parent_id,
                     task_types=candidate.task_types,
                 )
-                unit.tasks.set_children(attempt.task_id, plan.children)
+                unit.tasks.add_children(candidate.parent_id, plan.children)
             report = AttemptReport(
                 attempt_id=attempt.attempt_id,
                 lease_token=token,
@@ -353,5 +367,14 @@ def _find_candidate(unit: UnitOfWork) -> _Candidate | None:
         metadata=task.metadata,
         seed=task.seed,
         requested_metadata=requested,
+        iteration=task.iteration,
     )
-    return _Candidate(attempt, task, flow, unit.registry.find_task_types())
+    return _Candidate(attempt, _find_parent(unit, task), flow, unit.registry.find_task_types())
+
+
+def _find_parent(unit: UnitOfWork, task: TaskToRun) -> int:
+    """Find the parent of what a task spawns. The test after an iteration stands in that iteration's chain."""
+    if not task.iteration or task.parent_id is None:
+        return task.task_id
+    loop_id = unit.tasks.find_parent(task.parent_id)
+    return task.task_id if loop_id is None else loop_id

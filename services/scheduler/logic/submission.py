@@ -11,8 +11,9 @@ import orjson
 
 from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.changes import Changes
-from services.scheduler.domain.expansion import FlowTask, Plan, describe_root, expand
+from services.scheduler.domain.expansion import describe_root, expand
 from services.scheduler.domain.job_document import CHAIN, ProblemList, check_document
+from services.scheduler.domain.plan import FlowTask, Plan
 from services.scheduler.domain.task import NewTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.logic.bells import Bells
@@ -26,7 +27,8 @@ from shared.contracts.states import TaskState
 class Submission:
     """Accepts jobs."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock) -> None:
+    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, max_iterations: int) -> None:
+        self._max_iterations = max_iterations
         self._transactor = transactor
         self._bells = bells
         self._clock = clock
@@ -52,7 +54,7 @@ class Submission:
         """
         document = parse_document(text)
         task_types = await self._transactor.run(lambda unit: unit.registry.find_task_types())
-        flow, plan = await asyncio.to_thread(_plan, document, task_types)
+        flow, plan = await asyncio.to_thread(_plan, document, task_types, self._max_iterations)
         changes = Changes(self._clock())
 
         def command(unit: UnitOfWork) -> JobView:
@@ -80,14 +82,14 @@ def parse_document(text: bytes) -> Any:
         raise InvalidJsonError(message, where=f"line {error.lineno}, column {error.colno}") from error
 
 
-def _plan(document: Any, task_types: dict[str, TaskTypeSpecification]) -> tuple[FlowTask, Plan]:
+def _plan(document: Any, task_types: dict[str, TaskTypeSpecification], max_iterations: int) -> tuple[FlowTask, Plan]:
     problems = ProblemList()
     check_document(document, task_types, problems)
     if not isinstance(document, dict):
         raise _invalid(problems)
     seed = document.get("seed")
     flow = describe_root(document, seed if isinstance(seed, int) else randbits(48), problems)
-    plan = expand(flow, task_types, problems)
+    plan = expand(flow, task_types, problems, max_iterations=max_iterations)
     if problems.problems:
         raise _invalid(problems)
     return flow, plan

@@ -33,7 +33,8 @@ _TO_RUN = select(
     _task.c.level,
     _task.c.metadata,
     _task.c.seed,
-    _task.c.children,
+    _task.c.parent_id,
+    _task.c.iteration,
 ).where(_task.c.id.in_(_IDS))
 _DEPENDENCIES = (
     select(_edge.c.task_id, _edge.c.kind, _edge.c.label, _promise.c.version, _attempt.c.metadata)
@@ -100,6 +101,7 @@ class TaskStore:
                         "state": task.state.value,
                         "unmet": task.unmet,
                         "children": task.children,
+                        "iteration": task.iteration,
                         "attempts": task.attempts,
                         "accepted_attempt_id": task.accepted_attempt_id,
                     }
@@ -142,9 +144,17 @@ class TaskStore:
                 ],
             )
 
-    def set_children(self, task_id: int, children: int) -> None:
-        """Record how many children a flow-control task got."""
-        self._connection.execute(update(_task).where(_task.c.id == task_id).values(children=children))
+    def add_children(self, task_id: int, children: int) -> None:
+        """Count the children that a flow-control task got."""
+        more = update(_task).where(_task.c.id == task_id).values(children=_task.c.children + children)
+        self._connection.execute(more)
+
+    def find_parent(self, task_id: int) -> int | None:
+        """Find the task that made this one."""
+        found: int | None = self._connection.execute(
+            select(_task.c.parent_id).where(_task.c.id == task_id)
+        ).scalar_one()
+        return found
 
     def find_promises(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Promise]:
         """Look products up by (directory, filename)."""
@@ -184,7 +194,8 @@ class TaskStore:
                 level=row.level,
                 metadata=row.metadata or {},
                 seed=row.seed,
-                children=row.children,
+                parent_id=row.parent_id,
+                iteration=row.iteration,
             )
             for row in rows
         }

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.scheduler.domain.expansion import Plan, describe_root, expand, spread_values
+from services.scheduler.domain.expansion import describe_root, expand
 from services.scheduler.domain.job_document import ProblemList, check_document
+from services.scheduler.domain.loop_values import spread_values
+from services.scheduler.domain.plan import Plan
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 
 Types = dict[str, TaskTypeSpecification]

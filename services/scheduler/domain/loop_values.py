@@ -1,0 +1,79 @@
+"""What loops run over, and whether they go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate
+from services.scheduler.domain.job_document import RANGE_KEYS, ProblemList
+from services.scheduler.domain.plan import MAX_TASKS, FlowTask
+from services.scheduler.domain.task_settings import Pointer
+from shared.contracts.errors import InvalidExpressionError
+from shared.contracts.metadata import find_non_finite
+
+
+def evaluate_or_note(value: Any, scope: Scope, place: Pointer, problems: ProblemList) -> tuple[bool, Any]:
+    """Evaluate a value; note what is wrong with it. Returns whether all went well, and the result."""
+    try:
+        return True, evaluate(value, scope)
+    except InvalidExpressionError as error:
+        problems.add(error.slug, place, error.message)
+    except UnknownMetadataError:
+        problems.add("unknown_metadata", place, "the metadata of other tasks is not known here")
+    return False, None
+
+
+def find_loop_values(flow: FlowTask, scope: Scope, problems: ProblemList) -> list[Any] | None:
+    """Find the values of a for loop. None where there is something wrong with them, which is noted."""
+    key = next((key for key in RANGE_KEYS if key in flow.description), None)
+    if key is None:
+        return None
+    place = (*flow.pointer, key)
+    good, raw = evaluate_or_note(flow.description[key], scope, place, problems)
+    if not good:
+        return None
+    if not isinstance(raw, list):
+        problems.add("invalid_type", place, "expected a list of values")
+        return None
+    outcomes = [evaluate_or_note(value, scope, (*place, index), problems) for index, value in enumerate(raw)]
+    if not all(good for good, _ in outcomes):
+        return None
+    values = [value for _, value in outcomes]
+    return _check_values(values, place, problems) if key == "values" else _spread(key, values, place, problems)
+
+
+def _check_values(values: list[Any], place: Pointer, problems: ProblemList) -> list[Any] | None:
+    for index, value in enumerate(values):
+        if not isinstance(value, str | int | float | bool | None) or find_non_finite(value):
+            problems.add("invalid_value", (*place, index), "expected text, a finite number, true or false")
+            return None
+    return values
+
+
+def _spread(key: str, bounds: list[Any], place: Pointer, problems: ProblemList) -> list[Any] | None:
+    numbers = all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in bounds)
+    if len(bounds) != 3 or not numbers or find_non_finite(bounds):
+        problems.add("invalid_value", place, "expected three finite numbers: [start, end, number of values]")
+        return None
+    start, end, count = float(bounds[0]), float(bounds[1]), bounds[2]
+    if count != int(count) or not 0 <= count <= MAX_TASKS:
+        message = f"expected a whole number of values from 0 to {MAX_TASKS}, not {count}"
+        problems.add("invalid_value", (*place, 2), message)
+        return None
+    if key == "log_range" and (start <= 0 or end <= 0):
+        at = (*place, 0 if start <= 0 else 1)
+        problems.add("invalid_value", at, "the ends of a logarithmic range are above zero")
+        return None
+    return spread_values(start, end, int(count), logarithmic=key == "log_range")
+
+
+def spread_values(start: float, end: float, count: int, *, logarithmic: bool) -> list[float]:
+    """Spread `count` values from `start` to `end`, both included, equally or logarithmically equally."""
+    if count <= 1:
+        return [start][:count]
+    steps = count - 1
+    if logarithmic:
+        inner = [start * (end / start) ** (index / steps) for index in range(1, steps)]
+    else:
+        inner = [start + (end - start) * index / steps for index in range(1, steps)]
+    return [start, *inner, end]
