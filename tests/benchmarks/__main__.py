@@ -10,11 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks.figures import Figure
+from tests.benchmarks.grid import measure_cost_curve, measure_grid
 from tests.benchmarks.null_tasks import measure_null_tasks
 from tests.benchmarks.storing import measure_logs, measure_products
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Figure]]] = {
     "null_tasks": measure_null_tasks,
+    "grid": measure_grid,
+    "cost_curve": measure_cost_curve,
     "products": measure_products,
     "logs": measure_logs,
 }

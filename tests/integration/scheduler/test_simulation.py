@@ -1,0 +1,388 @@
+"""A deterministic simulation of scheduler, workers and clock: whatever is lost, doubled, late or killed, the law holds.
+
+The logic and storage are the real ones, on SQLite; network, workers and time are dice. Each seed is one history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+import pytest
+from sqlalchemy import Connection, text
+
+from services.scheduler.domain.lifecycle import ATTEMPT_SUCCESSORS
+from services.scheduler.domain.policies import RetryLimits
+from services.scheduler.factory import MIGRATIONS
+from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.dispatch import Dispatch, DispatchRules
+from services.scheduler.logic.expansion import Expansion
+from services.scheduler.logic.recovery import Recovery
+from services.scheduler.logic.submission import Submission
+from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
+from shared.contracts.errors import NotFoundError
+from shared.contracts.scheduler import (
+    AttemptReport,
+    ClaimedAttempt,
+    ClaimRequest,
+    HeartbeatRequest,
+    HeldAttempt,
+    OutputVersion,
+    ReportRequest,
+    WorkerAnnouncement,
+)
+from shared.contracts.states import AttemptState
+from shared.database.engine import create_sqlite_engine
+from shared.database.migrations import upgrade_schema
+
+from .conftest import TASK_TYPES
+
+SEEDS = int(os.environ.get("EAS_TEST_SIMULATIONS", "60"))
+STEPS = 120
+LEASE = timedelta(seconds=30)
+LIMITS = RetryLimits(attempts=4, losses=4)
+
+T = TypeVar("T")
+
+
+class CrashError(Exception):
+    """The scheduler died around a commit; nobody knows on which side."""
+
+
+class DiceTransactor:
+    """Runs commands at once, and now and then dies just before or just after a commit."""
+
+    def __init__(self, database: Path, dice: random.Random) -> None:
+        self._engine = create_sqlite_engine(f"sqlite:///{database}", writer=True, connections=1)
+        self._dice = dice
+        self.crash_chance = 0.0
+        self.restart()
+
+    def restart(self) -> None:
+        self._real = SqlTransactor(self)  # type: ignore[arg-type]
+
+    async def run(self, command: Callable[[SqlUnitOfWork], T]) -> T:
+        return await self._real.run(command)
+
+    async def write(self, command: Callable[[Connection], T]) -> T:
+        fate = self._dice.random()
+        with self._engine.begin() as connection:
+            result = command(connection)
+            if fate < self.crash_chance / 2:
+                raise CrashError
+        if fate < self.crash_chance:
+            raise CrashError
+        return result
+
+    def query(self, statement: str) -> list[Any]:
+        with self._engine.connect() as connection:
+            return list(connection.execute(text(statement)).all())
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+class SimulatedWorker:
+    """What one worker believes that it holds."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.held: dict[int, ClaimedAttempt] = {}
+
+
+class World:
+    """One history."""
+
+    def __init__(self, database: Path, seed: int) -> None:
+        self.dice = random.Random(seed)
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+        self.transactor = DiceTransactor(database, self.dice)
+        self.workers = [SimulatedWorker(f"w{number}") for number in range(3)]
+        self.said: list[ReportRequest] = []
+        self.confirmed: set[int] = set()
+        self.restart()
+
+    def restart(self) -> None:
+        """A new scheduler process on the same database."""
+        self.transactor.restart()
+        bells, transactor = Bells(), self.transactor
+        rules = DispatchRules(lease=LEASE, limits=LIMITS)
+        self.dispatch = Dispatch(transactor, bells, lambda: self.now, rules)
+        self.expansion = Expansion(transactor, bells, lambda: self.now, LIMITS, 5)
+        self.recovery = Recovery(transactor, bells, lambda: self.now, LIMITS, 1.0)
+        self.submission = Submission(transactor, bells, lambda: self.now, 5)
+
+    async def announce(self, worker: SimulatedWorker) -> None:
+        await self.dispatch.announce(
+            WorkerAnnouncement(worker_id=worker.name, host="h", process_id=1, slots=2, task_types=TASK_TYPES)
+        )
+
+    async def step(self) -> None:
+        """Let one thing happen. A crash is followed by a restart."""
+        self.now += timedelta(seconds=self.dice.choice([0.1, 1, 5, 20]))
+        worker = self.dice.choice(self.workers)
+        actions = [
+            self.claim,
+            self.report,
+            self.report,
+            self.repeat_a_report,
+            self.beat,
+            self.die,
+            self.expand,
+            self.reap,
+        ]
+        action = self.dice.choice(actions)
+        try:
+            await action(worker)
+        except CrashError:
+            self.restart()
+        except NotFoundError:
+            await self.revive(worker)
+
+    async def revive(self, worker: SimulatedWorker) -> None:
+        while True:
+            try:
+                await self.announce(worker)
+            except CrashError:
+                self.restart()
+            else:
+                return
+
+    async def claim(self, worker: SimulatedWorker) -> None:
+        limits = {found.name: self.dice.randint(0, 3) for found in TASK_TYPES}
+        request = ClaimRequest(worker_id=worker.name, limits=limits, limit=self.dice.randint(1, 4))
+        answer = await self.dispatch.claim(request)
+        if self.dice.random() < 0.85:
+            worker.held |= {one.attempt_id: one for one in answer.attempts}
+
+    async def report(self, worker: SimulatedWorker) -> None:
+        if not worker.held:
+            return
+        some = self.dice.sample(sorted(worker.held), self.dice.randint(1, min(3, len(worker.held))))
+        reports = [self.end_of(worker.held[attempt_id]) for attempt_id in some]
+        claim = ClaimRequest(worker_id=worker.name, limits={"null": 2, "make": 1}, limit=2)
+        request = ReportRequest(worker_id=worker.name, reports=reports, claim=self.dice.choice([None, claim]))
+        self.said.append(request)
+        if self.dice.random() < 0.1:
+            return
+        answer = await self.dispatch.report(request)
+        if self.dice.random() < 0.9:
+            for result in answer.results:
+                worker.held.pop(result.attempt_id, None)
+            worker.held |= {one.attempt_id: one for one in (answer.claimed.attempts if answer.claimed else [])}
+            self.note(request, {result.attempt_id for result in answer.results if result.recorded})
+
+    async def repeat_a_report(self, _worker: SimulatedWorker) -> None:
+        if self.said:
+            request = self.dice.choice(self.said).model_copy(update={"claim": None})
+            answer = await self.dispatch.report(request)
+            self.note(request, {result.attempt_id for result in answer.results if result.recorded})
+
+    def note(self, request: ReportRequest, recorded: set[int]) -> None:
+        self.confirmed |= {one.attempt_id for one in request.reports if one.state == "accepted"} & recorded
+
+    async def beat(self, worker: SimulatedWorker) -> None:
+        held = [
+            HeldAttempt(
+                attempt_id=one.attempt_id,
+                lease_token=one.lease_token,
+                phase=self.dice.choice(["running", "running", "checking"]),
+            )
+            for one in worker.held.values()
+        ]
+        answer = await self.dispatch.beat(HeartbeatRequest(worker_id=worker.name, attempts=held))
+        for attempt_id in answer.closed:
+            worker.held.pop(attempt_id, None)
+
+    async def die(self, worker: SimulatedWorker) -> None:
+        worker.held.clear()
+        if self.dice.random() < 0.5:
+            await self.dispatch.dismiss(worker.name)
+
+    async def expand(self, _worker: SimulatedWorker) -> None:
+        await self.expansion.expand_next()
+
+    async def reap(self, _worker: SimulatedWorker) -> None:
+        await self.recovery.reap()
+
+    def end_of(self, attempt: ClaimedAttempt, *, well: bool = False) -> AttemptReport:
+        state, reason = "accepted", None
+        if not well:
+            ends = [("accepted", None)] * 7 + [("failed", "science"), ("failed", "infrastructure"), ("lost", "evicted")]
+            state, reason = self.dice.choice(ends)
+        outputs = [
+            OutputVersion(
+                slot=slot,
+                version_id=attempt.attempt_id,
+                directory=attempt.working_directory,
+                filename=filename,
+                md5="0" * 32,
+                sha256="0" * 64,
+                size=1,
+                passed_qc=True,
+            )
+            for slot, filename in attempt.outputs.items()
+        ]
+        return AttemptReport.model_validate(
+            {
+                "attempt_id": attempt.attempt_id,
+                "lease_token": attempt.lease_token,
+                "state": state,
+                "reason": reason,
+                "metadata": {"x": attempt.attempt_id % 3},
+                "outputs": outputs if state == "accepted" else [],
+            }
+        )
+
+    async def run_to_the_end(self) -> None:
+        """Nothing goes wrong any more: one good worker must be able to finish everything."""
+        self.transactor.crash_chance = 0.0
+        good = SimulatedWorker("good")
+        await self.announce(good)
+        for _ in range(400):
+            self.now += timedelta(seconds=10)
+            await self.recovery.reap()
+            while await self.expansion.expand_next():
+                pass
+            limits = {found.name: 100 for found in TASK_TYPES}
+            answer = await self.dispatch.claim(ClaimRequest(worker_id=good.name, limits=limits, limit=100))
+            reports = [self.end_of(one, well=True) for one in answer.attempts]
+            await self.dispatch.report(ReportRequest(worker_id=good.name, reports=reports))
+            if not self.transactor.query("SELECT 1 FROM job WHERE state = 'running'"):
+                return
+        raise AssertionError(f"still open: {self.transactor.query('SELECT id, task_type, state, unmet FROM task')}")
+
+
+def draw_job(dice: random.Random, number: int) -> dict[str, Any]:
+    """Draw a job of tasks that need each other in most ways that the language has."""
+
+    def body(depth: int, tag: str) -> list[dict[str, Any]]:
+        tasks: list[dict[str, Any]] = [{"task": "null", "name": "first"}]
+        for index in range(dice.randint(1, 3)):
+            name = f"'{tag}_{index}_' + str(sorted(metadata.items())).replace('/', '_')"
+            filename = f"({name})"
+            kind = dice.choice(
+                ["null", "files", "needs", "for", "if", "repeat"] if depth else ["null", "files", "needs"]
+            )
+            match kind:
+                case "null":
+                    tasks.append({"task": "null"})
+                case "files":
+                    tasks.append({"task": "make", "name": f"m{index}", "outputs": {"lightcurve": filename}})
+                    tasks.append({"task": "find", "inputs": {"lightcurve": filename}})
+                case "needs":
+                    tasks.append({"task": "null", "requires_metadata_from": ["first"], "name": f"n{index}"})
+                case "for":
+                    loop = {"parameter": f"p{depth}", "values": [1, 2], "task_list": body(depth - 1, f"{tag}{index}")}
+                    tasks.append({"task": "execution_for_loop", **loop})
+                case "if":
+                    test = {"criterion": "(requested_metadata['first'].get('x', 0) > 0)"}
+                    lists = {"task_list": body(depth - 1, f"{tag}{index}t"), "else_task_list": [{"task": "null"}]}
+                    needs = {"requires_metadata_from": ["first"], "name": f"i{index}"}
+                    tasks.append({"task": "execution_conditional", **test, **lists, **needs})
+                    tasks.append({"task": "null", "requires_metadata_from": [f"i{index}"]})
+                case _:
+                    loop = {"iteration_name": f"r{depth}", "requires_metadata_from_child": ["first"]}
+                    test = {"repeat_criterion": f"(metadata['r{depth}_index'] < {dice.randint(1, 3)})"}
+                    inner = body(depth - 1, f"{tag}{index}")
+                    tasks.append({"task": "execution_do_while_loop", **loop, **test, "task_list": inner})
+        return tasks
+
+    return {"working_directory": f"job{number}", "task_list": body(2, "t")}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    upgrade_schema(f"sqlite:///{path}", MIGRATIONS)
+    return path
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_every_history_keeps_the_law(seed: int, template: Path, tmp_path: Path) -> None:
+    database = tmp_path / "scheduler.db"
+    shutil.copy(template, database)
+    world = World(database, seed)
+    try:
+        asyncio.run(live_through(world))
+        check_law(world)
+    finally:
+        world.transactor.close()
+
+
+async def live_through(world: World) -> None:
+    for worker in world.workers:
+        await world.announce(worker)
+    for number in range(2):
+        await world.submission.submit(orjson.dumps(draw_job(world.dice, number)), submitted_by="dice")
+    world.transactor.crash_chance = 0.15
+    for _ in range(STEPS):
+        await world.step()
+    world.restart()
+    await world.run_to_the_end()
+
+
+def check_law(world: World) -> None:
+    query = world.transactor.query
+    accepted = query("SELECT task_id, COUNT(*) FROM attempt WHERE state = 'accepted' GROUP BY task_id")
+    assert all(count == 1 for _, count in accepted), "a task was accepted twice"
+    done = {row[0] for row in query("SELECT id FROM task WHERE state = 'done'")}
+    assert done == {task_id for task_id, _ in accepted}, "done tasks are those with an accepted attempt"
+    won = {row[0] for row in query("SELECT id FROM attempt WHERE state = 'accepted'")}
+    assert world.confirmed <= won, "an acceptance that was confirmed is gone"
+    assert query("SELECT id FROM attempt WHERE state IN ('queued', 'running', 'checking')") == [], "open for ever"
+    for job in query("SELECT id, waiting, queued, running, done, failed, blocked, cancelled FROM job"):
+        rows = Counter(dict(query(f"SELECT state, COUNT(*) FROM task WHERE job_id = {job.id} GROUP BY state")))
+        counted = {name: count for name, count in job._asdict().items() if name != "id" and count}
+        assert counted == rows, "counts equal rows"
+    early = query(
+        "SELECT d.task_id FROM dependency d JOIN task c ON c.id = d.task_id JOIN task s ON s.id = d.source_id"
+        " WHERE c.state IN ('done', 'failed') AND s.state != 'done'"
+    )
+    assert early == [], "a task ran before what it needs was done"
+    unmet = query(
+        "SELECT t.id FROM task t WHERE t.unmet != (SELECT COUNT(*) FROM dependency d JOIN task s ON s.id = d.source_id"
+        " WHERE d.task_id = t.id AND s.state != 'done')"
+    )
+    assert unmet == [], "counters of unmet dependencies equal the edges"
+    causes = query(
+        "SELECT t.id FROM task t LEFT JOIN task c ON c.id = t.blocked_by WHERE t.state = 'blocked' AND"
+        " (c.state IS NULL OR c.state != 'failed')"
+    )
+    assert causes == [], "what is blocked names a failed cause"
+    states: dict[int, str | None] = {}
+    for attempt_id, before, after in query(
+        "SELECT attempt_id, state_before, state_after FROM transition WHERE attempt_id IS NOT NULL ORDER BY id"
+    ):
+        assert states.get(attempt_id) == before, "every step starts where the last one ended"
+        if before is not None:
+            assert AttemptState(after) in ATTEMPT_SUCCESSORS[AttemptState(before)]
+        states[attempt_id] = after
+    assert states == dict(query("SELECT id, state FROM attempt")), "the history ends in the present"
+
+
+def test_the_simulation_meets_what_it_is_for(template: Path, tmp_path: Path) -> None:
+    """The dice do reach retries, lost leases, failures, blocked tasks and refused reports, or they prove nothing."""
+    met: Counter[str] = Counter()
+    for seed in range(12):
+        database = tmp_path / f"{seed}.db"
+        shutil.copy(template, database)
+        world = World(database, seed)
+        try:
+            asyncio.run(live_through(world))
+            for state, count in world.transactor.query("SELECT state, COUNT(*) FROM attempt GROUP BY state"):
+                met[state] += count
+            for state, count in world.transactor.query("SELECT state, COUNT(*) FROM task GROUP BY state"):
+                met[f"task {state}"] += count
+            met["retries"] += world.transactor.query("SELECT COUNT(*) FROM attempt WHERE number > 1")[0][0]
+        finally:
+            world.transactor.close()
+    assert min(met[name] for name in ("accepted", "failed", "lost", "task blocked", "task failed", "retries")) > 0
