@@ -23,7 +23,7 @@ from services.scheduler.domain.job_document import (
     json_path,
 )
 from services.scheduler.domain.loop_values import evaluate_or_note, find_loop_values
-from services.scheduler.domain.plan import MAX_TASKS, ExternalInput, FlowTask, Plan, PlannedTask, derive_seed
+from services.scheduler.domain.plan import MAX_TASKS, NOTHING, ExternalInput, FlowTask, Plan, PlannedTask, derive_seed
 from services.scheduler.domain.task_settings import Pointer, TaskTypeSpecification, check_settings, evaluate_settings
 from shared.contracts.errors import UnsafePathError
 from shared.contracts.metadata import Metadata
@@ -191,12 +191,14 @@ class _Expander:
         planned.inputs = self._filenames(task, "inputs", scope, pointer)
         planned.outputs = self._filenames(task, "outputs", scope, pointer)
         directory = planned.working_directory
+        sources: dict[str, int | None] = {}
         for slot, filename in planned.inputs.items():
             place = (*pointer, "inputs", slot)
             made = self.plan.products.get((directory, filename))
-            planned.input_sources[slot] = None if made is None else made[0]
+            sources[slot] = None if made is None else made[0]
             if made is None:
                 self.plan.external_inputs.append(ExternalInput(number, slot, directory, filename, place))
+        planned.input_sources = sources or NOTHING
         for slot, filename in planned.outputs.items():
             place = (*pointer, "outputs", slot)
             made = self.plan.products.setdefault((directory, filename), (number, slot, place))
@@ -206,11 +208,11 @@ class _Expander:
                 message = f"{_product(directory, filename)} is already promised {again}"
                 self._problems.add("duplicate_output", place, message)
 
-    def _filenames(self, task: Mapping[str, Any], key: str, scope: Scope, pointer: Pointer) -> dict[str, str]:
+    def _filenames(self, task: Mapping[str, Any], key: str, scope: Scope, pointer: Pointer) -> Mapping[str, str]:
         files = task.get(key)
+        if not files or not isinstance(files, Mapping):
+            return NOTHING
         found: dict[str, str] = {}
-        if not isinstance(files, Mapping):
-            return found
         for raw_slot, raw_filename in files.items():
             place = (*pointer, key, raw_slot)
             if self._is_bad(place):
@@ -231,17 +233,19 @@ class _Expander:
     def _find_names(
         self, planned: PlannedTask, required: list[Any], scope: Scope, pointer: Pointer, names: Mapping[str, int]
     ) -> None:
+        sources: dict[str, int] = {}
         for index, entry in enumerate(required):
             place = (*pointer, index)
             name = self._text(entry, scope, place)
             if name is None:
                 continue
             if name in names:
-                planned.requires[name] = names[name]
+                sources[name] = names[name]
             else:
                 known = ", ".join(sorted(names)) or "none"
                 message = f"no earlier task of this list has the name {name!r}; there are {known}"
                 self._problems.add("unknown_name", place, message)
+        planned.requires = sources or NOTHING
 
     def find_late_producers(self) -> None:
         """Report inputs that a later task of the plan makes; what remains external must be a product already."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from services.scheduler.domain.job_document import FLOW_TYPES
@@ -12,6 +13,13 @@ from services.scheduler.domain.task_settings import Pointer
 from shared.contracts.metadata import Metadata
 
 MAX_TASKS = 2_000_000
+
+#: What most tasks of a large job have none of; one object for all of them.
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, Any]:
+    return NOTHING
 
 
 @dataclass(slots=True)
@@ -34,10 +42,10 @@ class PlannedTask:
     metadata: Metadata
     seed: int
     iteration: int = 0
-    inputs: dict[str, str] = field(default_factory=dict)
-    outputs: dict[str, str] = field(default_factory=dict)
-    input_sources: dict[str, int | None] = field(default_factory=dict)
-    requires: dict[str, int] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=_nothing)
+    outputs: Mapping[str, str] = field(default_factory=_nothing)
+    input_sources: Mapping[str, int | None] = field(default_factory=_nothing)
+    requires: Mapping[str, int] = field(default_factory=_nothing)
     children: int = 0
     expanded: bool = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
@@ -157,8 +158,8 @@ class _Planting:
 
     def _make_tasks(
         self, states: list[TaskState], unmet: Counter[int], attempts: dict[int, QueuedAttempt]
-    ) -> list[NewTask]:
-        return [
+    ) -> Iterator[NewTask]:
+        return (
             NewTask(
                 task_id=self._task_ids[number],
                 job_id=self._job_id,
@@ -180,7 +181,7 @@ class _Planting:
                 iteration=task.iteration,
             )
             for number, task in enumerate(self._plan.tasks)
-        ]
+        )
 
     def _note(self, states: list[TaskState], attempts: dict[int, QueuedAttempt]) -> None:
         self._changes.note_new_tasks(self._job_id, Counter(states))

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Integer, bindparam, select
 
 from services.scheduler.storage.schema import TaskRow
 from shared.contracts.errors import InvalidInputError, NotFoundError
@@ -17,9 +17,15 @@ _COLUMNS = [
     _task.c[name]
     for name in (
         *("id", "parent_id", "position", "level", "task_type", "name", "state", "metadata"),
-        *("attempts", "reason", "message", "children"),
+        *("attempts", "reason", "message", "excuse", "children"),
     )
 ]
+_CHILDREN = (
+    select(*_COLUMNS)
+    .where(_task.c.parent_id == bindparam("parent"), _task.c.position >= bindparam("start"))
+    .order_by(_task.c.position)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 @dataclass
@@ -87,13 +93,8 @@ class TreeReader:
         return row
 
     def _children(self, frame: _Frame, limit: int) -> list[Any]:
-        query = (
-            select(*_COLUMNS)
-            .where(_task.c.parent_id == frame.parent_id, _task.c.position >= frame.position)
-            .order_by(_task.c.position)
-            .limit(limit)
-        )
-        return list(self._connection.execute(query).all())
+        values = {"parent": frame.parent_id, "start": frame.position, "most": limit}
+        return list(self._connection.execute(_CHILDREN, values).all())
 
     def _resume(self, root: int, path: tuple[int, ...], max_depth: int) -> list[_Frame]:
         """Rebuild the frames as they were after the task at `path` had been listed."""
@@ -130,5 +131,6 @@ def _line(row: Any) -> TaskLine:
         attempts=row.attempts,
         reason=row.reason,
         message=row.message,
+        excuse=row.excuse,
         children=row.children,
     )
