@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.control import Control
 from services.scheduler.logic.dispatch import Dispatch, DispatchRules
 from services.scheduler.logic.expansion import Expansion
 from services.scheduler.logic.inquiry import Inquiry
@@ -44,6 +45,7 @@ class SchedulerFactory:
         self.views = SchedulerViews(self._database)
         self.submission = Submission(transactor, bells, _now, settings.max_iterations)
         self.dispatch = Dispatch(transactor, bells, _now, rules)
+        self.control = Control(transactor, bells, _now)
         self.inquiry = Inquiry(self.views, bells)
         self._loops = {
             "expansion": Expansion(transactor, bells, _now, limits, settings.max_iterations).run,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -9,19 +11,23 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 
 from shared.clients.base import Model, ServiceClient, raise_for_error
+from shared.clients.event_stream import read_events
 from shared.clients.kept_connections import KeptConnections
 from shared.contracts.errors import UnavailableError
 from shared.contracts.scheduler import (
     AttemptView,
     ClaimRequest,
     ClaimResponse,
+    ExcuseRequest,
     HeartbeatRequest,
     HeartbeatResponse,
     JobPage,
+    JobPlan,
     JobView,
     ReportRequest,
     ReportResponse,
     ResultPage,
+    RetryRequest,
     TaskPage,
     TaskTypeView,
     TaskView,
@@ -29,10 +35,16 @@ from shared.contracts.scheduler import (
     WorkerView,
     WorkerWelcome,
 )
-from shared.contracts.states import JobState
+from shared.contracts.states import FailureReason, JobState
 
 #: How much longer than the scheduler may wait the client waits for its answer [s].
 PATIENCE = 10.0
+#: A stream of events that is silent for so long is broken: the scheduler sends a comment every 15 s [s].
+EVENT_SILENCE = 45.0
+
+#: How long verbs on jobs of any size may take [s].
+LONG = 300.0
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 _WORKERS = TypeAdapter(list[WorkerView])
 _TASK_TYPES = TypeAdapter(list[TaskTypeView])
@@ -100,8 +112,15 @@ class SchedulerClient(ServiceClient):
         """
         return await self._post(HeartbeatResponse, "attempts/heartbeat", request)
 
-    async def submit_job(self, document: str | bytes) -> JobView:
+    async def submit_job(self, document: str | bytes, *, idempotency_key: str | None = None) -> JobView:
         """Submit a job: its JSON text as the user wrote it.
+
+        Parameters
+        ----------
+        document
+            The text.
+        idempotency_key
+            Up to 128 printable characters. Submitting the same document again under the same key returns the first job.
 
         Raises
         ------
@@ -109,8 +128,77 @@ class SchedulerClient(ServiceClient):
             The text is not JSON.
         InvalidJobError
             The job cannot be run; `problems` says all that is wrong with it.
+        ConflictError
+            The key was used for another document.
         """
-        return JobView.model_validate_json(await self._send_text("jobs", document))
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return JobView.model_validate_json(await self._send_text("jobs", document, headers))
+
+    async def plan_job(self, document: str | bytes) -> JobPlan:
+        """Ask what submitting a job would make. Raises what `submit_job` would raise; changes nothing."""
+        return JobPlan.model_validate_json(await self._send_text("jobs/plan", document))
+
+    async def cancel_job(self, job_id: int) -> JobView:
+        """End everything of a job that has not ended."""
+        return await self._call(JobView, "POST", f"jobs/{job_id}/cancel", read_timeout=LONG)
+
+    async def pause_job(self, job_id: int) -> JobView:
+        """Let nothing more of a job be handed out.
+
+        Raises
+        ------
+        ConflictError
+            It has ended.
+        """
+        return await self._call(JobView, "POST", f"jobs/{job_id}/pause", read_timeout=LONG)
+
+    async def resume_job(self, job_id: int) -> JobView:
+        """Go on with a paused job."""
+        return await self._call(JobView, "POST", f"jobs/{job_id}/resume", read_timeout=LONG)
+
+    async def retry_job(
+        self, job_id: int, *, task_ids: Sequence[int] = (), reasons: Sequence[FailureReason] = ()
+    ) -> JobView:
+        """Try again what failed: everything, or these tasks, or what ended for one of these reasons.
+
+        Raises
+        ------
+        ConflictError
+            A named task has neither failed nor been cancelled.
+        """
+        request = RetryRequest(task_ids=list(task_ids), reasons=list(reasons))
+        return await self._call(JobView, "POST", f"jobs/{job_id}/retry", body=request, read_timeout=LONG)
+
+    async def cancel_task(self, task_id: int) -> TaskView:
+        """End a task and all below it; what depends on them is blocked.
+
+        Raises
+        ------
+        ConflictError
+            It has ended already.
+        """
+        return await self._call(TaskView, "POST", f"tasks/{task_id}/cancel", read_timeout=LONG)
+
+    async def retry_task(self, task_id: int) -> TaskView:
+        """Try a failed or cancelled task again.
+
+        Raises
+        ------
+        ConflictError
+            It has neither failed nor been cancelled.
+        """
+        return await self._call(TaskView, "POST", f"tasks/{task_id}/retry", read_timeout=LONG)
+
+    async def excuse_task(self, task_id: int, excuse: str) -> TaskView:
+        """Count a failed task as done, without results.
+
+        Raises
+        ------
+        ConflictError
+            It has not failed, or others need its files.
+        """
+        body = ExcuseRequest(excuse=excuse)
+        return await self._call(TaskView, "POST", f"tasks/{task_id}/excuse", body=body, read_timeout=LONG)
 
     async def list_jobs(
         self,
@@ -169,10 +257,11 @@ class SchedulerClient(ServiceClient):
         raise_for_error(response)
         return model.model_validate_json(response.content)
 
-    async def _send_text(self, path: str, document: str | bytes) -> bytes:
+    async def _send_text(self, path: str, document: str | bytes, headers: Mapping[str, str] = _NO_HEADERS) -> bytes:
         """Send JSON as it was written, broken or not: the service's error then names the place in the user's text."""
+        typed = {"Content-Type": "application/json", **headers}
         try:
-            response = await self._http.post(path, content=document, headers={"Content-Type": "application/json"})
+            response = await self._http.post(path, content=document, headers=typed)
         except httpx.HTTPError as error:
             raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
         raise_for_error(response)

@@ -47,6 +47,37 @@ class JobView(BaseModel):
     submitted_at: datetime
     submitted_by: str
     finished_at: datetime | None = None
+    paused: bool = Field(default=False, description="Nothing more of it is handed out.")
+
+
+class RetryRequest(BaseModel):
+    """Which tasks of a job are tried again: by default all that failed."""
+
+    task_ids: list[int] = Field(default_factory=list, description="Only these; cancelled tasks have to be named.")
+    reasons: list[FailureReason] = Field(default_factory=list, description="Only what ended for one of these.")
+
+
+class ExcuseRequest(BaseModel):
+    """Why a failed task may count as done."""
+
+    excuse: str = Field(min_length=1, max_length=4096)
+
+
+class DeferredPlace(BaseModel):
+    """A place in a job document that is expanded only when what it depends on is known."""
+
+    where: str = Field(description="JSON path.")
+    task_type: str
+    tasks: int = Field(description="How many tasks of the plan are to be expanded there.")
+
+
+class JobPlan(BaseModel):
+    """What submitting a job would make now."""
+
+    tasks: int
+    products: int
+    task_types: dict[str, int] = Field(description="Task type to number of tasks.")
+    deferred: list[DeferredPlace]
 
 
 class JobPage(BaseModel):
@@ -69,6 +100,7 @@ class TaskLine(BaseModel):
     attempts: int = 0
     reason: FailureReason | None = None
     message: str | None = None
+    excuse: str | None = Field(default=None, description="Why the task counts as done although it failed.")
     children: int = 0
 
 
@@ -138,6 +170,7 @@ class TaskView(BaseModel):
     outputs: dict[str, str]
     requires_metadata_from: dict[str, int] = Field(description="Name to id of the task it comes from.")
     blocked_by: int | None = None
+    excuse: str | None = Field(default=None, description="Why the task counts as done although it failed.")
     attempts: list[AttemptView]
 
 

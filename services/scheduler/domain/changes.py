@@ -14,7 +14,7 @@ from shared.contracts.states import AttemptState, FailureReason, TaskState
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One step of one attempt, or of a task that has none."""
+    """One step of one attempt; without an attempt, of a task, or of a job that is paused or resumed (its root task)."""
 
     job_id: int
     task_id: int
@@ -80,6 +80,18 @@ class Changes:
         check_task_step(before, after)
         self.counts[job_id][before] -= 1
         self.counts[job_id][after] += 1
+
+    def note_step(
+        self, job_id: int, task_id: int, before: TaskState, after: TaskState, reason: str | None = None
+    ) -> None:
+        """Note that a task went from one state to another without an attempt that would tell of it."""
+        self.note_task(job_id, before, after)
+        self.transitions.append(Transition(job_id, task_id, None, before, after, reason, self.at))
+
+    def note_pause(self, job_id: int, root_task_id: int, *, paused: bool) -> None:
+        """Note that a job was paused or resumed."""
+        before, after = ("running", "paused") if paused else ("paused", "running")
+        self.transitions.append(Transition(job_id, root_task_id, None, before, after, None, self.at))
 
     def note_new_tasks(self, job_id: int, states: Counter[TaskState]) -> None:
         """Note new tasks of a job."""

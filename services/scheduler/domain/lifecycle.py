@@ -8,7 +8,8 @@
                          running/checking → lost      its lease expired, or its worker handed it back
                          running/checking → cancelled
 
-Terminal states are final: whatever happens next is a new attempt.
+Terminal states of attempts are final: whatever happens next is a new attempt. A user may have a failed or cancelled
+task tried again, which heals what it blocked, or excuse a failed one, which then counts as done.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ TASK_SUCCESSORS: dict[TaskState, frozenset[TaskState]] = {
     TaskState.QUEUED: frozenset({TaskState.RUNNING, TaskState.CANCELLED}),
     TaskState.RUNNING: frozenset({TaskState.DONE, TaskState.FAILED, TaskState.QUEUED, TaskState.CANCELLED}),
     TaskState.DONE: frozenset(),
-    TaskState.FAILED: frozenset({TaskState.QUEUED}),
+    TaskState.FAILED: frozenset({TaskState.QUEUED, TaskState.DONE}),
     TaskState.BLOCKED: frozenset({TaskState.WAITING, TaskState.CANCELLED}),
-    TaskState.CANCELLED: frozenset(),
+    TaskState.CANCELLED: frozenset({TaskState.QUEUED, TaskState.WAITING}),
 }
 
 

@@ -18,19 +18,23 @@ class EndedAttempt:
         Attempts of the task that ended badly, this one included, without those that were handed back.
     losses
         Those of them that took their worker with them.
+    cancel_requested
+        A user asked for its end while it was running.
     """
 
     reason: FailureReason
     strikes: int
     losses: int
+    cancel_requested: bool = False
 
 
 @dataclass(frozen=True)
 class RetryDecision:
-    """Whether to try again, and the words that tell the user why not."""
+    """Whether to try again, and words that tell the user why not. A task whose end was wished for has not failed."""
 
     again: bool
     why: str = ""
+    cancelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,10 @@ _LASTING = frozenset({FailureReason.SCIENCE, FailureReason.INPUT, FailureReason.
 
 
 def stop_when_cancelled(ended: EndedAttempt, _limits: RetryLimits) -> RetryDecision | None:
-    """Never retry what a user cancelled."""
-    return RetryDecision(again=False, why="cancelled") if ended.reason is FailureReason.CANCELLED else None
+    """Never retry what a user cancelled, in whatever way it ended: its worker may have died before it could stop it."""
+    if ended.cancel_requested or ended.reason is FailureReason.CANCELLED:
+        return RetryDecision(again=False, why="cancelled", cancelled=True)
+    return None
 
 
 def stop_on_lasting_reasons(ended: EndedAttempt, _limits: RetryLimits) -> RetryDecision | None:

@@ -70,6 +70,10 @@ REPORT: dict[str, Any] = {
     "claim": CLAIM | {"wait": 0},
 }
 
+RETRY: dict[str, Any] = {"reasons": ["timeout", "infrastructure"]}
+
+EXCUSE: dict[str, Any] = {"excuse": "the star left the field in the second quarter"}
+
 HEARTBEAT: dict[str, Any] = {
     "worker_id": "node7-4711",
     "attempts": [{"attempt_id": 17, "lease_token": "9f86d081884c7d65", "phase": "running"}],

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 
 from services.scheduler.handlers.dependencies import Reader, Scheduler, Submitter
-from services.scheduler.handlers.examples import JOB_DOCUMENT
+from services.scheduler.handlers.examples import JOB_DOCUMENT, RETRY
 from shared.contracts.errors import TooLargeError
-from shared.contracts.scheduler import JobPage, JobView, ResultPage, TaskPage
+from shared.contracts.scheduler import JobPage, JobPlan, JobView, ResultPage, RetryRequest, TaskPage
 from shared.contracts.states import JobState
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -27,10 +27,31 @@ _BODY = {
 
 
 @router.post("", status_code=201, summary="Submit a job", operation_id="submit_job", openapi_extra=_BODY)
-async def submit_job(request: Request, scheduler: Scheduler, principal: Submitter) -> JobView:
+async def submit_job(
+    request: Request,
+    response: Response,
+    scheduler: Scheduler,
+    principal: Submitter,
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            pattern="^[ -~]{1,128}$",
+            description="Any text: the same key with the same document returns the first job, with status 200.",
+        ),
+    ] = None,
+) -> JobView:
     """Check the whole document and, if all is well, make the job; else change nothing and list every problem."""
     text = await _read_bounded(request, scheduler.max_document_bytes)
-    return await scheduler.submission.submit(text, submitted_by=principal.name)
+    job, new = await scheduler.submission.submit(text, submitted_by=principal.name, key=key)
+    response.status_code = 201 if new else 200
+    return job
+
+
+@router.post("/plan", summary="Say what a job would make", operation_id="plan_job", openapi_extra=_BODY)
+async def plan_job(request: Request, scheduler: Scheduler, _principal: Submitter) -> JobPlan:
+    """Check a document as a submission would, count what it would make, and change nothing."""
+    return await scheduler.submission.rehearse(await _read_bounded(request, scheduler.max_document_bytes))
 
 
 async def _read_bounded(request: Request, most: int) -> bytes:
@@ -97,3 +118,32 @@ async def get_results(
 ) -> ResultPage:
     """List done and failed tasks with the metadata of their accepted attempts."""
     return await scheduler.views.list_results(job_id, task_type=task_type, after=after, limit=limit)
+
+
+@router.post("/{job_id}/cancel", summary="Cancel a job", operation_id="cancel_job")
+async def cancel_job(job_id: JobId, scheduler: Scheduler, principal: Submitter) -> JobView:
+    """End everything that has not ended. What workers hold ends when they have heard of it."""
+    return await scheduler.control.cancel_job(job_id, by=principal.name)
+
+
+@router.post("/{job_id}/pause", summary="Pause a job", operation_id="pause_job")
+async def pause_job(job_id: JobId, scheduler: Scheduler, _principal: Submitter) -> JobView:
+    """Hand out nothing more of a job; what runs goes on."""
+    return await scheduler.control.pause_job(job_id)
+
+
+@router.post("/{job_id}/resume", summary="Resume a paused job", operation_id="resume_job")
+async def resume_job(job_id: JobId, scheduler: Scheduler, _principal: Submitter) -> JobView:
+    """Go on with a paused job."""
+    return await scheduler.control.resume_job(job_id)
+
+
+@router.post("/{job_id}/retry", summary="Try again what failed", operation_id="retry_job")
+async def retry_job(
+    job_id: JobId,
+    scheduler: Scheduler,
+    _principal: Submitter,
+    body: Annotated[RetryRequest | None, Body(examples=[RETRY])] = None,
+) -> JobView:
+    """Give failed tasks fresh attempts; what they had blocked waits for them again. Cancelled tasks must be named."""
+    return await scheduler.control.retry_job(job_id, body or RetryRequest())

@@ -4,17 +4,46 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Body, Path
 
-from services.scheduler.handlers.dependencies import Reader, Scheduler
-from shared.contracts.scheduler import TaskTypeView, TaskView
+from services.scheduler.handlers.dependencies import Reader, Scheduler, Submitter
+from services.scheduler.handlers.examples import EXCUSE
+from shared.contracts.scheduler import ExcuseRequest, TaskTypeView, TaskView
 
 router = APIRouter(tags=["tasks"])
 
+TaskId = Annotated[int, Path(examples=[3])]
+
 
 @router.get("/tasks/{task_id}", summary="Show a task", operation_id="get_task")
-async def get_task(task_id: Annotated[int, Path(examples=[3])], scheduler: Scheduler, _principal: Reader) -> TaskView:
+async def get_task(task_id: TaskId, scheduler: Scheduler, _principal: Reader) -> TaskView:
     """Show a task with its description, what it depends on, and all its attempts."""
+    return await scheduler.views.get_task(task_id)
+
+
+@router.post("/tasks/{task_id}/cancel", summary="Cancel a task", operation_id="cancel_task")
+async def cancel_task(task_id: TaskId, scheduler: Scheduler, principal: Submitter) -> TaskView:
+    """End a task and all below it; what depends on them is blocked."""
+    await scheduler.control.cancel_task(task_id, by=principal.name)
+    return await scheduler.views.get_task(task_id)
+
+
+@router.post("/tasks/{task_id}/retry", summary="Try a task again", operation_id="retry_task")
+async def retry_task(task_id: TaskId, scheduler: Scheduler, _principal: Submitter) -> TaskView:
+    """Give a failed or cancelled task a fresh attempt; what it had blocked waits for it again."""
+    await scheduler.control.retry_task(task_id)
+    return await scheduler.views.get_task(task_id)
+
+
+@router.post("/tasks/{task_id}/excuse", summary="Excuse a failed task", operation_id="excuse_task")
+async def excuse_task(
+    task_id: TaskId,
+    body: Annotated[ExcuseRequest, Body(examples=[EXCUSE])],
+    scheduler: Scheduler,
+    principal: Submitter,
+) -> TaskView:
+    """Count a failed task as done, without results, where nobody needs its files."""
+    await scheduler.control.excuse_task(task_id, body.excuse, by=principal.name)
     return await scheduler.views.get_task(task_id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,10 +47,11 @@ def enqueue(unit: UnitOfWork, changes: Changes, tasks: Sequence[ReadyTask]) -> N
         changes.note_task(attempt.job_id, TaskState.WAITING, TaskState.QUEUED)
 
 
-def block_what_follows(unit: UnitOfWork, changes: Changes, causes: Iterable[int]) -> None:
-    """Block everything that waits for tasks that will not be done."""
-    for task in unit.tasks.block_consumers(causes):
-        changes.note_task(task.job_id, TaskState.WAITING, TaskState.BLOCKED)
+def block_what_follows(unit: UnitOfWork, changes: Changes, causes: Iterable[int] | Mapping[int, int]) -> None:
+    """Block everything that waits for tasks that will not be done; a mapping names the cause behind each of them."""
+    known = causes if isinstance(causes, Mapping) else {cause: cause for cause in causes}
+    for task in unit.tasks.block_consumers(known):
+        changes.note_step(task.job_id, task.task_id, TaskState.WAITING, TaskState.BLOCKED)
 
 
 def record_reports(
@@ -208,7 +209,7 @@ def _try_again_or_fail(
     reason = report.reason or FailureReason.INFRASTRUCTURE
     strikes = attempt.strikes + (reason is not FailureReason.EVICTED)
     losses = attempt.losses + (reason in (FailureReason.LOST, FailureReason.OUT_OF_MEMORY))
-    decision = decide_retry(EndedAttempt(reason, strikes, losses), limits)
+    decision = decide_retry(EndedAttempt(reason, strikes, losses, attempt.cancel_requested), limits)
     if decision.again:
         (attempt_id,) = unit.attempts.take_ids(1)
         again = QueuedAttempt(attempt_id, attempt.task_id, attempt.job_id, attempt.number + 1, attempt.task_type)
@@ -218,8 +219,13 @@ def _try_again_or_fail(
         changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.QUEUED)
         return
     words = "; ".join(part for part in (report.message, decision.why) if part) or reason.value
-    unit.tasks.mark_failed(attempt.task_id, reason=reason, message=words, strikes=strikes, losses=losses)
-    changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.FAILED)
+    end = TaskState.CANCELLED if decision.cancelled else TaskState.FAILED
+    why = FailureReason.CANCELLED if decision.cancelled else reason
+    unit.tasks.mark_ended(attempt.task_id, end, reason=why, message=words, strikes=strikes, losses=losses)
+    if decision.cancelled:
+        changes.note_step(attempt.job_id, attempt.task_id, TaskState.RUNNING, end, why)
+    else:
+        changes.note_task(attempt.job_id, TaskState.RUNNING, end)
     block_what_follows(unit, changes, [attempt.task_id])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from secrets import randbits
 from typing import Any
 
@@ -14,13 +15,14 @@ from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.expansion import describe_root, expand
 from services.scheduler.domain.job_document import CHAIN, ProblemList, check_document
 from services.scheduler.domain.plan import FlowTask, Plan
+from services.scheduler.domain.rehearsal import summarise
 from services.scheduler.domain.task import NewTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.expansion import SCHEDULER, carry_out
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
-from shared.contracts.errors import InvalidJobError, InvalidJsonError
-from shared.contracts.scheduler import JobView
+from shared.contracts.errors import ConflictError, InvalidJobError, InvalidJsonError
+from shared.contracts.scheduler import JobPlan, JobView
 from shared.contracts.states import TaskState
 
 
@@ -33,8 +35,11 @@ class Submission:
         self._bells = bells
         self._clock = clock
 
-    async def submit(self, text: bytes, *, submitted_by: str) -> JobView:
+    async def submit(self, text: bytes, *, submitted_by: str, key: str | None = None) -> tuple[JobView, bool]:
         """Check a job document and make the job.
+
+        Of two submissions under the same key at the same time, the one that commits first makes the job; the other
+        finds it in its own transaction.
 
         Parameters
         ----------
@@ -42,6 +47,12 @@ class Submission:
             JSON in UTF-8.
         submitted_by
             Whose token it came with.
+        key
+            Chosen by the caller, so that sending a document again does not make a second job.
+
+        Returns
+        -------
+        The job, and whether it is new.
 
         Raises
         ------
@@ -51,20 +62,74 @@ class Submission:
             It is no job that can run; every problem is listed with its JSON path.
         ProductExistsError
             Products that it promises exist already.
+        ConflictError
+            The key was used for another document.
+        """
+        document = parse_document(text)
+        if key is not None:
+            known = await self._transactor.run(lambda unit: _find_submitted(unit, key, document))
+            if known is not None:
+                return known, False
+        task_types = await self._transactor.run(lambda unit: unit.registry.find_task_types())
+        flow, plan = await asyncio.to_thread(_plan, document, task_types, self._max_iterations)
+        changes = Changes(self._clock())
+
+        def command(unit: UnitOfWork) -> tuple[JobView, bool]:
+            known = None if key is None else _find_submitted(unit, key, document)
+            if known is not None:
+                return known, False
+            job_id = _insert(unit, changes, document, flow, plan, submitted_by, task_types)
+            if key is not None:
+                unit.control.set_key(job_id, key)
+            unit.save(changes)
+            return unit.jobs.describe(job_id), True
+
+        job, new = await self._transactor.run(command)
+        self._bells.ring(changes)
+        return job, new
+
+    async def rehearse(self, text: bytes) -> JobPlan:
+        """Do all that a submission would do, tell what came of it, and leave no trace of it.
+
+        Raises
+        ------
+        EasError
+            What `submit` would raise.
         """
         document = parse_document(text)
         task_types = await self._transactor.run(lambda unit: unit.registry.find_task_types())
         flow, plan = await asyncio.to_thread(_plan, document, task_types, self._max_iterations)
         changes = Changes(self._clock())
 
-        def command(unit: UnitOfWork) -> JobView:
-            job_id = _insert(unit, changes, document, flow, plan, submitted_by, task_types)
-            unit.save(changes)
-            return unit.jobs.describe(job_id)
+        def command(unit: UnitOfWork) -> None:
+            _insert(unit, changes, document, flow, plan, "", task_types)
+            raise _RehearsalOver
 
-        job = await self._transactor.run(command)
-        self._bells.ring(changes)
-        return job
+        with suppress(_RehearsalOver):
+            await self._transactor.run(command)
+        return summarise(plan)
+
+
+class _RehearsalOver(Exception):  # noqa: N818 - nothing is wrong
+    """Rolls a transaction back."""
+
+
+def _find_submitted(unit: UnitOfWork, key: str, document: Any) -> JobView | None:
+    """Find the job that was submitted under a key.
+
+    Raises
+    ------
+    ConflictError
+        It was made from another document.
+    """
+    found = unit.control.find_submission(key)
+    if found is None:
+        return None
+    job_id, first = found
+    if orjson.dumps(first, option=orjson.OPT_SORT_KEYS) != orjson.dumps(document, option=orjson.OPT_SORT_KEYS):
+        message = f"the key {key!r} belongs to job {job_id}, which was made from another document"
+        raise ConflictError(message, where="header.Idempotency-Key")
+    return unit.jobs.describe(job_id)
 
 
 def parse_document(text: bytes) -> Any:

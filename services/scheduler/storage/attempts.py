@@ -13,11 +13,12 @@ from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import AttemptRow, TaskRow, WorkerRow
+from services.scheduler.storage.schema import AttemptRow, JobRow, TaskRow, WorkerRow
 from shared.contracts.scheduler import AttemptReport
 from shared.contracts.states import AttemptState
 
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+_job = JobRow.__table__  # type: ignore[attr-defined]
 _task = TaskRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
 #: Written out, not bound: only so do SQLite and PostgreSQL use the partial index on leases, and bulk updates accept it.
@@ -43,6 +44,7 @@ _KNOWN = (
 # Statements of the hot path are built once: building one takes longer than SQLite takes to run it.
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _KNOWN_BY_ID = _KNOWN.where(_attempt.c.id.in_(_IDS))
+_ADD_QUEUED = insert(_attempt).values(held=select(_job.c.paused).where(_job.c.id == bindparam("job")).scalar_subquery())
 _TAKE = (
     update(_attempt)
     .where(_attempt.c.id.in_(_IDS), _attempt.c.state == AttemptState.QUEUED.value)
@@ -77,7 +79,7 @@ def _queue_query(types: int) -> TextClause:
     """Write the query for the heads of `types` queues: one index seek each, merged by priority and age."""
     head = (
         "SELECT * FROM (SELECT id, task_id, job_id, number, task_type, priority FROM attempt WHERE state = 'queued'"
-        " AND task_type = :type{0} ORDER BY priority, id LIMIT :most{0}) AS head{0}"
+        " AND NOT held AND task_type = :type{0} ORDER BY priority, id LIMIT :most{0}) AS head{0}"
     )
     heads = " UNION ALL ".join(head.format(index) for index in range(types))
     return text("SELECT * FROM ({}) AS heads ORDER BY priority, id LIMIT :most".format(heads))  # noqa: S608, UP032
@@ -95,10 +97,10 @@ class AttemptStore:
         return self._keys.take(self._connection, "attempt", count)
 
     def add_queued(self, attempts: Sequence[QueuedAttempt], at: datetime) -> None:
-        """Insert new attempts into their queues."""
+        """Insert new attempts into their queues; those of paused jobs are held back."""
         for part in chunks(attempts, CHUNK):
             self._connection.execute(
-                insert(_attempt),
+                _ADD_QUEUED,
                 [
                     {
                         "id": attempt.attempt_id,
@@ -110,6 +112,7 @@ class AttemptStore:
                         "state": AttemptState.QUEUED.value,
                         "cancel_requested": False,
                         "queued_at": at,
+                        "job": attempt.job_id,
                     }
                     for attempt in part
                 ],

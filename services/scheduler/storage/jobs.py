@@ -42,6 +42,7 @@ def view_job(row: Any) -> JobView:
         submitted_at=row.submitted_at,
         submitted_by=row.submitted_by,
         finished_at=row.finished_at,
+        paused=row.paused,
     )
 
 

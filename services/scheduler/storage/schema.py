@@ -140,6 +140,7 @@ class TaskRow(SchedulerRow, table=True):
     blocked_by: int | None = Field(default=None, sa_column=Column(Key))
     reason: str | None = Field(default=None, sa_column=Column(String(32)))
     message: str | None = Field(default=None, sa_column=Column(_LONG_TEXT))
+    excuse: str | None = Field(default=None, sa_column=Column(_LONG_TEXT))
 
 
 class ProductPromiseRow(SchedulerRow, table=True):
@@ -189,8 +190,8 @@ class AttemptRow(SchedulerRow, table=True):
             "task_type",
             "priority",
             "id",
-            sqlite_where=text("state = 'queued'"),
-            postgresql_where=text("state = 'queued'"),
+            sqlite_where=text("state = 'queued' AND NOT held"),
+            postgresql_where=text("state = 'queued' AND NOT held"),
         ),
         Index(
             "ix_attempt_lease",
@@ -210,6 +211,7 @@ class AttemptRow(SchedulerRow, table=True):
     lease_token: str | None = Field(default=None, sa_column=Column(String(32)))
     lease_expires_at: datetime | None = _time()
     cancel_requested: bool = False
+    held: bool = _flag()
     queued_at: datetime = _time(nullable=False)
     claimed_at: datetime | None = _time()
     started_at: datetime | None = _time()

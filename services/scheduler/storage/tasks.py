@@ -79,7 +79,7 @@ class TaskStore:
         """Reserve successive promise ids."""
         return self._keys.take(self._connection, "promise", count)
 
-    def add(self, tasks: Sequence[NewTask]) -> None:
+    def add(self, tasks: Iterable[NewTask]) -> None:
         """Insert tasks; parents come before their children."""
         for part in chunks(tasks, CHUNK):
             self._connection.execute(
@@ -170,11 +170,11 @@ class TaskStore:
         return found
 
     def find_states(self, task_ids: Iterable[int]) -> dict[int, TaskState]:
-        """Look up the states of tasks."""
+        """Look up the states of tasks, as seen by those who need their files: an excused one has failed to make them."""
         found: dict[int, TaskState] = {}
         for part in chunks(list(task_ids), CHUNK):
-            rows = self._connection.execute(select(_task.c.id, _task.c.state).where(_task.c.id.in_(part)))
-            found |= {row.id: TaskState(row.state) for row in rows}
+            rows = self._connection.execute(select(_task.c.id, _task.c.state, _task.c.excuse).where(_task.c.id.in_(part)))
+            found |= {row.id: TaskState.FAILED if row.excuse else TaskState(row.state) for row in rows}
         return found
 
     # --- running -------------------------------------------------------------------------------------------------
@@ -229,10 +229,12 @@ class TaskStore:
         again = _MOVE_AND_COUNT.values(strikes=strikes, losses=losses)
         self._move([task_id], TaskState.RUNNING, TaskState.QUEUED, again)
 
-    def mark_failed(self, task_id: int, *, reason: FailureReason, message: str, strikes: int, losses: int) -> None:
-        """Running to failed, for good."""
-        failed = _MOVE.values(reason=reason.value, message=message, strikes=strikes, losses=losses)
-        self._move([task_id], TaskState.RUNNING, TaskState.FAILED, failed)
+    def mark_ended(
+        self, task_id: int, state: TaskState, *, reason: FailureReason, message: str, strikes: int, losses: int
+    ) -> None:
+        """Running to failed or cancelled: only a user's wish can change that."""
+        ended = _MOVE.values(reason=reason.value, message=message, strikes=strikes, losses=losses)
+        self._move([task_id], TaskState.RUNNING, state, ended)
 
     def mark_queued(self, task_ids: Sequence[int]) -> None:
         """Waiting to queued: everything that the tasks depend on is there."""
@@ -250,10 +252,16 @@ class TaskStore:
             ready.extend(ReadyTask(row.id, row.job_id, row.task_type) for row in found)
         return ready
 
-    def block_consumers(self, causes: Iterable[int]) -> list[BlockedTask]:
-        """Waiting to blocked, for all that depends, directly or through others, on tasks that will not be done."""
+    def block_consumers(self, causes: Mapping[int, int]) -> list[BlockedTask]:
+        """Waiting to blocked, for all that depends, directly or through others, on tasks that will not be done.
+
+        Parameters
+        ----------
+        causes
+            Those tasks, each with the one that is the cause: itself, unless it is blocked.
+        """
         blocked: list[BlockedTask] = []
-        frontier = {cause: cause for cause in causes}
+        frontier = dict(causes)
         while frontier:
             rows: list[Any] = []
             for part in chunks(list(frontier), CHUNK):

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert
 
 from services.scheduler.domain.changes import Changes
 from services.scheduler.storage.attempts import AttemptStore
+from services.scheduler.storage.control import ControlStore
 from services.scheduler.storage.jobs import DocumentCache, JobStore
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.outbox import OutboxStore
@@ -34,6 +35,7 @@ class SqlUnitOfWork:
         self.tasks = TaskStore(connection, keys)
         self.attempts = AttemptStore(connection, keys)
         self.registry = RegistryStore(connection, task_types)
+        self.control = ControlStore(connection)
         self.outbox = OutboxStore(connection)
 
     def save(self, changes: Changes) -> None:

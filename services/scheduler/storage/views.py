@@ -237,5 +237,6 @@ def _find_task(connection: Connection, task_id: int) -> TaskView:
         outputs={found.slot: found.filename for found in outputs},
         requires_metadata_from={edge.label: edge.source_id for edge in edges if edge.kind == "metadata"},
         blocked_by=row.blocked_by,
+        excuse=row.excuse,
         attempts=[_attempt_view(attempt) for attempt in attempts],
     )

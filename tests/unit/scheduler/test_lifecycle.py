@@ -24,8 +24,9 @@ TASK_STEPS = {
     "waiting": "queued blocked cancelled",
     "queued": "running cancelled",
     "running": "done failed queued cancelled",
-    "failed": "queued",
+    "failed": "queued done",
     "blocked": "waiting cancelled",
+    "cancelled": "queued waiting",
 }
 
 

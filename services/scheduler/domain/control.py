@@ -1,0 +1,40 @@
+"""What users may do to tasks, decided from the states that they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from shared.contracts.states import FailureReason, TaskState
+
+#: States that a cancellation ends at once: no worker holds the task.
+UNHELD = (TaskState.WAITING, TaskState.QUEUED, TaskState.BLOCKED)
+#: States out of which a task can be tried again.
+RETRYABLE = (TaskState.FAILED, TaskState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlledTask:
+    """A task as far as a user's control of it is concerned."""
+
+    task_id: int
+    job_id: int
+    task_type: str
+    state: TaskState
+    attempts: int
+    unmet: int
+
+
+@dataclass(frozen=True, slots=True)
+class ControlledJob:
+    """A job as far as a user's control of it is concerned."""
+
+    job_id: int
+    root_task_id: int
+    paused: bool
+    ended: bool
+
+
+def choose_states(reasons: Collection[FailureReason]) -> tuple[TaskState, ...]:
+    """Choose the states of the tasks that a retry for these reasons means: cancelled ones only where that is named."""
+    return RETRYABLE if FailureReason.CANCELLED in reasons else (TaskState.FAILED,)

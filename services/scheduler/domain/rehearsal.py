@@ -1,0 +1,23 @@
+"""What a plan would make, in numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from services.scheduler.domain.job_document import CHAIN, json_path
+from services.scheduler.domain.plan import Plan
+from shared.contracts.scheduler import DeferredPlace, JobPlan
+
+
+def summarise(plan: Plan) -> JobPlan:
+    """Count the tasks and products of the plan of a whole job, and list where more will follow when it runs."""
+    deferred = Counter((task.pointer, task.task_type) for task in plan.tasks if task.is_flow and not task.expanded)
+    return JobPlan(
+        tasks=1 + len(plan.tasks),
+        products=len(plan.products),
+        task_types=dict(sorted((Counter(task.task_type for task in plan.tasks) + Counter([CHAIN])).items())),
+        deferred=[
+            DeferredPlace(where=json_path(pointer), task_type=task_type, tasks=count)
+            for (pointer, task_type), count in deferred.items()
+        ],
+    )

@@ -1,0 +1,296 @@
+"""What users do to jobs and tasks that are there: cancel, pause, resume, try again, excuse."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from services.scheduler.domain.attempt import QueuedAttempt
+from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.control import RETRYABLE, UNHELD, ControlledJob, ControlledTask, choose_states
+from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from services.scheduler.logic.progress import block_what_follows, enqueue
+from shared.contracts.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from shared.contracts.scheduler import JobView, RetryRequest
+from shared.contracts.states import AttemptState, FailureReason, TaskState
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+#: The most tasks that one transaction cancels, so that workers are heard in between.
+_AT_ONCE = 20_000
+_SHOWN = 100
+
+
+class Control:
+    """Carries out what users want of jobs and tasks."""
+
+    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock) -> None:
+        self._transactor = transactor
+        self._bells = bells
+        self._clock = clock
+
+    async def cancel_job(self, job_id: int, *, by: str) -> JobView:
+        """End everything of a job that has not ended; doing it again changes nothing.
+
+        What no worker holds is cancelled at once, a large job in several transactions, of which the last one sees that
+        nothing is left. What a worker holds ends when the worker has heard of it, or its lease.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such job.
+        """
+        after, job = 0, None
+        while job is None:
+            changes = Changes(self._clock())
+            command = partial(_cancel_some, changes=changes, job_id=job_id, after=after, words=f"cancelled by {by}")
+            after, job = await self._transactor.run(command)
+            self._bells.ring(changes)
+        logger.info("job %d was cancelled by %s", job_id, by)
+        return job
+
+    async def pause_job(self, job_id: int) -> JobView:
+        """Hand out nothing more of a job; what runs goes on.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such job.
+        ConflictError
+            It has ended.
+        """
+        return await self._set_paused(job_id, paused=True)
+
+    async def resume_job(self, job_id: int) -> JobView:
+        """Go on with a paused job. Raises `NotFoundError`."""
+        return await self._set_paused(job_id, paused=False)
+
+    async def _set_paused(self, job_id: int, *, paused: bool) -> JobView:
+        def command(unit: UnitOfWork, changes: Changes) -> JobView:
+            job = _get_job(unit, job_id)
+            if paused and job.ended:
+                raise ConflictError(f"job {job_id} has ended; there is nothing to pause", where="path.job_id")
+            if job.paused is not paused:
+                held = unit.control.set_paused(job_id, paused=paused)
+                changes.note_pause(job_id, job.root_task_id, paused=paused)
+                if not paused:
+                    changes.queued.update(held)
+            unit.save(changes)
+            return unit.jobs.describe(job_id)
+
+        return await self._run(command)
+
+    async def retry_job(self, job_id: int, request: RetryRequest) -> JobView:
+        """Try again what failed: the tasks that the request means, and with them what they blocked.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such job, or it has no such task.
+        ConflictError
+            A named task has neither failed nor been cancelled.
+        InvalidInputError
+            Tasks and reasons were both named.
+        """
+        if request.task_ids and request.reasons:
+            raise InvalidInputError("name tasks or reasons, not both", where="body.reasons")
+
+        def command(unit: UnitOfWork, changes: Changes) -> JobView:
+            _get_job(unit, job_id)
+            if request.task_ids:
+                tasks = _find_named(unit, job_id, request.task_ids)
+            else:
+                states = choose_states(request.reasons)
+                tasks = unit.control.find_ended_badly(job_id, states, request.reasons)
+            _retry(unit, changes, tasks)
+            unit.save(changes)
+            return unit.jobs.describe(job_id)
+
+        return await self._run(command)
+
+    async def cancel_task(self, task_id: int, *, by: str) -> None:
+        """End a task and all below it; what depends on them is blocked. Doing it again changes nothing.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such task.
+        ConflictError
+            It, and all below it, has ended already.
+        """
+
+        def command(unit: UnitOfWork, changes: Changes) -> None:
+            tree = unit.control.find_subtree(task_id)
+            task = next((found for found in tree if found.task_id == task_id), None)
+            if task is None:
+                raise _no_task(task_id)
+            running = [found.task_id for found in tree if found.state is TaskState.RUNNING]
+            unheld = [found for found in tree if found.state in UNHELD]
+            if not running and not unheld and task.state is not TaskState.CANCELLED:
+                raise ConflictError(f"task {task_id} has ended: {task.state.value}", where="path.task_id")
+            unit.control.request_cancel(running)
+            _cancel(unit, changes, unheld, f"cancelled by {by}", outside=None)
+            unit.save(changes)
+
+        await self._run(command)
+        logger.info("task %d was cancelled by %s", task_id, by)
+
+    async def retry_task(self, task_id: int) -> None:
+        """Try a failed or cancelled task again.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such task.
+        ConflictError
+            It has neither failed nor been cancelled.
+        """
+
+        def command(unit: UnitOfWork, changes: Changes) -> None:
+            _retry(unit, changes, _find_named(unit, None, [task_id]))
+            unit.save(changes)
+
+        await self._run(command)
+
+    async def excuse_task(self, task_id: int, excuse: str, *, by: str) -> None:
+        """Count a failed task as done, without results, so that what asked for its metadata goes on.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such task.
+        ConflictError
+            It has not failed, or others need the files that it did not make.
+        """
+
+        def command(unit: UnitOfWork, changes: Changes) -> None:
+            found = unit.control.find_tasks([task_id])
+            if not found:
+                raise _no_task(task_id)
+            (task,) = found
+            if task.state is not TaskState.FAILED:
+                raise ConflictError(f"task {task_id} is {task.state.value}, not failed", where="path.task_id")
+            if unit.control.has_readers(task_id):
+                raise ConflictError(
+                    f"other tasks read files that task {task_id} did not make: only trying again can help",
+                    where="path.task_id",
+                )
+            unit.control.mark_excused(task_id, excuse)
+            changes.note_step(task.job_id, task_id, TaskState.FAILED, TaskState.DONE, "excused")
+            _heal(unit, changes, [task_id], [])
+            enqueue(unit, changes, unit.tasks.release_consumers([task_id]))
+            unit.save(changes)
+
+        await self._run(command)
+        logger.info("task %d was excused by %s: %s", task_id, by, excuse)
+
+    async def _run(self, command: Callable[[UnitOfWork, Changes], _T]) -> _T:
+        changes = Changes(self._clock())
+        result = await self._transactor.run(lambda unit: command(unit, changes))
+        self._bells.ring(changes)
+        return result
+
+
+def _get_job(unit: UnitOfWork, job_id: int) -> ControlledJob:
+    job = unit.control.find_job(job_id)
+    if job is None:
+        raise NotFoundError(f"there is no job {job_id}", where="path.job_id")
+    return job
+
+
+def _no_task(task_id: int) -> NotFoundError:
+    return NotFoundError(f"there is no task {task_id}", where="path.task_id")
+
+
+def _find_named(unit: UnitOfWork, job_id: int | None, task_ids: Sequence[int]) -> list[ControlledTask]:
+    """Find the tasks that are to be tried again by name, or refuse them all."""
+    found = {task.task_id: task for task in unit.control.find_tasks(task_ids)}
+    strange = [key for key in task_ids if key not in found or job_id not in (None, found[key].job_id)]
+    if strange and job_id is None:
+        raise _no_task(strange[0])
+    if strange:
+        raise NotFoundError(f"job {job_id} has no task {strange[0]}", where="body.task_ids")
+    others = [task for task in found.values() if task.state not in RETRYABLE]
+    if others:
+        problems = [
+            Problem(slug=ConflictError.slug, message=f"task {task.task_id} is {task.state.value}")
+            for task in others[:_SHOWN]
+        ]
+        message = "only failed and cancelled tasks can be tried again"
+        raise ConflictError(message, where="path.task_id" if job_id is None else "body.task_ids", problems=problems)
+    return list(found.values())
+
+
+def _cancel_some(
+    unit: UnitOfWork, *, changes: Changes, job_id: int, after: int, words: str
+) -> tuple[int, JobView | None]:
+    """Cancel a part of a job. Returns where to go on, and the job once there is nothing left of it."""
+    _get_job(unit, job_id)
+    tasks = unit.control.find_unheld(job_id, after, _AT_ONCE)
+    _cancel(unit, changes, tasks, words, outside=job_id)
+    complete = after == 0 and len(tasks) < _AT_ONCE
+    if complete:
+        unit.control.request_cancel_of_job(job_id)
+    unit.save(changes)
+    if complete:
+        return 0, unit.jobs.describe(job_id)
+    return (tasks[-1].task_id if len(tasks) == _AT_ONCE else 0), None
+
+
+def _cancel(
+    unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask], words: str, *, outside: int | None
+) -> None:
+    """Cancel tasks that no worker holds, and block what waits for them outside of the job that ends."""
+    task_ids = [task.task_id for task in tasks]
+    queued = [task.task_id for task in tasks if task.state is TaskState.QUEUED]
+    unit.control.mark_cancelled(tasks, words)
+    for attempt in unit.control.cancel_queued_attempts(queued, words, changes.at):
+        changes.note_attempt(
+            attempt.job_id,
+            attempt.task_id,
+            attempt.attempt_id,
+            AttemptState.QUEUED,
+            AttemptState.CANCELLED,
+            FailureReason.CANCELLED,
+        )
+        changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.CANCELLED)
+    for task in tasks:
+        if task.state is not TaskState.QUEUED:
+            changes.note_step(task.job_id, task.task_id, task.state, TaskState.CANCELLED, FailureReason.CANCELLED)
+    block_what_follows(unit, changes, unit.control.find_awaited(task_ids, outside=outside))
+
+
+def _retry(unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask]) -> None:
+    """Give tasks fresh attempts; those whose dependencies are not met wait, and what they had blocked heals."""
+    ready = [task for task in tasks if not task.unmet]
+    waiting = [task for task in tasks if task.unmet]
+    unit.control.mark_restored(ready, TaskState.QUEUED)
+    unit.control.mark_restored(waiting, TaskState.WAITING)
+    keys = unit.attempts.take_ids(len(ready))
+    unit.attempts.add_queued(
+        [
+            QueuedAttempt(key, task.task_id, task.job_id, task.attempts + 1, task.task_type)
+            for key, task in zip(keys, ready, strict=True)
+        ],
+        changes.at,
+    )
+    for key, task in zip(keys, ready, strict=True):
+        changes.note_queued(task.job_id, task.task_id, key, task.task_type)
+        changes.note_task(task.job_id, task.state, TaskState.QUEUED)
+    for task in waiting:
+        changes.note_step(task.job_id, task.task_id, task.state, TaskState.WAITING)
+    _heal(unit, changes, [task.task_id for task in tasks], [task.task_id for task in waiting])
+
+
+def _heal(unit: UnitOfWork, changes: Changes, sources: Sequence[int], restored: Sequence[int]) -> None:
+    """Let what was blocked by `sources` wait again, unless it, or what was restored, has other causes to be blocked."""
+    healed = unit.control.unblock_consumers(sources)
+    for task in healed:
+        changes.note_step(task.job_id, task.task_id, TaskState.BLOCKED, TaskState.WAITING)
+    causes = unit.control.find_causes([*(task.task_id for task in healed), *restored])
+    block_what_follows(unit, changes, causes)
