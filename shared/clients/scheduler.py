@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +11,6 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 
 from shared.clients.base import Model, ServiceClient, raise_for_error
-from shared.clients.event_stream import read_events
 from shared.clients.kept_connections import KeptConnections
 from shared.contracts.errors import UnavailableError
 from shared.contracts.scheduler import (
