@@ -50,6 +50,19 @@ ANNOUNCEMENT: dict[str, Any] = {
     ],
 }
 
+REGISTRY = """<task_type_registry>
+  <containers>
+    <container>
+      <name>eas_worker_tls</name>
+      <resourceRequirements><cpu>20</cpu><gpu>0</gpu><memory_gb>16</memory_gb></resourceRequirements>
+    </container>
+  </containers>
+  <tasks>
+    <task><name>transit_search_tls</name><container>eas_worker_tls</container></task>
+    <task><name>null</name><container>all</container></task>
+  </tasks>
+</task_type_registry>"""
+
 CLAIM: dict[str, Any] = {"worker_id": "node7-4711", "limits": {"null": 16}, "limit": 16, "wait": 20}
 
 REPORT: dict[str, Any] = {

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 
 from services.scheduler.handlers.dependencies import Reader, Scheduler, Submitter
 from services.scheduler.handlers.examples import JOB_DOCUMENT, RETRY
-from shared.contracts.errors import TooLargeError
 from shared.contracts.scheduler import JobPage, JobPlan, JobView, ResultPage, RetryRequest, TaskPage
 from shared.contracts.states import JobState
+from shared.http.bodies import read_bounded
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -42,7 +42,7 @@ async def submit_job(
     ] = None,
 ) -> JobView:
     """Check the whole document and, if all is well, make the job; else change nothing and list every problem."""
-    text = await _read_bounded(request, scheduler.max_document_bytes)
+    text = await read_bounded(request, scheduler.max_document_bytes)
     job, new = await scheduler.submission.submit(text, submitted_by=principal.name, key=key)
     response.status_code = 201 if new else 200
     return job
@@ -51,16 +51,7 @@ async def submit_job(
 @router.post("/plan", summary="Say what a job would make", operation_id="plan_job", openapi_extra=_BODY)
 async def plan_job(request: Request, scheduler: Scheduler, _principal: Submitter) -> JobPlan:
     """Check a document as a submission would, count what it would make, and change nothing."""
-    return await scheduler.submission.rehearse(await _read_bounded(request, scheduler.max_document_bytes))
-
-
-async def _read_bounded(request: Request, most: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            raise TooLargeError(f"the job document is larger than {most} bytes")
-    return bytes(body)
+    return await scheduler.submission.rehearse(await read_bounded(request, scheduler.max_document_bytes))
 
 
 @router.get("", summary="List jobs, newest first", operation_id="list_jobs")

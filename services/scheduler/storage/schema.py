@@ -65,6 +65,29 @@ class TaskTypeRow(SchedulerRow, table=True):
     announced_at: datetime = _time(nullable=False)
 
 
+class ContainerRow(SchedulerRow, table=True):
+    """A kind of worker: the resources that it asks for, and those that it was given."""
+
+    __tablename__ = "container"
+    name: str = Field(sa_column=Column(String(64), primary_key=True))
+    requested_cpu: float
+    requested_gpu: int
+    requested_memory_gb: float
+    assigned_cpu: float
+    assigned_gpu: int
+    assigned_memory_gb: float
+
+
+class ContainerTaskTypeRow(SchedulerRow, table=True):
+    """A task type that a kind of worker can run."""
+
+    __tablename__ = "container_task_type"
+    container: str = Field(
+        sa_column=Column(String(64), ForeignKey("container.name", ondelete="CASCADE"), primary_key=True)
+    )
+    task_type: str = Field(sa_column=Column(String(64), primary_key=True))
+
+
 class WorkerRow(SchedulerRow, table=True):
     """A worker that announced itself."""
 

@@ -1,0 +1,47 @@
+"""Worker containers: the registry, and what each kind of worker was given."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+
+from services.scheduler.domain.containers import Resources, read_registry
+from services.scheduler.handlers.dependencies import Operator, Reader, Scheduler
+from services.scheduler.handlers.examples import REGISTRY
+from shared.contracts.containers import ContainerView, RegistryView, ResourcesView
+from shared.http.bodies import read_bounded
+
+router = APIRouter(prefix="/containers", tags=["containers"])
+
+MAX_REGISTRY_BYTES = 4 * 2**20
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "A task-type registry.",
+        "content": {"application/xml": {"schema": {"type": "string"}, "example": REGISTRY}},
+    }
+}
+
+
+@router.get("", summary="List containers", operation_id="list_containers")
+async def list_containers(scheduler: Scheduler, _principal: Reader) -> RegistryView:
+    """List the kinds of worker with what they can run, ask for and were given."""
+    return await scheduler.containers.list_all()
+
+
+@router.put("", summary="Load a registry", operation_id="load_registry", openapi_extra=_BODY)
+async def load_registry(request: Request, scheduler: Scheduler, _principal: Operator) -> RegistryView:
+    """Add the containers and task types of a registry. Assignments that are there stay."""
+    return await scheduler.containers.load(read_registry(await read_bounded(request, MAX_REGISTRY_BYTES)))
+
+
+@router.put("/{name}/assignment", summary="Assign resources", operation_id="assign_resources")
+async def assign_resources(
+    name: Annotated[str, Path(examples=["eas_worker_tls"])],
+    resources: ResourcesView,
+    scheduler: Scheduler,
+    _principal: Operator,
+) -> ContainerView:
+    """Record what a kind of worker was given."""
+    return await scheduler.containers.assign(name, Resources(**resources.model_dump()))
