@@ -7,16 +7,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.scheduler.domain.policies import RetryLimits
+from services.scheduler.domain.why import WhyRules
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.control import Control
 from services.scheduler.logic.dispatch import Dispatch, DispatchRules
+from services.scheduler.logic.events import Events
 from services.scheduler.logic.expansion import Expansion
+from services.scheduler.logic.explanation import Explanation
 from services.scheduler.logic.inquiry import Inquiry
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.relay import Relay
 from services.scheduler.logic.submission import Submission
 from services.scheduler.settings import SchedulerSettings
+from services.scheduler.storage.containers import ContainerCatalog
+from services.scheduler.storage.diagnostics import DiagnosticsReader
+from services.scheduler.storage.events import ChangeReader
+from services.scheduler.storage.explanations import ExplanationReader
 from services.scheduler.storage.product_store import HttpProductAnnouncer
+from services.scheduler.storage.result_tables import ResultTableReader
 from services.scheduler.storage.unit_of_work import SqlTransactor
 from services.scheduler.storage.views import SchedulerViews
 from shared.background import cancel_and_wait, keep_running
@@ -43,10 +51,15 @@ class SchedulerFactory:
         transactor = SqlTransactor(self._database)
         self.max_document_bytes = settings.max_document_bytes
         self.views = SchedulerViews(self._database)
+        self.containers = ContainerCatalog(self._database)
         self.submission = Submission(transactor, bells, _now, settings.max_iterations)
         self.dispatch = Dispatch(transactor, bells, _now, rules)
         self.control = Control(transactor, bells, _now)
         self.inquiry = Inquiry(self.views, bells)
+        self.explanation = Explanation(ExplanationReader(self._database), _now, WhyRules(limits, 2 * rules.lease))
+        self.diagnostics = DiagnosticsReader(self._database, _now, rules.lease / 4)
+        self.result_tables = ResultTableReader(self._database)
+        self.events = Events(ChangeReader(self._database), bells)
         self._loops = {
             "expansion": Expansion(transactor, bells, _now, limits, settings.max_iterations).run,
             "recovery": Recovery(transactor, bells, _now, limits, settings.reap_seconds).run,

@@ -10,12 +10,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.scheduler.factory import SchedulerFactory
-from services.scheduler.handlers import attempts, jobs, tasks, workers
+from services.scheduler.handlers import attempts, containers, diagnostics, events, jobs, tasks, workers
 from services.scheduler.handlers.dependencies import provide
 from services.scheduler.settings import SchedulerSettings
 from shared.contracts.errors import UnavailableError
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
+
+#: How long streams and long polls may go on when the service is to stop [s].
+STOP_SECONDS = 5
 
 
 def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
@@ -52,7 +55,15 @@ def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
         summary="Jobs, their tasks, and who runs them: submit, watch, claim and report.",
         tokens=read_tokens(settings),
         lifespan=lifespan,
-        routers=[jobs.router, tasks.router, attempts.router, workers.router],
+        routers=[
+            jobs.router,
+            tasks.router,
+            attempts.router,
+            workers.router,
+            containers.router,
+            diagnostics.router,
+            events.router,
+        ],
         readiness=check,
     )
 
@@ -66,7 +77,7 @@ def main() -> None:
     """Run the scheduler by itself."""
     settings = SchedulerSettings()
     refuse_open_listener(settings.host, read_tokens(settings))
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port)
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, timeout_graceful_shutdown=STOP_SECONDS)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,21 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 
 from shared.clients.base import Model, ServiceClient, raise_for_error
+from shared.clients.event_stream import read_events
 from shared.clients.kept_connections import KeptConnections
+from shared.contracts.diagnostics import (
+    HostTable,
+    JobEnd,
+    JobFilter,
+    ProgressTable,
+    QueueContent,
+    QueueTable,
+    ResultTables,
+    StateChange,
+    Timeline,
+    TroublePage,
+    WhyView,
+)
 from shared.contracts.errors import UnavailableError
 from shared.contracts.scheduler import (
     AttemptView,
@@ -244,6 +259,91 @@ class SchedulerClient(ServiceClient):
     async def get_task(self, task_id: int) -> TaskView:
         """Show a task with its attempts."""
         return await self._call(TaskView, "GET", f"tasks/{task_id}")
+
+    async def explain_task(self, task_id: int) -> WhyView:
+        """Ask why a task stands where it does."""
+        return await self._call(WhyView, "GET", f"tasks/{task_id}/why")
+
+    async def get_progress(self, chosen: JobFilter) -> ProgressTable:
+        """Count tasks by type and state."""
+        return await self._call(ProgressTable, "GET", "diagnostics/progress", params=asdict(chosen))
+
+    async def get_outcomes(
+        self, chosen: JobFilter, *, after: str | None = None, limit: int | None = None
+    ) -> ResultTables:
+        """Tabulate the outcomes of done tasks."""
+        params = {**asdict(chosen), "after": after, "limit": limit}
+        return await self._call(ResultTables, "GET", "diagnostics/outcomes", params=params)
+
+    async def get_timings(
+        self, chosen: JobFilter, *, after: str | None = None, limit: int | None = None
+    ) -> ResultTables:
+        """Tabulate the times of attempts."""
+        params = {**asdict(chosen), "after": after, "limit": limit}
+        return await self._call(ResultTables, "GET", "diagnostics/timings", params=params)
+
+    async def list_errors(
+        self, chosen: JobFilter, *, before: int | None = None, limit: int | None = None
+    ) -> TroublePage:
+        """List the latest attempts that did not end well, newest last."""
+        params = {**asdict(chosen), "before": before, "limit": limit}
+        return await self._call(TroublePage, "GET", "diagnostics/errors", params=params)
+
+    async def get_timeline(
+        self, chosen: JobFilter, *, min_duration: float | None = None, limit: int | None = None
+    ) -> Timeline:
+        """List the latest attempts by worker and start; `min_duration` in seconds."""
+        params = {**asdict(chosen), "min_duration": min_duration, "limit": limit}
+        return await self._call(Timeline, "GET", "diagnostics/timeline", params=params)
+
+    async def list_hosts(self) -> HostTable:
+        """List the machines whose workers are here."""
+        return await self._call(HostTable, "GET", "diagnostics/hosts")
+
+    async def list_queues(self) -> QueueTable:
+        """List the queues in which something waits."""
+        return await self._call(QueueTable, "GET", "queues")
+
+    async def get_queue(self, task_type: str) -> QueueContent:
+        """Show the head of one queue."""
+        return await self._call(QueueContent, "GET", f"queues/{task_type}")
+
+    async def follow(
+        self, job_id: int | None = None, *, after: int | None = None
+    ) -> AsyncGenerator[StateChange | JobEnd, None]:
+        """Follow state changes as they happen: of a job until it has ended, or, for None, of all for ever.
+
+        Parameters
+        ----------
+        job_id
+            Which job.
+        after
+            Go on after this event; by default a job is followed from its first change, and all from now on.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such job.
+        UnavailableError
+            The stream broke off; follow again after the last event that came.
+        """
+        path = "events" if job_id is None else f"jobs/{job_id}/events"
+        params = {} if after is None else {"after": after}
+        timeout = httpx.Timeout(EVENT_SILENCE, connect=5.0)
+        try:
+            async with self._http.stream("GET", path, params=params, timeout=timeout) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise_for_error(response)
+                async for event in read_events(response.aiter_lines()):
+                    if event is not None and event.name == "change":
+                        yield StateChange.model_validate_json(event.data)
+                    elif event is not None and event.name == "end":
+                        yield JobEnd.model_validate_json(event.data)
+                        return
+        except httpx.HTTPError as error:
+            raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
+        raise UnavailableError(f"{self._http.base_url}{path}: the stream has ended")
 
     async def get_attempt(self, attempt_id: int) -> AttemptView:
         """Show one attempt."""

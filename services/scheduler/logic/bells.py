@@ -27,6 +27,7 @@ class Bells:
         self.outbox = asyncio.Event()
         self._waiters: dict[Waiter, None] = {}
         self._job_waiters: dict[int, set[asyncio.Event]] = {}
+        self._followers: set[asyncio.Event] = set()
 
     @contextmanager
     def waiting(self, types: Iterable[str]) -> Iterator[Waiter]:
@@ -57,6 +58,16 @@ class Bells:
             if not waiters:
                 del self._job_waiters[job_id]
 
+    @contextmanager
+    def waiting_for_changes(self) -> Iterator[asyncio.Event]:
+        """Register for every change of state."""
+        event = asyncio.Event()
+        self._followers.add(event)
+        try:
+            yield event
+        finally:
+            self._followers.discard(event)
+
     def wake_claims(self) -> None:
         """Let every long poll look again, because a worker is gone: its own has nobody left to answer to."""
         for waiter in self._waiters:
@@ -85,5 +96,8 @@ class Bells:
                 event.set()
         if changes.messages:
             self.outbox.set()
+        if changes.transitions:
+            for event in self._followers:
+                event.set()
         if queued:
             self._wake_as_many(changes.queued)
