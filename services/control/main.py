@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from services.control.domain.errors import UsageError
-from services.control.handlers import demonstration, jobs, logs, products, serving, workers
+from services.control.handlers import demonstration, job_control, jobs, logs, products, serving, workers
 from services.control.views.documents import print_json_error
 from services.control.views.text import plain
 from shared.contracts.errors import EasError, InvalidInputError, ProductExistsError, TooLargeError
@@ -28,10 +28,16 @@ def make_app() -> typer.Typer:
     )
     app.command()(serving.up)
     app.command()(jobs.submit)
+    app.command()(job_control.plan)
     app.command("jobs")(jobs.jobs)
     app.command()(jobs.tree)
     app.command()(jobs.task)
     app.command()(jobs.results)
+    app.command()(job_control.cancel)
+    app.command()(job_control.pause)
+    app.command()(job_control.resume)
+    app.command()(job_control.retry)
+    app.command()(job_control.excuse)
     app.command()(logs.logs)
     app.add_typer(products.app, name="products")
     app.command()(workers.workers)

@@ -26,14 +26,17 @@ def submit(
     file: Annotated[Path, typer.Argument(help="Job document; - reads standard input.")],
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the job's end; status 0 only if it is done.")] = False,
     timeout: Annotated[float | None, typer.Option(min=0, help="Wait so long at most [s].")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Any text: the same job under the same key is submitted only once.")
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Submit a job. Exit status: 0 submitted (with --wait: done), 1 failed, 2 refused."""
-    document = _read_document(file)
+    document = read_document(file)
 
     async def run(suite: SuiteClients) -> JobView:
-        job = await suite.scheduler.submit_job(document)
+        job = await suite.scheduler.submit_job(document, idempotency_key=key)
         if not wait:
             return job
         if not as_json:
@@ -50,7 +53,8 @@ def submit(
         raise typer.Exit(1)
 
 
-def _read_document(file: Path) -> bytes:
+def read_document(file: Path) -> bytes:
+    """Read a file, or standard input where it is called ``-``."""
     if str(file) == "-":
         return sys.stdin.buffer.read()
     try:

@@ -20,7 +20,8 @@ from services.control.views.text import (
 )
 from shared.contracts.logs import StoredRecord
 from shared.contracts.products import ProductView
-from shared.contracts.scheduler import JobView, ResultView, TaskCounts, TaskTypeView, TaskView, WorkerView
+from shared.contracts.scheduler import JobPlan, JobView, ResultView, TaskCounts, TaskTypeView, TaskView, WorkerView
+from shared.contracts.states import JobState
 
 _LEVEL_STYLES = ((40, "red"), (30, "yellow"), (20, ""), (0, "dim"))
 _LEVEL_NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
@@ -35,7 +36,24 @@ def describe_counts(counts: TaskCounts) -> str:
 def describe_job(job: JobView) -> Text:
     """Write a job's state in one line."""
     name = f" {plain(job.name)}" if job.name else ""
-    return Text.assemble(f"job {job.job_id}{name}: ", state_text(job.state.value), f" ({describe_counts(job.counts)})")
+    state = state_text(_state_word(job))
+    return Text.assemble(f"job {job.job_id}{name}: ", state, f" ({describe_counts(job.counts)})")
+
+
+def _state_word(job: JobView) -> str:
+    return "paused" if job.paused and job.state is JobState.RUNNING else job.state.value
+
+
+def tabulate_plan(plan: JobPlan) -> Table:
+    """What a job would make: one line a task type, the sums, and where more will follow."""
+    table = make_table("type", "tasks", right=("tasks",))
+    for task_type, count in plan.task_types.items():
+        table.add_row(plain(task_type), str(count))
+    table.add_row("all tasks", str(plan.tasks))
+    table.add_row("products", str(plan.products))
+    for place in plan.deferred:
+        table.add_row(f"more at {plain(place.where)} ({plain(place.task_type)})", f"{place.tasks} times")
+    return table
 
 
 def tabulate_jobs(jobs: Iterable[JobView]) -> Table:
@@ -45,7 +63,7 @@ def tabulate_jobs(jobs: Iterable[JobView]) -> Table:
         table.add_row(
             str(job.job_id),
             plain(job.name or "-"),
-            state_text(job.state.value),
+            state_text(_state_word(job)),
             describe_counts(job.counts),
             time_text(job.submitted_at),
             time_text(job.finished_at),
@@ -147,6 +165,8 @@ def tabulate_task(task: TaskView) -> Table:
         ("outputs", _pairs(task.outputs)),
         ("metadata from", _pairs(task.requires_metadata_from)),
     ]
+    if task.excuse is not None:
+        rows.append(("excused", plain(task.excuse)))
     if task.blocked_by is not None:
         rows.append(("blocked by", f"task {task.blocked_by}"))
     for attempt in task.attempts:

@@ -19,6 +19,7 @@ STATE_STYLES = {
     "running": "cyan",
     "checking": "cyan",
     "queued": "yellow",
+    "paused": "yellow",
     "waiting": "dim",
     "failed": "bold red",
     "rejected": "red",

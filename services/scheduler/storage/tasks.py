@@ -170,10 +170,11 @@ class TaskStore:
         return found
 
     def find_states(self, task_ids: Iterable[int]) -> dict[int, TaskState]:
-        """Look up the states of tasks, as seen by those who need their files: an excused one has failed to make them."""
+        """Look up the states of tasks, as those see them who need their files: an excused one failed to make them."""
         found: dict[int, TaskState] = {}
         for part in chunks(list(task_ids), CHUNK):
-            rows = self._connection.execute(select(_task.c.id, _task.c.state, _task.c.excuse).where(_task.c.id.in_(part)))
+            query = select(_task.c.id, _task.c.state, _task.c.excuse).where(_task.c.id.in_(part))
+            rows = self._connection.execute(query)
             found |= {row.id: TaskState.FAILED if row.excuse else TaskState(row.state) for row in rows}
         return found
 

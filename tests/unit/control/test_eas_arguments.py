@@ -26,6 +26,9 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["submit", "--json"], "file"),
         (["tree", "one", "--json"], "JOB"),
         (["nonsense", "--json"], "nonsense"),
+        (["retry", "1", "--task", "x", "--json"], "task"),
+        (["retry", "1", "--reason", "tiredness", "--json"], "tiredness"),
+        (["excuse", "1", "--json"], "TEXT"),
         (["jobs", "--state", "asleep", "--json"], "asleep"),
     ],
 )

@@ -13,6 +13,7 @@ from services.control.views.discoveries import tabulate_candidates, tabulate_rec
 from services.control.views.tables import (
     describe_job,
     tabulate_jobs,
+    tabulate_plan,
     tabulate_products,
     tabulate_results,
     write_records,
@@ -21,7 +22,7 @@ from services.control.views.text import metadata_text, number_text, plain
 from services.control.views.tree import write_tree
 from shared.contracts.logs import StoredRecord
 from shared.contracts.products import ProductView
-from shared.contracts.scheduler import JobView, ResultView, TaskCounts, TaskLine
+from shared.contracts.scheduler import DeferredPlace, JobPlan, JobView, ResultView, TaskCounts, TaskLine
 from shared.contracts.states import FailureReason, JobState, TaskState
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -63,6 +64,27 @@ def result(task_id: int, task_type: str, metadata: dict[str, Any], **inherited: 
 
 def test_a_job_is_described_with_the_counts_that_are_not_zero() -> None:
     assert render(describe_job(job())) == ["job 7 campaign: failed (3 done, 1 failed, 2 blocked)"]
+
+
+def test_a_paused_job_says_so_until_it_has_ended() -> None:
+    paused = job().model_copy(update={"paused": True, "state": JobState.RUNNING})
+    assert render(describe_job(paused)) == ["job 7 campaign: paused (3 done, 1 failed, 2 blocked)"]
+    assert render(describe_job(paused.model_copy(update={"state": JobState.DONE})))[0].startswith(
+        "job 7 campaign: done"
+    )
+
+
+def test_a_plan_shows_sums_and_where_more_will_follow() -> None:
+    place = DeferredPlace(where="$.task_list[1]", task_type="execution_for_loop", tasks=3)
+    plan = JobPlan(tasks=9, products=2, task_types={"make": 2, "null": 7}, deferred=[place])
+    assert [line.split() for line in render(tabulate_plan(plan))] == [
+        ["type", "tasks"],
+        ["make", "2"],
+        ["null", "7"],
+        ["all", "tasks", "9"],
+        ["products", "2"],
+        ["more", "at", "$.task_list[1]", "(execution_for_loop)", "3", "times"],
+    ]
 
 
 def test_names_cannot_command_the_terminal() -> None:
