@@ -23,8 +23,9 @@ from services.scheduler.domain.lifecycle import ATTEMPT_SUCCESSORS
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.factory import MIGRATIONS
 from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.dispatch import Dispatch, DispatchRules
+from services.scheduler.logic.dispatch import Dispatch
 from services.scheduler.logic.expansion import Expansion
+from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.submission import Submission
 from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
