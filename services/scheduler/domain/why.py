@@ -183,8 +183,13 @@ def _crew_words(facts: TaskFacts, heard: Sequence[WorkerFacts], idle: Sequence[W
         newest = max(worker.last_heard_at for worker in facts.workers)
         return f"no worker that runs {kind!r} has been heard since {_clock(newest)}"
     if not idle:
-        return f"all of {_count(len(heard), 'worker')} that can run {kind!r} are busy"
-    return f"{len(idle)} of {_count(len(heard), 'worker')} that can run {kind!r} are free and will ask for it"
+        crew = (
+            f"the only worker that runs {kind!r} is"
+            if len(heard) == 1
+            else f"all {len(heard)} workers that run {kind!r} are"
+        )
+        return f"{crew} busy"
+    return f"{len(idle)} of {_count(len(heard), 'worker')} that run {kind!r} can take it at once"
 
 
 def _explain_running(facts: TaskFacts, at: datetime) -> WhyView:

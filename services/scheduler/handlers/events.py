@@ -77,7 +77,7 @@ def _write_end(end: JobEnd) -> bytes:
     "/events",
     summary="Follow all state changes",
     operation_id="follow_events",
-    response_class=EventStream,
+    response_class=Response,
     responses={200: {"content": {_MEDIA_TYPE: {}}}},
 )
 async def follow_events(
@@ -91,7 +91,7 @@ async def follow_events(
     "/jobs/{job_id}/events",
     summary="Follow a job's state changes",
     operation_id="follow_job",
-    response_class=EventStream,
+    response_class=Response,
     responses={200: {"content": {_MEDIA_TYPE: {}}}},
 )
 async def follow_job(

@@ -58,7 +58,7 @@ async def test_a_queued_task_tells_its_place_and_who_could_take_it(bench: Bench)
     busy = await ask(bench, job_id, "mine")
     assert busy.queue is not None
     assert (busy.queue.position, busy.queue.idle_workers) == (1, 0)
-    assert busy.words.endswith("all of 1 worker that can run 'null' are busy.")
+    assert busy.words.endswith("the only worker that runs 'null' is busy.")
 
 
 async def test_a_task_that_no_worker_can_run_says_so(bench: Bench) -> None:
@@ -148,6 +148,28 @@ async def test_a_blocked_task_names_the_root_cause_with_its_message(bench: Bench
         assert found.cause is not None
         assert (found.cause.name, found.cause.state, found.cause.message) == ("maker", "failed", "no such star")
         assert found.words.endswith("'maker' (make, failed): no such star.")
+
+
+async def test_a_paused_job_is_why_nothing_of_it_starts_and_its_tasks_are_in_no_queue(bench: Bench) -> None:
+    job_id = await bench.submit({"task": "null", "name": "mine"})
+    await bench.client.pause_job(job_id)
+    assert (await ask(bench, job_id, "mine")).code is WhyCode.JOB_PAUSED
+    assert (await bench.client.list_queues()).items == []
+    await bench.client.resume_job(job_id)
+    assert (await ask(bench, job_id, "mine")).code is WhyCode.WAITING_FOR_WORKER
+    assert [queue.waiting for queue in (await bench.client.list_queues()).items] == [1]
+
+
+async def test_what_users_cancelled_or_excused_says_so(bench: Bench) -> None:
+    job_id = await bench.submit({"task": "null", "name": "bad"}, {"task": "null", "name": "unwanted"})
+    await bench.run_one("failed", reason="science", message="no flux")
+    bad = await ask(bench, job_id, "bad")
+    await bench.client.excuse_task(bad.task_id, "known bad pixel")
+    excused = await ask(bench, job_id, "bad")
+    assert excused.code is WhyCode.EXCUSED
+    assert "known bad pixel" in excused.words
+    await bench.client.cancel_job(job_id)
+    assert (await ask(bench, job_id, "unwanted")).code is WhyCode.CANCELLED
 
 
 async def test_a_flow_task_tells_what_it_became(bench: Bench) -> None:

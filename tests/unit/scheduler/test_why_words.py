@@ -72,8 +72,8 @@ def test_a_paused_job_is_the_reason_even_where_workers_are_free() -> None:
     [
         ([], "no worker that runs 'tls' is here", (0, 0)),
         ([worker("a", silent=300)], "no worker that runs 'tls' has been heard since 2026-01-02 02:59:05 UTC", (0, 0)),
-        ([worker("a", held=1), worker("b", held=2)], "all of 2 workers that can run 'tls' are busy", (2, 0)),
-        ([worker("a", held=1), worker("b")], "1 of 2 workers that can run 'tls' are free and will ask for it", (2, 1)),
+        ([worker("a", held=1), worker("b", held=2)], "all 2 workers that run 'tls' are busy", (2, 0)),
+        ([worker("a", held=1), worker("b")], "1 of 2 workers that run 'tls' can take it at once", (2, 1)),
     ],
 )
 def test_who_could_take_it_is_told(crew: list[WorkerFacts], words: str, counts: tuple[int, int]) -> None:
