@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from services.control.domain.errors import UsageError
-from services.control.handlers import demonstration, job_control, jobs, logs, products, serving, workers
+from services.control.handlers import demonstration, diagnostics, job_control, jobs, logs, products, serving, workers
 from services.control.views.documents import print_json_error
 from services.control.views.text import plain
 from shared.contracts.errors import EasError, InvalidInputError, ProductExistsError, TooLargeError
@@ -38,6 +38,15 @@ def make_app() -> typer.Typer:
     app.command()(job_control.resume)
     app.command()(job_control.retry)
     app.command()(job_control.excuse)
+    app.command()(diagnostics.why)
+    app.command()(diagnostics.watch)
+    app.command()(diagnostics.progress)
+    app.command()(diagnostics.outcomes)
+    app.command()(diagnostics.timings)
+    app.command()(diagnostics.errors)
+    app.command()(diagnostics.queues)
+    app.command()(diagnostics.timeline)
+    app.command()(diagnostics.hosts)
     app.command()(logs.logs)
     app.add_typer(products.app, name="products")
     app.command()(workers.workers)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol, TypeVar
 
 from shared.clients.log_service import LogClient
 from shared.clients.product_store import ProductStoreClient
 from shared.clients.scheduler import SchedulerClient
+from shared.contracts.diagnostics import JobFilter, ResultTables, join_tables
 from shared.contracts.logs import LogQuery, RecordOrder, StoredRecord
 from shared.contracts.products import ProductView
 from shared.contracts.scheduler import JobView, ResultView, TaskLine
@@ -116,6 +118,26 @@ async def list_products(
         return page.items, page.next_after
 
     return await _take(turn_pages(fetch), None)
+
+
+async def gather_outcomes(scheduler: SchedulerClient, chosen: JobFilter) -> ResultTables:
+    """Put the whole tables of outcomes together."""
+    return join_tables([page async for page in _turn_tables(partial(scheduler.get_outcomes, chosen))])
+
+
+async def gather_timings(scheduler: SchedulerClient, chosen: JobFilter) -> ResultTables:
+    """Put the whole tables of run times together."""
+    return join_tables([page async for page in _turn_tables(partial(scheduler.get_timings, chosen))])
+
+
+async def _turn_tables(fetch: Callable[..., Awaitable[ResultTables]]) -> AsyncIterator[ResultTables]:
+    after: str | None = None
+    while True:
+        page = await fetch(after=after)
+        yield page
+        after = page.next_after
+        if after is None:
+            return
 
 
 def _size(limit: int | None) -> int:

@@ -1,0 +1,158 @@
+"""Diagnostics: why a task stands where it does, tables about jobs and queues, and changes as they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.control.domain.errors import UsageError
+from services.control.handlers.options import DataOption, JobArgument, JsonOption, ask
+from services.control.logic import paging
+from services.control.logic.watching import watch_job
+from services.control.storage.suite_clients import SuiteClients
+from services.control.views.diagnostics import describe_change, describe_why, tabulate, write_csv
+from services.control.views.documents import print_json
+from services.control.views.text import open_console
+from shared.contracts.diagnostics import JobEnd, JobFilter, StateChange, TableView
+from shared.contracts.states import JobState
+
+JobOption = Annotated[int | None, typer.Option("--job", min=0, help="Only this job.")]
+NameOption = Annotated[str | None, typer.Option("--job-name", help="Only jobs of this name.")]
+TypeOption = Annotated[str | None, typer.Option("--type", help="Only this task type.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated values and nothing else.")]
+LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="The latest so many.")]
+
+
+def why(
+    task_id: Annotated[int, typer.Argument(metavar="TASK", help="The task's number.")],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain why a task waits, runs, ran again, is blocked or failed."""
+    found = ask(data, lambda suite: suite.scheduler.explain_task(task_id))
+    if as_json:
+        print_json(found)
+    else:
+        open_console().print(describe_why(found), soft_wrap=True)
+
+
+def _show(
+    data: Path | None,
+    question: Callable[[SuiteClients], Awaitable[TableView]],
+    *,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other")
+    found = ask(data, question)
+    if as_json:
+        print_json(found)
+    elif as_csv:
+        write_csv(found)
+    else:
+        open_console().print(tabulate(found))
+
+
+def progress(
+    job: JobOption = None,
+    job_name: NameOption = None,
+    task_type: TypeOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Count tasks by type and state."""
+    chosen = JobFilter(job, job_name, task_type)
+    _show(data, lambda suite: suite.scheduler.get_progress(chosen), as_json=as_json, as_csv=as_csv)
+
+
+def outcomes(
+    job: JobOption = None,
+    job_name: NameOption = None,
+    task_type: TypeOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Tabulate what tasks inherited against PASS, FAIL and UNDEFINED."""
+    chosen = JobFilter(job, job_name, task_type)
+    _show(data, lambda suite: paging.gather_outcomes(suite.scheduler, chosen), as_json=as_json, as_csv=as_csv)
+
+
+def timings(
+    job: JobOption = None,
+    job_name: NameOption = None,
+    task_type: TypeOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Tabulate what tasks inherited against the run times of their attempts [s]."""
+    chosen = JobFilter(job, job_name, task_type)
+    _show(data, lambda suite: paging.gather_timings(suite.scheduler, chosen), as_json=as_json, as_csv=as_csv)
+
+
+def errors(
+    job: JobOption = None,
+    job_name: NameOption = None,
+    task_type: TypeOption = None,
+    limit: LimitOption = 100,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """List attempts that failed, were lost or were rejected, newest last."""
+    chosen = JobFilter(job, job_name, task_type)
+    _show(data, lambda suite: suite.scheduler.list_errors(chosen, limit=limit), as_json=as_json, as_csv=as_csv)
+
+
+def queues(data: DataOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
+    """List what waits for workers, by task type."""
+    _show(data, lambda suite: suite.scheduler.list_queues(), as_json=as_json, as_csv=as_csv)
+
+
+def timeline(
+    job: JobOption = None,
+    job_name: NameOption = None,
+    task_type: TypeOption = None,
+    longer_than: Annotated[float, typer.Option(min=0, help="Only attempts that took so long [s].")] = 0.0,
+    limit: LimitOption = 200,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Show which worker did what when."""
+    chosen = JobFilter(job, job_name, task_type)
+
+    async def question(suite: SuiteClients) -> TableView:
+        return await suite.scheduler.get_timeline(chosen, min_duration=longer_than, limit=limit)
+
+    _show(data, question, as_json=as_json, as_csv=as_csv)
+
+
+def hosts(data: DataOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
+    """List the machines whose workers are here."""
+    _show(data, lambda suite: suite.scheduler.list_hosts(), as_json=as_json, as_csv=as_csv)
+
+
+def watch(
+    job: JobArgument,
+    data: DataOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document a line and nothing else.")] = False,
+) -> None:
+    """Print a job's state changes until it ends. Exit status: 0 only if it is done."""
+    console = open_console()
+
+    def show(found: StateChange | JobEnd) -> None:
+        if as_json:
+            print(found.model_dump_json(), flush=True)
+        else:
+            console.print(describe_change(found), soft_wrap=True)
+
+    end = ask(data, lambda suite: watch_job(suite.scheduler, job, show))
+    if end.state is not JobState.DONE:
+        raise typer.Exit(1)
