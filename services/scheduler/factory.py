@@ -10,11 +10,13 @@ from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.why import WhyRules
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.control import Control
-from services.scheduler.logic.dispatch import Dispatch, DispatchRules
+from services.scheduler.logic.dispatch import Dispatch
 from services.scheduler.logic.events import Events
 from services.scheduler.logic.expansion import Expansion
 from services.scheduler.logic.explanation import Explanation
+from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.inquiry import Inquiry
+from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.relay import Relay
 from services.scheduler.logic.submission import Submission
@@ -45,6 +47,7 @@ class SchedulerFactory:
         limits = RetryLimits(attempts=settings.max_attempts, losses=settings.max_losses)
         rules = DispatchRules(lease=timedelta(seconds=settings.lease_seconds), limits=limits)
         bells = Bells()
+        polls = Polls(rules)
         token = settings.product_store_token
         self._database = Database(settings.database_url)
         self._announcer = HttpProductAnnouncer(settings.product_store_url, token.get_secret_value() if token else None)
@@ -52,8 +55,8 @@ class SchedulerFactory:
         self.max_document_bytes = settings.max_document_bytes
         self.views = SchedulerViews(self._database)
         self.containers = ContainerCatalog(self._database)
-        self.submission = Submission(transactor, bells, _now, settings.max_iterations)
-        self.dispatch = Dispatch(transactor, bells, _now, rules)
+        self.submission = Submission(transactor, bells, _now, polls, settings.max_iterations)
+        self.dispatch = Dispatch(transactor, bells, _now, polls)
         self.control = Control(transactor, bells, _now)
         self.inquiry = Inquiry(self.views, bells)
         self.explanation = Explanation(ExplanationReader(self._database), _now, WhyRules(limits, 2 * rules.lease))

@@ -6,11 +6,13 @@ import asyncio
 
 from services.scheduler.domain.changes import Changes
 from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.handout import DispatchRules, hand_out
+from services.scheduler.logic.handout import hand_out
+from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from services.scheduler.logic.progress import beat, lose, record_reports
 from shared.contracts.errors import NotFoundError
 from shared.contracts.scheduler import (
+    AttemptReport,
     ClaimedAttempt,
     ClaimRequest,
     ClaimResponse,
@@ -21,16 +23,19 @@ from shared.contracts.scheduler import (
     WorkerAnnouncement,
     WorkerWelcome,
 )
+from shared.contracts.states import FailureReason
 
 
 class Dispatch:
     """What workers ask of the scheduler."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, rules: DispatchRules) -> None:
+    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, polls: Polls) -> None:
         self._transactor = transactor
         self._bells = bells
         self._clock = clock
-        self._rules = rules
+        self._polls = polls
+        self._rules = polls.rules
+        self._handing_back: set[asyncio.Task[None]] = set()
 
     async def announce(self, announcement: WorkerAnnouncement) -> WorkerWelcome:
         """Register a worker and the task types that it can run."""
@@ -85,12 +90,34 @@ class Dispatch:
                 waiter.event.clear()
                 claimed = await self._claim_once(request)
                 left = deadline - loop.time()
-                if claimed or left <= 0:
+                if not claimed and left > 0:
+                    claimed = await self._polls.wait(
+                        request, waiter.event, left, lambda attempts: self._hand_back(request.worker_id, attempts)
+                    )
+                if claimed or loop.time() >= deadline:
                     return ClaimResponse(attempts=claimed, lease_seconds=self._rules.lease.total_seconds())
-                try:
-                    await asyncio.wait_for(waiter.event.wait(), left)
-                except TimeoutError:
-                    return ClaimResponse(lease_seconds=self._rules.lease.total_seconds())
+
+    def _hand_back(self, worker_id: str, attempts: list[ClaimedAttempt]) -> None:
+        """Put attempts back that were handed to a caller who had gone."""
+        if not attempts:
+            return
+        reports = [
+            AttemptReport(
+                attempt_id=attempt.attempt_id,
+                lease_token=attempt.lease_token,
+                state="lost",
+                reason=FailureReason.EVICTED,
+                message="its worker had gone before it was told",
+            )
+            for attempt in attempts
+        ]
+
+        async def hand_back() -> None:
+            await self.report(ReportRequest(worker_id=worker_id, reports=reports))
+
+        task = asyncio.get_running_loop().create_task(hand_back())
+        self._handing_back.add(task)
+        task.add_done_callback(self._handing_back.discard)
 
     async def _claim_once(self, request: ClaimRequest) -> list[ClaimedAttempt]:
         changes = Changes(self._clock())
@@ -102,9 +129,19 @@ class Dispatch:
             unit.save(changes)
             return claimed
 
-        claimed = await self._transactor.run(command)
+        taking = asyncio.ensure_future(self._transactor.run(command))
+        try:
+            claimed = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            # The caller has gone, but the command will be carried out.
+            taking.add_done_callback(lambda done: self._hand_back_result(request.worker_id, done))
+            raise
         self._bells.ring(changes)
         return claimed
+
+    def _hand_back_result(self, worker_id: str, done: asyncio.Future[list[ClaimedAttempt]]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._hand_back(worker_id, done.result())
 
     async def report(self, request: ReportRequest) -> ReportResponse:
         """Record how attempts ended and, in the same transaction, hand out the next ones.
@@ -112,6 +149,7 @@ class Dispatch:
         A chain of tasks so moves on with one round trip and one commit per task.
         """
         changes = Changes(self._clock())
+        delivery = self._polls.prepare()
 
         def command(unit: UnitOfWork) -> ReportResponse:
             results = record_reports(unit, changes, request.worker_id, request.reports, self._rules.limits)
@@ -119,10 +157,12 @@ class Dispatch:
             if request.claim is not None and unit.registry.is_present(request.worker_id):
                 attempts = hand_out(unit, changes, request.claim, self._rules)
                 claimed = ClaimResponse(attempts=attempts, lease_seconds=self._rules.lease.total_seconds())
+            delivery.serve(unit, changes)
             unit.save(changes)
             return ReportResponse(results=results, claimed=claimed)
 
-        response = await self._transactor.run(command)
+        with delivery:
+            response = await self._transactor.run(command)
         self._bells.ring(changes)
         return response
 

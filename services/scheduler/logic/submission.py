@@ -20,6 +20,7 @@ from services.scheduler.domain.task import NewTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.expansion import SCHEDULER, carry_out
+from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from shared.contracts.errors import ConflictError, InvalidJobError, InvalidJsonError
 from shared.contracts.scheduler import JobPlan, JobView
@@ -29,7 +30,8 @@ from shared.contracts.states import TaskState
 class Submission:
     """Accepts jobs."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, max_iterations: int) -> None:
+    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, polls: Polls, max_iterations: int) -> None:
+        self._polls = polls
         self._max_iterations = max_iterations
         self._transactor = transactor
         self._bells = bells
@@ -73,6 +75,7 @@ class Submission:
         task_types = await self._transactor.run(lambda unit: unit.registry.find_task_types())
         flow, plan = await asyncio.to_thread(_plan, document, task_types, self._max_iterations)
         changes = Changes(self._clock())
+        delivery = self._polls.prepare()
 
         def command(unit: UnitOfWork) -> tuple[JobView, bool]:
             known = None if key is None else _find_submitted(unit, key, document)
@@ -81,10 +84,12 @@ class Submission:
             job_id = _insert(unit, changes, document, flow, plan, submitted_by, task_types)
             if key is not None:
                 unit.control.set_key(job_id, key)
+            delivery.serve(unit, changes)
             unit.save(changes)
             return unit.jobs.describe(job_id), True
 
-        job, new = await self._transactor.run(command)
+        with delivery:
+            job, new = await self._transactor.run(command)
         self._bells.ring(changes)
         return job, new
 

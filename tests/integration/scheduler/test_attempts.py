@@ -88,6 +88,20 @@ async def test_a_long_poll_is_answered_when_work_comes(bench: Bench) -> None:
     await bench.submit(NULL)
     (attempt,) = await asyncio.wait_for(poll, 10)
     assert attempt.task_type == "null"
+    found = await bench.client.get_attempt(attempt.attempt_id)
+    assert found.claimed_at == found.queued_at, "handed over in the transaction that made it"
+    assert (await bench.report(attempt)).results[0].recorded
+
+
+async def test_a_rolled_back_transaction_hands_nothing_out(bench: Bench) -> None:
+    poll = asyncio.create_task(bench.claim(1, wait=30))
+    await bench.client.list_jobs()
+    make = {"task": "make", "outputs": {"lightcurve": "a.gz"}}
+    assert (await bench.refuse(make, {"task": "find", "inputs": {"lightcurve": "b.gz"}}))["status"] == 422
+    assert not poll.done()
+    await bench.submit(make)
+    (attempt,) = await asyncio.wait_for(poll, 10)
+    assert attempt.task_type == "make"
 
 
 async def test_the_long_poll_of_a_dismissed_worker_ends_at_once(bench: Bench) -> None:

@@ -26,6 +26,7 @@ from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.dispatch import Dispatch
 from services.scheduler.logic.expansion import Expansion
 from services.scheduler.logic.handout import DispatchRules
+from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.submission import Submission
 from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
@@ -115,11 +116,11 @@ class World:
         """A new scheduler process on the same database."""
         self.transactor.restart()
         bells, transactor = Bells(), self.transactor
-        rules = DispatchRules(lease=LEASE, limits=LIMITS)
-        self.dispatch = Dispatch(transactor, bells, lambda: self.now, rules)
+        polls = Polls(DispatchRules(lease=LEASE, limits=LIMITS))
+        self.dispatch = Dispatch(transactor, bells, lambda: self.now, polls)
         self.expansion = Expansion(transactor, bells, lambda: self.now, LIMITS, 5)
         self.recovery = Recovery(transactor, bells, lambda: self.now, LIMITS, 1.0)
-        self.submission = Submission(transactor, bells, lambda: self.now, 5)
+        self.submission = Submission(transactor, bells, lambda: self.now, polls, 5)
 
     async def announce(self, worker: SimulatedWorker) -> None:
         await self.dispatch.announce(

@@ -1,0 +1,70 @@
+"""Work that is handed to a caller who has gone is passed on at once, without waiting for the lease to end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+from services.scheduler.factory import SchedulerFactory
+from services.scheduler.settings import SchedulerSettings
+from shared.contracts.scheduler import (
+    AttemptReport,
+    ClaimedAttempt,
+    ClaimRequest,
+    ReportRequest,
+    WorkerAnnouncement,
+)
+
+from .conftest import TASK_TYPES
+
+
+async def claim(scheduler: SchedulerFactory, wait: float, limit: int = 1) -> list[ClaimedAttempt]:
+    request = ClaimRequest(worker_id="w", limits={"null": limit}, limit=limit, wait=wait)
+    return (await scheduler.dispatch.claim(request)).attempts
+
+
+async def accept(scheduler: SchedulerFactory, attempts: list[ClaimedAttempt]) -> None:
+    reports = [
+        AttemptReport(attempt_id=one.attempt_id, lease_token=one.lease_token, state="accepted") for one in attempts
+    ]
+    answer = await scheduler.dispatch.report(ReportRequest(worker_id="w", reports=reports))
+    assert all(result.recorded for result in answer.results)
+
+
+async def test_no_attempt_is_stranded_with_callers_who_leave_at_any_moment(tmp_path: Path) -> None:
+    dice = random.Random(4)
+    settings = SchedulerSettings(
+        database_url=f"sqlite:///{tmp_path}/s.db", product_store_url="http://127.0.0.1:9", reap_seconds=3600
+    )
+    scheduler = SchedulerFactory(settings)
+    scheduler.prepare()
+    await scheduler.start()
+    left = 0
+    try:
+        await scheduler.dispatch.announce(
+            WorkerAnnouncement(worker_id="w", host="h", process_id=1, slots=1, task_types=TASK_TYPES)
+        )
+        jobs = []
+        for _ in range(150):
+            poll = asyncio.create_task(claim(scheduler, 30))
+            for _ in range(dice.randrange(3)):
+                await asyncio.sleep(0)
+            text = b'{"task_list": [{"task": "null"}]}'
+            submission = asyncio.create_task(scheduler.submission.submit(text, submitted_by="me"))
+            for _ in range(dice.randrange(40)):
+                await asyncio.sleep(dice.choice([0, 0, 0.0003]))
+            poll.cancel()
+            await asyncio.wait({poll})
+            if poll.cancelled():
+                left += 1
+            else:
+                await accept(scheduler, poll.result())
+            jobs.append((await submission)[0].job_id)
+        async with asyncio.timeout(20):
+            for job_id in jobs:
+                while (await scheduler.views.get_job(job_id)).state.value == "running":
+                    await accept(scheduler, await claim(scheduler, 0.05, 100))
+    finally:
+        await scheduler.stop()
+    assert 10 < left < 150, "callers left before and after their answers"
