@@ -8,9 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class ResourcesView(BaseModel):
     """Resources of one worker."""
 
-    model_config = ConfigDict(
-        extra="forbid", allow_inf_nan=False, json_schema_extra={"examples": [{"cpu": 20, "gpu": 0, "memory_gb": 16}]}
-    )
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     cpu: float = Field(ge=0, description="Processor cores.")
     gpu: int = Field(ge=0, description="Graphics processors.")

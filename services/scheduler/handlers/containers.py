@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Body, Path, Request
 
 from services.scheduler.domain.containers import Resources, read_registry
 from services.scheduler.handlers.dependencies import Operator, Reader, Scheduler
@@ -39,7 +39,7 @@ async def load_registry(request: Request, scheduler: Scheduler, _principal: Oper
 @router.put("/{name}/assignment", summary="Assign resources", operation_id="assign_resources")
 async def assign_resources(
     name: Annotated[str, Path(examples=["eas_worker_tls"])],
-    resources: ResourcesView,
+    resources: Annotated[ResourcesView, Body(examples=[{"cpu": 20, "gpu": 0, "memory_gb": 16}])],
     scheduler: Scheduler,
     _principal: Operator,
 ) -> ContainerView:

@@ -7,13 +7,12 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, TextClause, bindparam, insert, select, text, update
+from sqlalchemy import BindParameter, Connection, Integer, TextClause, bindparam, insert, select, text, update
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
-from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import AttemptRow, JobRow, TaskRow, WorkerRow
+from services.scheduler.storage.schema import IS_HELD, AttemptRow, JobRow, TaskRow, WorkerRow
 from shared.contracts.scheduler import AttemptReport
 from shared.contracts.states import AttemptState
 
@@ -21,28 +20,31 @@ _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _task = TaskRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
-#: Written out, not bound: only so do SQLite and PostgreSQL use the partial index on leases, and bulk updates accept it.
-_IS_HELD = text("attempt.state IN ({})".format(", ".join(f"'{state.value}'" for state in sorted(HELD))))
 
-_KNOWN = (
-    select(
-        _attempt.c.id,
-        _attempt.c.task_id,
-        _attempt.c.job_id,
-        _attempt.c.number,
-        _attempt.c.task_type,
-        _attempt.c.state,
-        _attempt.c.worker_id,
-        _attempt.c.lease_token,
-        _attempt.c.cancel_requested,
-        _task.c.strikes,
-        _task.c.losses,
-    )
-    .select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
-    .order_by(_attempt.c.id)
-)
+_KNOWN = select(
+    _attempt.c.id,
+    _attempt.c.task_id,
+    _attempt.c.job_id,
+    _attempt.c.number,
+    _attempt.c.task_type,
+    _attempt.c.state,
+    _attempt.c.worker_id,
+    _attempt.c.lease_token,
+    _attempt.c.cancel_requested,
+    _task.c.strikes,
+    _task.c.losses,
+).select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
 # Statements of the hot path are built once: building one takes longer than SQLite takes to run it.
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
+_EXPIRED = (
+    _KNOWN.where(IS_HELD, _attempt.c.lease_expires_at < bindparam("at"))
+    .order_by(_attempt.c.lease_expires_at, _attempt.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+# What is held has a lease: that names the index, which the order by id would hide.
+_HELD_BY = _KNOWN.where(
+    IS_HELD, _attempt.c.lease_expires_at.is_not(None), _attempt.c.worker_id == bindparam("worker")
+).order_by(_attempt.c.lease_expires_at, _attempt.c.id)
 _KNOWN_BY_ID = _KNOWN.where(_attempt.c.id.in_(_IDS))
 _ADD_QUEUED = insert(_attempt).values(held=select(_job.c.paused).where(_job.c.id == bindparam("job")).scalar_subquery())
 _TAKE = (
@@ -58,7 +60,7 @@ _TAKE = (
 )
 _END = (
     update(_attempt)
-    .where(_attempt.c.id == bindparam("key"), _IS_HELD)
+    .where(_attempt.c.id == bindparam("key"), IS_HELD)
     .values(
         state=bindparam("to"),
         reason=bindparam("why"),
@@ -190,12 +192,12 @@ class AttemptStore:
 
     def find_expired(self, at: datetime, limit: int) -> list[KnownAttempt]:
         """List held attempts whose lease ended before `at`."""
-        rows = self._connection.execute(_KNOWN.where(_IS_HELD, _attempt.c.lease_expires_at < at).limit(limit))
+        rows = self._connection.execute(_EXPIRED, {"at": at, "most": limit})
         return [_known(row) for row in rows]
 
     def find_held_by(self, worker_id: str) -> list[KnownAttempt]:
         """List the attempts that a worker holds."""
-        rows = self._connection.execute(_KNOWN.where(_IS_HELD, _attempt.c.worker_id == worker_id))
+        rows = self._connection.execute(_HELD_BY, {"worker": worker_id})
         return [_known(row) for row in rows]
 
     def mark_checking(self, attempt_ids: Sequence[int]) -> None:
@@ -212,7 +214,7 @@ class AttemptStore:
         """Give held attempts more time."""
         for part in chunks(attempt_ids, CHUNK):
             self._connection.execute(
-                update(_attempt).where(_attempt.c.id.in_(part), _IS_HELD).values(lease_expires_at=expires_at)
+                update(_attempt).where(_attempt.c.id.in_(part), IS_HELD).values(lease_expires_at=expires_at)
             )
 
     def mark_ended(self, reports: Sequence[AttemptReport], at: datetime) -> None:

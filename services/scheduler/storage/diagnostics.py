@@ -9,8 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal, select, text, type_coerce
 
 from services.scheduler.domain.job_document import FLOW_TYPES
-from services.scheduler.storage.explanations import IS_CLAIMABLE, IS_HELD
-from services.scheduler.storage.schema import AttemptRow, JobRow, TaskRow, TaskTypeRow, WorkerRow
+from services.scheduler.storage.schema import IS_CLAIMABLE, IS_HELD, AttemptRow, JobRow, TaskRow, TaskTypeRow, WorkerRow
 from shared.contracts.diagnostics import (
     AttemptTrouble,
     HostTable,

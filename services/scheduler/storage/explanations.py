@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, text
+from sqlalchemy import Connection, and_, func, or_, select
 
 from services.scheduler.domain.why import AttemptFacts, TaskFacts, WorkerFacts
-from services.scheduler.storage.schema import AttemptRow, DependencyRow, JobRow, ProductPromiseRow, TaskRow, WorkerRow
+from services.scheduler.storage.schema import (
+    IS_CLAIMABLE,
+    IS_HELD,
+    AttemptRow,
+    DependencyRow,
+    JobRow,
+    ProductPromiseRow,
+    TaskRow,
+    WorkerRow,
+)
 from shared.contracts.diagnostics import RelatedTask, UnmetDependency
 from shared.contracts.errors import NotFoundError
 from shared.contracts.states import AttemptState, FailureReason, TaskState
@@ -19,10 +28,6 @@ _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
 _edge = DependencyRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
-
-#: Written out, not bound: only so do the engines use the partial indexes.
-IS_CLAIMABLE = text("attempt.state = 'queued' AND NOT attempt.held")
-IS_HELD = text("attempt.state IN ('running', 'checking')")
 
 _MOST_NEEDS = 100
 _MOST_BEFORE = 10_000

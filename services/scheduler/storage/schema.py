@@ -18,6 +18,11 @@ from shared.database.types import Json, Key, UtcTime
 _LONG_TEXT = Text(length=2**31 - 1)
 
 
+#: The conditions of the partial indexes on attempts. Queries have them word for word, or the engines do not use them.
+IS_CLAIMABLE = text("attempt.state = 'queued' AND NOT attempt.held")
+IS_HELD = text("attempt.state IN ('running', 'checking')")
+
+
 class SchedulerRow(SQLModel, registry=registry()):
     """Base of the scheduler's rows, with its own set of tables."""
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, func, select
 from services.scheduler.domain.job_document import FLOW_TYPES, resolve_pointer
 from services.scheduler.storage.jobs import JOB_COLUMNS, view_job
 from services.scheduler.storage.schema import (
+    IS_HELD,
     AttemptRow,
     DependencyRow,
     JobRow,
@@ -32,7 +33,7 @@ from shared.contracts.scheduler import (
     TaskView,
     WorkerView,
 )
-from shared.contracts.states import AttemptState, JobState, TaskState
+from shared.contracts.states import JobState, TaskState
 from shared.database.engine import Database
 
 T = TypeVar("T")
@@ -44,8 +45,6 @@ _promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
 _edge = DependencyRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
 _type = TaskTypeRow.__table__  # type: ignore[attr-defined]
-
-_HELD = (AttemptState.RUNNING.value, AttemptState.CHECKING.value)
 
 
 class SchedulerViews:
@@ -139,7 +138,7 @@ class SchedulerViews:
         """List workers with the number of attempts that they hold."""
         held = (
             select(_attempt.c.worker_id, func.count().label("running"))
-            .where(_attempt.c.state.in_(_HELD))
+            .where(IS_HELD, _attempt.c.lease_expires_at.is_not(None))
             .group_by(_attempt.c.worker_id)
             .subquery()
         )
