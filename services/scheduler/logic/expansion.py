@@ -294,6 +294,8 @@ class Expansion:
         token = token_hex(8)
 
         def command(unit: UnitOfWork) -> None:
+            if unit.attempts.find_known([attempt.attempt_id])[attempt.attempt_id].state is not AttemptState.QUEUED:
+                return  # cancelled since it was found
             take_attempts(unit, changes, [attempt], SCHEDULER, token, timedelta(minutes=1))
             if fault is None:
                 carry_out(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
-from services.scheduler.storage.schema import KeySequenceRow
+from services.scheduler.storage.schema import AttemptRow, KeySequenceRow, ProductPromiseRow, TaskRow
 
 _sequence = KeySequenceRow.__table__  # type: ignore[attr-defined]
+_KEYS = {
+    "task": TaskRow.__table__.c.id,  # type: ignore[attr-defined]
+    "attempt": AttemptRow.__table__.c.id,  # type: ignore[attr-defined]
+    "promise": ProductPromiseRow.__table__.c.id,  # type: ignore[attr-defined]
+}
 
 BLOCK = 10_000
 
@@ -14,28 +19,37 @@ BLOCK = 10_000
 class KeyBlocks:
     """Hands out keys of one process. Lives as long as the process; used by one transaction at a time.
 
-    Keys that a transaction took and did not commit are lost, which is harmless; a block whose reservation was rolled
-    back must not be used, so `forget` is called after every transaction that fails.
+    A transaction that fails gives its keys back, with `restore`. Should a whole group of transactions then fail to
+    commit, a reservation may be lost; the next one therefore also begins above every key that is in use.
     """
 
     def __init__(self) -> None:
         self._free: dict[str, range] = {}
 
     def take(self, connection: Connection, name: str, count: int) -> range:
-        """Take `count` successive keys of the sequence `name`."""
+        """Take `count` successive keys of the table `name`."""
         free = self._free.get(name, range(0))
         if len(free) < count:
-            size = max(BLOCK, count)
-            found = connection.execute(
-                update(_sequence).where(_sequence.c.name == name).values(next_key=_sequence.c.next_key + size)
-            )
-            if found.rowcount == 0:
-                connection.execute(insert(_sequence).values(name=name, next_key=1 + size))
-            end = connection.execute(select(_sequence.c.next_key).where(_sequence.c.name == name)).scalar_one()
-            free = range(end - size, end)
+            free = _reserve(connection, name, max(BLOCK, count))
         self._free[name] = free[count:]
         return free[:count]
 
-    def forget(self) -> None:
-        """Forget all blocks, as after a failed transaction."""
-        self._free.clear()
+    def remember(self) -> dict[str, range]:
+        """Say which keys are free, for `restore`."""
+        return dict(self._free)
+
+    def restore(self, free: dict[str, range]) -> None:
+        """Go back to what was free before a transaction that failed."""
+        self._free = free
+
+
+def _reserve(connection: Connection, name: str, size: int) -> range:
+    key = _KEYS[name]
+    found = connection.execute(select(_sequence.c.next_key).where(_sequence.c.name == name)).scalar_one_or_none()
+    highest = connection.execute(select(func.max(key))).scalar_one()
+    start = max(found or 1, (highest or 0) + 1)
+    if found is None:
+        connection.execute(insert(_sequence).values(name=name, next_key=start + size))
+    else:
+        connection.execute(update(_sequence).where(_sequence.c.name == name).values(next_key=start + size))
+    return range(start, start + size)

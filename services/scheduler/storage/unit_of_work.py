@@ -73,10 +73,11 @@ class SqlTransactor:
         """Run `command`; its result is returned once everything it did is durable."""
 
         def run_on(connection: Connection) -> T:
+            free = self._keys.remember()
             try:
                 return command(SqlUnitOfWork(connection, self._keys, self._documents, self._task_types))
             except BaseException:
-                self._keys.forget()
+                self._keys.restore(free)
                 raise
 
         return await self._database.write(run_on)

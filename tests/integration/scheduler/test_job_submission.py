@@ -54,6 +54,13 @@ async def test_a_job_that_cannot_run_changes_nothing(bench: Bench, tasks: list[A
     await bench.submit(MAKE)
 
 
+async def test_a_refused_job_uses_up_no_ids(bench: Bench) -> None:
+    first = await bench.client.get_job(await bench.submit(MAKE))
+    await bench.refuse(MAKE)
+    second = await bench.client.get_job(await bench.submit({"task": "null"}))
+    assert second.root_task_id == first.root_task_id + 2
+
+
 async def test_products_that_exist_are_refused_with_the_list(bench: Bench) -> None:
     await bench.submit(MAKE, working_directory="here")
     error = await bench.refuse({"task": "null"}, MAKE, working_directory="here")
