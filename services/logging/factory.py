@@ -25,7 +25,7 @@ class LoggingFactory:
         self.ingestion = Ingestion(records)
         self.retrieval = Retrieval(records)
 
-    def upgrade(self) -> None:
+    def prepare(self) -> None:
         """Bring the tables up to date. Blocks."""
         upgrade_schema(self._database.url, MIGRATIONS)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -14,7 +11,6 @@ from services.logging.factory import LoggingFactory
 from services.logging.handlers import ingest, records
 from services.logging.handlers.dependencies import provide
 from services.logging.settings import LoggingSettings
-from shared.contracts.errors import UnavailableError
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
 
@@ -28,45 +24,20 @@ def create_app(settings: LoggingSettings | None = None) -> FastAPI:
         By default read from the environment.
     """
     settings = settings or LoggingSettings()
-    running: list[LoggingFactory] = []
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        factory = LoggingFactory(settings)
-        await asyncio.to_thread(factory.upgrade)
-        await factory.start()
-        provide(app, factory)
-        running.append(factory)
-        try:
-            yield
-        finally:
-            running.remove(factory)
-            await factory.stop()
-
-    async def check() -> None:
-        if not running:
-            raise UnavailableError("starting")
-        await running[0].check()
-
     return create_service_app(
         name="logging",
         summary="Log records of attempts and services: ingestion and search.",
-        tokens=read_tokens(settings),
-        lifespan=lifespan,
+        tokens=TokenTable.from_optional_file(settings.tokens_file),
+        make_parts=lambda: LoggingFactory(settings),
+        provide=provide,
         routers=[ingest.router, records.router],
-        readiness=check,
     )
-
-
-def read_tokens(settings: LoggingSettings) -> TokenTable:
-    """Read who may call; everyone, where no tokens file is set."""
-    return TokenTable.from_file(settings.tokens_file) if settings.tokens_file else TokenTable(None)
 
 
 def main() -> None:
     """Run the log service by itself."""
     settings = LoggingSettings()
-    refuse_open_listener(settings.host, read_tokens(settings))
+    refuse_open_listener(settings.host, TokenTable.from_optional_file(settings.tokens_file))
     app = create_app(settings)
     # Each batch makes thousands of objects, and the collector would walk through all imported code again and again.
     gc.freeze()

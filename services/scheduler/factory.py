@@ -74,6 +74,10 @@ class SchedulerFactory:
         """Bring the tables up to date. Blocks."""
         upgrade_schema(self._database.url, MIGRATIONS)
 
+    async def check(self) -> None:
+        """Raise where the database cannot be read."""
+        await self.views.check()
+
     async def start(self) -> None:
         """Accept commands and begin what runs in the background."""
         await self._database.start()

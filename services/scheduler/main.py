@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import uvicorn
 from fastapi import FastAPI
 
@@ -13,7 +9,6 @@ from services.scheduler.factory import SchedulerFactory
 from services.scheduler.handlers import attempts, containers, diagnostics, events, jobs, tasks, workers
 from services.scheduler.handlers.dependencies import provide
 from services.scheduler.settings import SchedulerSettings
-from shared.contracts.errors import UnavailableError
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
 
@@ -30,31 +25,12 @@ def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
         By default read from the environment.
     """
     settings = settings or SchedulerSettings()
-    running: list[SchedulerFactory] = []
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        factory = SchedulerFactory(settings)
-        await asyncio.to_thread(factory.prepare)
-        await factory.start()
-        try:
-            provide(app, factory)
-            running.append(factory)
-            yield
-        finally:
-            running.clear()
-            await factory.stop()
-
-    async def check() -> None:
-        if not running:
-            raise UnavailableError("starting")
-        await running[0].views.check()
-
     return create_service_app(
         name="scheduler",
         summary="Jobs, their tasks, and who runs them: submit, watch, claim and report.",
-        tokens=read_tokens(settings),
-        lifespan=lifespan,
+        tokens=TokenTable.from_optional_file(settings.tokens_file),
+        make_parts=lambda: SchedulerFactory(settings),
+        provide=provide,
         routers=[
             jobs.router,
             tasks.router,
@@ -64,19 +40,13 @@ def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
             diagnostics.router,
             events.router,
         ],
-        readiness=check,
     )
-
-
-def read_tokens(settings: SchedulerSettings) -> TokenTable:
-    """Read who may call; everyone, where no tokens file is set."""
-    return TokenTable.from_file(settings.tokens_file) if settings.tokens_file else TokenTable(None)
 
 
 def main() -> None:
     """Run the scheduler by itself."""
     settings = SchedulerSettings()
-    refuse_open_listener(settings.host, read_tokens(settings))
+    refuse_open_listener(settings.host, TokenTable.from_optional_file(settings.tokens_file))
     uvicorn.run(create_app(settings), host=settings.host, port=settings.port, timeout_graceful_shutdown=STOP_SECONDS)
 
 

@@ -1,18 +1,39 @@
-"""What every service's app has in common: errors, request ids, tokens, health and documentation."""
+"""What every service's app has in common: its life, errors, request ids, tokens, health and documentation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol, TypeVar
 
 from fastapi import APIRouter, FastAPI
 
-from shared.contracts.errors import ErrorBody
+from shared.contracts.errors import ErrorBody, UnavailableError
 from shared.http.auth import TokenTable
 from shared.http.errors import install_error_handlers
-from shared.http.health import ReadinessCheck, create_health_router
+from shared.http.health import create_health_router
 from shared.http.request_ids import RequestIdMiddleware
+
+
+class ServiceParts(Protocol):
+    """What a service's composition root makes."""
+
+    def prepare(self) -> None:
+        """Bring what is stored up to date. Blocks."""
+
+    async def start(self) -> None:
+        """Begin to work."""
+
+    async def stop(self) -> None:
+        """End in good order; also after a start that failed."""
+
+    async def check(self) -> None:
+        """Raise where the service cannot do its work."""
+
+
+Parts = TypeVar("Parts", bound=ServiceParts)
 
 
 def distribution_version() -> str:
@@ -28,9 +49,9 @@ def create_service_app(
     name: str,
     summary: str,
     tokens: TokenTable,
-    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    make_parts: Callable[[], Parts],
+    provide: Callable[[FastAPI, Parts], None],
     routers: Sequence[APIRouter],
-    readiness: ReadinessCheck,
 ) -> FastAPI:
     """Make the app of one service.
 
@@ -42,13 +63,33 @@ def create_service_app(
         For the documentation page.
     tokens
         Who may call.
-    lifespan
-        Opens and closes what the service owns.
+    make_parts
+        Makes what the service owns, when the app starts.
+    provide
+        Gives the app the parts that its handlers ask for.
     routers
         Its operations.
-    readiness
-        Raises where the service cannot do its work.
     """
+    running: list[Parts] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts = make_parts()
+        try:
+            await asyncio.to_thread(parts.prepare)
+            await parts.start()
+            provide(app, parts)
+            running.append(parts)
+            yield
+        finally:
+            running.clear()
+            await parts.stop()
+
+    async def check() -> None:
+        if not running:
+            raise UnavailableError("starting")
+        await running[0].check()
+
     app = FastAPI(
         title=f"EAS {name.replace('_', ' ')}",
         summary=summary,
@@ -62,7 +103,7 @@ def create_service_app(
     app.state.tokens = tokens
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
-    app.include_router(create_health_router(name, app.version, readiness))
+    app.include_router(create_health_router(name, app.version, check))
     for router in routers:
         app.include_router(router)
     return app

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.contracts.metadata import Metadata
-from shared.contracts.states import AttemptState, FailureReason
+from shared.contracts.states import AttemptState
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,6 @@ class KnownAttempt:
     cancel_requested: bool
     strikes: int
     losses: int
-
-
-@dataclass(frozen=True, slots=True)
-class FailedAttempt:
-    """An attempt that ended without being accepted, and why."""
-
-    attempt: KnownAttempt
-    state: AttemptState
-    reason: FailureReason
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
