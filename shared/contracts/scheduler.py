@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.contracts.containers import ResourcesView
+from shared.contracts.execution import ExecutionRules, TaskTypeRules
 from shared.contracts.metadata import Metadata
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
 
@@ -55,6 +57,8 @@ class RetryRequest(BaseModel):
 
     task_ids: list[int] = Field(default_factory=list, description="Only these; cancelled tasks have to be named.")
     reasons: list[FailureReason] = Field(default_factory=list, description="Only what ended for one of these.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="To be used instead of the job's own.")
+    execution: ExecutionRules | None = Field(default=None, description="To be used instead of the job's own.")
 
 
 class ExcuseRequest(BaseModel):
@@ -145,6 +149,9 @@ class AttemptView(BaseModel):
     cpu_time_with_children: float | None = Field(default=None, description="[s]")
     reason: FailureReason | None = None
     message: str | None = None
+    not_before: datetime | None = Field(default=None, description="It is held back until then.")
+    run_timeout: float | None = Field(default=None, description="[s]")
+    memory_gb: float | None = Field(default=None, description="[GB]")
     settings: dict[str, Any] | None = Field(default=None, description="As evaluated for this attempt.")
     metadata: Metadata = Field(default_factory=dict)
     inputs: dict[str, OutputVersion] = Field(default_factory=dict)
@@ -165,6 +172,7 @@ class TaskView(BaseModel):
     description: dict[str, Any]
     metadata: Metadata
     seed: int
+    execution: ExecutionRules = Field(default_factory=ExecutionRules)
     unmet_dependencies: int
     inputs: dict[str, str]
     outputs: dict[str, str]
@@ -224,6 +232,7 @@ class WorkerAnnouncement(BaseModel):
     process_id: int
     slots: int = Field(ge=1)
     task_types: list[TaskTypeDescription]
+    container: str | None = Field(default=None, max_length=64, description="The kind of worker that it is.")
 
 
 class WorkerWelcome(BaseModel):
@@ -231,6 +240,7 @@ class WorkerWelcome(BaseModel):
 
     lease_seconds: float
     heartbeat_seconds: float
+    resources: ResourcesView | None = Field(default=None, description="What its container was given.")
 
 
 class WorkerView(BaseModel):
@@ -244,6 +254,7 @@ class WorkerView(BaseModel):
     last_heard_at: datetime
     running: int
     gone: bool
+    container: str | None = None
 
 
 class TaskTypeView(BaseModel):
@@ -254,6 +265,7 @@ class TaskTypeView(BaseModel):
     inputs: list[SlotDescription]
     outputs: list[SlotDescription]
     settings_schema: dict[str, Any]
+    rules: TaskTypeRules = Field(default_factory=TaskTypeRules, description="What an operator has set for it.")
     built_in: bool = Field(default=False, description="Flow control, which the scheduler runs itself.")
 
 
@@ -288,6 +300,8 @@ class ClaimedAttempt(BaseModel):
     inputs: dict[str, OutputVersion] = Field(default_factory=dict)
     outputs: dict[str, str] = Field(default_factory=dict, description="Slot to filename.")
     seed: int = 0
+    run_timeout: float | None = Field(default=None, description="It is to be ended when it has run for so long [s].")
+    memory_gb: float | None = Field(default=None, description="It is to be ended when it needs more [GB].")
 
 
 class ClaimResponse(BaseModel):

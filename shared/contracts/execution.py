@@ -1,0 +1,51 @@
+"""Wire models of the rules by which attempts are made: how often, how soon, for how long, with how much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.contracts.states import FailureReason
+
+#: Reasons that may pass: another attempt can end otherwise.
+PASSING_REASONS = frozenset(
+    {FailureReason.OUT_OF_MEMORY, FailureReason.TIMEOUT, FailureReason.LOST, FailureReason.INFRASTRUCTURE}
+)
+
+
+class ExecutionRules(BaseModel):
+    """The key `execution` of a task object. What it does not say, the list around it does, or its type, or a setting."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    priority: int | None = Field(default=None, ge=-1000, le=1000, description="Higher ones are handed out first.")
+    max_attempts: int | None = Field(default=None, ge=1, le=1000, description="Most attempts of a task.")
+    retry_on: tuple[FailureReason, ...] | None = Field(
+        default=None, strict=False, description="Reasons after which there is another attempt."
+    )
+    retry_delay: float | None = Field(
+        default=None, ge=0, le=86_400, description="Pause before the second attempt; each further one doubles it [s]."
+    )
+    run_timeout: float | None = Field(default=None, gt=0, description="Most time that an attempt may run [s].")
+    queue_timeout: float | None = Field(default=None, gt=0, description="Most time that it may be queued [s].")
+    memory_gb: float | None = Field(
+        default=None, gt=0, description="Memory of an attempt; doubled each time it was not enough [GB]."
+    )
+
+    def said(self) -> dict[str, Any]:
+        """Return what is said, as JSON."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def over(self, others: ExecutionRules) -> ExecutionRules:
+        """Fill what is not said here from `others`."""
+        own = {name: value for name in ExecutionRules.model_fields if (value := getattr(self, name)) is not None}
+        return ExecutionRules.model_construct(
+            **{name: own.get(name, getattr(others, name)) for name in ExecutionRules.model_fields}
+        )
+
+
+class TaskTypeRules(ExecutionRules):
+    """What an operator has set for a task type."""
+
+    max_running: int | None = Field(default=None, ge=0, description="Most attempts of it at the same time.")
