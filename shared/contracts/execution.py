@@ -15,7 +15,7 @@ PASSING_REASONS = frozenset(
 
 
 class ExecutionRules(BaseModel):
-    """The key `execution` of a task object. What it does not say, the list around it does, or its type, or a setting."""
+    """The key `execution` of a task object. What it does not say, the list around it does, or its type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
