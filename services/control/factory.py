@@ -10,7 +10,6 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from services.control.domain.suite_address import LOGS, PRODUCTS, SCHEDULER, SuiteAddress
 from services.control.handlers.index import make_index_routes
 from services.control.storage.data_folder import DataFolder
 from services.logging.main import create_app as create_log_service
@@ -19,6 +18,7 @@ from services.product_store.main import create_app as create_product_store
 from services.product_store.settings import ProductStoreSettings
 from services.scheduler.main import create_app as create_scheduler
 from services.scheduler.settings import SchedulerSettings
+from shared.clients.suite.address import LOGS, PRODUCTS, SCHEDULER, SuiteAddress
 
 
 def create_suite_app(folder: DataFolder, address: SuiteAddress) -> Starlette:

@@ -12,7 +12,6 @@ from socket import socket
 from typing import Any
 
 from services.control.domain.errors import SuiteStartError
-from services.control.domain.suite_address import SuiteAddress
 from services.control.factory import create_suite_app, make_worker_settings
 from services.control.logic.crew import Crew
 from services.control.logic.predecessors import dismiss_predecessors
@@ -21,6 +20,7 @@ from services.control.storage.data_folder import DataFolder
 from services.control.storage.listener import SuiteServer, local_url, open_listener
 from services.control.storage.worker_process import WorkerProcess
 from shared.clients.scheduler import SchedulerClient
+from shared.clients.suite.address import SuiteAddress
 from shared.contracts.errors import EasError
 from shared.http.auth import OpenListenerError, TokenTable, refuse_open_listener
 

@@ -4,13 +4,12 @@
 
     EasError
     └── ControlError
-        ├── SuiteNotFoundError   suite_not_found
         ├── SuiteRunningError    suite_running
         ├── SuiteStartError      suite_start
         ├── UsageError           usage
-        ├── FileError            file
-        ├── JobTimeoutError      timeout
         └── DemonstrationError   demonstration
+
+The errors of the clients that it uses are in `shared.clients.suite.errors`.
 """
 
 from __future__ import annotations
@@ -24,12 +23,6 @@ class ControlError(EasError):
     """Base of the errors of EAS Control."""
 
     slug = "control"
-
-
-class SuiteNotFoundError(ControlError):
-    """There is no running suite where one was looked for."""
-
-    slug = "suite_not_found"
 
 
 class SuiteRunningError(ControlError):
@@ -51,24 +44,6 @@ class UsageError(ControlError):
     """The arguments do not make sense together."""
 
     slug = "usage"
-
-
-class FileError(ControlError):
-    """A file of the user's cannot be read or written."""
-
-    slug = "file"
-
-    def __init__(self, path: Path, error: OSError) -> None:
-        super().__init__(f"{path}: {error.strerror or error}")
-
-
-class JobTimeoutError(ControlError):
-    """A job was still running when the time to wait for it was over."""
-
-    slug = "timeout"
-
-    def __init__(self, job_id: int, seconds: float) -> None:
-        super().__init__(f"job {job_id} is still running after {seconds:g} s; it goes on")
 
 
 class DemonstrationError(ControlError):

@@ -12,17 +12,17 @@ from services.control.domain.discoveries import gather_discoveries
 from services.control.domain.errors import DemonstrationError, UsageError
 from services.control.domain.example_jobs import LIGHT_CURVE_SUFFIXES, choose_light_curves, fill_light_curves
 from services.control.handlers.options import ask
-from services.control.logic.downloads import Download, get_products_of_job
-from services.control.logic.jobs import wait_for_job
-from services.control.logic.paging import list_results, list_tree
 from services.control.storage.demonstration_folder import DemonstrationFolder, read_example
-from services.control.storage.suite_clients import SuiteClients
 from services.control.storage.suite_process import start_suite
 from services.control.views.discoveries import tabulate_candidates, tabulate_recovery
 from services.control.views.progress import show_progress
 from services.control.views.tables import describe_job
 from services.control.views.text import open_console, plain
 from services.control.views.tree import write_tree
+from shared.clients.suite.clients import SuiteClients
+from shared.clients.suite.downloads import Download, get_products_of_job
+from shared.clients.suite.paging import list_results, list_tree
+from shared.clients.suite.waiting import wait_for_job
 from shared.contracts.scheduler import JobView, ResultView, TaskLine
 from shared.contracts.states import JobState, TaskState
 
@@ -88,5 +88,5 @@ async def _run(suite: SuiteClients, document: bytes, reports: Path) -> Campaign:
     failures = [
         line for line in await list_tree(suite.scheduler, job.job_id, max_depth=None) if line.state is TaskState.FAILED
     ]
-    files = await get_products_of_job(suite.products, job.job_id, reports, glob=REPORT_GLOB)
+    files = await get_products_of_job(suite.product_store, job.job_id, reports, glob=REPORT_GLOB)
     return Campaign(job, results, failures, sorted(files, key=lambda file: file.path))

@@ -10,12 +10,12 @@ import typer
 
 from services.control.domain.errors import UsageError
 from services.control.handlers.options import DataOption, JobArgument, JsonOption, ask
-from services.control.logic import paging
-from services.control.logic.watching import watch_job
-from services.control.storage.suite_clients import SuiteClients
 from services.control.views.diagnostics import describe_change, describe_why, tabulate, write_csv
 from services.control.views.documents import print_json
 from services.control.views.text import open_console
+from shared.clients.suite import paging
+from shared.clients.suite.clients import SuiteClients
+from shared.clients.suite.watching import watch_job
 from shared.contracts.diagnostics import JobEnd, JobFilter, StateChange, TableView
 from shared.contracts.states import JobState
 
@@ -153,6 +153,10 @@ def watch(
         else:
             console.print(describe_change(found), soft_wrap=True)
 
-    end = ask(data, lambda suite: watch_job(suite.scheduler, job, show))
-    if end.state is not JobState.DONE:
+    async def run(suite: SuiteClients) -> bool:
+        async for found in watch_job(suite.scheduler, job):
+            show(found)
+        return isinstance(found, JobEnd) and found.state is JobState.DONE
+
+    if not ask(data, run):
         raise typer.Exit(1)

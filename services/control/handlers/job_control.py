@@ -10,10 +10,10 @@ import typer
 
 from services.control.handlers.jobs import read_document
 from services.control.handlers.options import DataOption, JobArgument, JsonOption, ask
-from services.control.storage.suite_clients import SuiteClients
 from services.control.views.documents import print_json
 from services.control.views.tables import describe_job, tabulate_plan, tabulate_task
 from services.control.views.text import open_console
+from shared.clients.suite.clients import SuiteClients
 from shared.contracts.scheduler import JobView
 from shared.contracts.states import FailureReason
 

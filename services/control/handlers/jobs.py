@@ -8,16 +8,16 @@ from typing import Annotated
 
 import typer
 
-from services.control.domain.errors import FileError
 from services.control.handlers.options import DataOption, JobArgument, JsonOption, ask
-from services.control.logic import paging
-from services.control.logic.jobs import wait_for_job
-from services.control.storage.suite_clients import SuiteClients
 from services.control.views.documents import print_json
 from services.control.views.progress import show_progress
 from services.control.views.tables import describe_job, tabulate_jobs, tabulate_results, tabulate_task
 from services.control.views.text import open_console
 from services.control.views.tree import write_tree
+from shared.clients.suite import paging
+from shared.clients.suite.clients import SuiteClients
+from shared.clients.suite.errors import FileError
+from shared.clients.suite.waiting import wait_for_job
 from shared.contracts.scheduler import JobView
 from shared.contracts.states import JobState
 

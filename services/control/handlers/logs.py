@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from services.control.handlers.options import DataOption, JsonOption, ask
-from services.control.logic.paging import list_records
 from services.control.views.documents import print_json
 from services.control.views.tables import write_records
 from services.control.views.text import open_console
+from shared.clients.suite.paging import list_records
 from shared.contracts.logs import LEVEL_NUMBERS, LogQuery
 from shared.contracts.states import LogLevel
 
@@ -28,7 +28,7 @@ def logs(
 ) -> None:
     """Show log records, oldest first."""
     query = LogQuery(attempt_id=attempt, task_id=task, job_id=job, min_level=LEVEL_NUMBERS[level])
-    found = ask(data, lambda suite: list_records(suite.logs, query, limit))
+    found = ask(data, lambda suite: list_records(suite.log_service, query, limit))
     if as_json:
         print_json(found)
         return

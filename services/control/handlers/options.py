@@ -10,8 +10,8 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import ValidationError
 
-from services.control.storage.endpoint import find_suite
-from services.control.storage.suite_clients import SuiteClients
+from shared.clients.suite.clients import SuiteClients
+from shared.clients.suite.endpoint import find_suite
 from shared.contracts.errors import UnavailableError
 
 Answer = TypeVar("Answer")

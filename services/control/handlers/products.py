@@ -9,11 +9,11 @@ import typer
 
 from services.control.domain.errors import UsageError
 from services.control.handlers.options import DataOption, JsonOption, ask
-from services.control.logic.downloads import Download, get_product, get_products_of_job
-from services.control.logic.paging import list_products
 from services.control.views.documents import print_json
 from services.control.views.tables import tabulate_products
 from services.control.views.text import open_console, plain
+from shared.clients.suite.downloads import Download, get_product, get_products_of_job
+from shared.clients.suite.paging import list_products
 
 app = typer.Typer(no_args_is_help=True, help="List and fetch the files that tasks made.")
 
@@ -29,7 +29,7 @@ def list_files(
     as_json: JsonOption = False,
 ) -> None:
     """List products with their latest versions."""
-    found = ask(data, lambda suite: list_products(suite.products, directory=directory, glob=glob, job_id=job))
+    found = ask(data, lambda suite: list_products(suite.product_store, directory=directory, glob=glob, job_id=job))
     if as_json:
         print_json(found)
     else:
@@ -53,13 +53,13 @@ def get_files(
         if folder is not None or glob is not None:
             raise UsageError("--to and --glob go with --job; a single product is written with -o")
         wanted = product
-        found = ask(data, lambda suite: get_product(suite.products, wanted, output))
+        found = ask(data, lambda suite: get_product(suite.product_store, wanted, output))
         _show([found], as_json=as_json, single=True)
         return
     if folder is None or output is not None:
         raise UsageError("--job needs --to FOLDER, and no -o")
     job_id, target = job or 0, folder
-    fetched = ask(data, lambda suite: get_products_of_job(suite.products, job_id, target, glob=glob))
+    fetched = ask(data, lambda suite: get_products_of_job(suite.product_store, job_id, target, glob=glob))
     _show(fetched, as_json=as_json, single=False)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from services.control.domain.errors import UsageError
-from services.control.storage.endpoint import DEFAULT_FOLDER
+from shared.clients.suite.endpoint import DEFAULT_FOLDER
 
 
 def up(

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from services.control.domain.errors import SuiteRunningError, SuiteStartError
-from services.control.storage.endpoint import choose_token, remove_endpoint, write_endpoint
+from services.control.storage.endpoint import remove_endpoint, write_endpoint
+from shared.clients.suite.endpoint import choose_token
 from shared.http.auth import AccessScope, Principal, TokensFileError, make_token, read_tokens_file, write_tokens_file
 
 #: The file that a worker holds locked in its folder as long as it lives.
@@ -99,7 +100,7 @@ class DataFolder:
             raise SuiteStartError(str(error)) from error
 
     def choose_token(self, *wishes: set[str]) -> str:
-        """Choose a token for a part of the suite. See `services.control.storage.endpoint.choose_token`.
+        """Choose a token for a part of the suite. See `shared.clients.suite.endpoint.choose_token`.
 
         Raises
         ------

@@ -15,7 +15,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from services.control.domain.errors import DemonstrationError, FileError
+from services.control.domain.errors import DemonstrationError
+from shared.clients.suite.errors import FileError
 
 _NAMES = frozenset({"data", "reports", "job.json"})
 

@@ -1,30 +1,24 @@
-"""Diagnostics as users see them, and a watch that outlives the suite's restart."""
+"""Diagnostics as users see them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.control.logic.paging import gather_outcomes
-from services.control.logic.watching import watch_job
 from services.control.views.diagnostics import describe_change, describe_why, tabulate, write_csv
-from shared.clients.scheduler import SchedulerClient
 from shared.contracts.diagnostics import (
     OUTCOME_COLUMNS,
     JobEnd,
-    JobFilter,
     ResultTable,
     ResultTables,
     StateChange,
     WhyCode,
     WhyView,
 )
-from shared.contracts.scheduler import JobView, TaskCounts
 from shared.contracts.states import JobState, TaskState
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -95,51 +89,3 @@ def test_words_of_unknown_origin_do_not_command_the_terminal() -> None:
     assert render(describe_why(why)).strip() == r"task 2 a\x1b (null, job 1) is failed. It failed: \x1b[2J."
     assert r"task 2 a\x1b[31m (null) attempt 3: running" in render(describe_change(change(1, "running")))
     assert render(describe_change(JobEnd(job_id=1, state=JobState.DONE))) == "job 1 is done\n"
-
-
-async def test_all_pages_of_a_table_are_gathered_and_sorted() -> None:
-    pages = {
-        "": page(1, ["x"], [2, "PASS", 11, 21], following="1.11"),
-        "1.11": page(1, ["x", "y"], [1, "b", "FAIL", 12, 22]),
-    }
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        assert request.url.params["task_type"] == "tls"
-        return httpx.Response(200, content=pages[request.url.params.get("after", "")].model_dump_json())
-
-    async with SchedulerClient("http://scheduler", None, transport=httpx.MockTransport(answer)) as client:
-        (table,) = (await gather_outcomes(client, JobFilter(task_type="tls"))).tables
-    assert table.columns == ["x", "y", *OUTCOME_COLUMNS]
-    assert table.rows == [[1, "b", "FAIL", 12, 22], [2, None, "PASS", 11, 21]]
-
-
-async def test_a_watch_goes_on_where_a_broken_stream_ended() -> None:
-    def write(*found: StateChange | JobEnd) -> bytes:
-        parts = [
-            f"id: {one.event_id}\nevent: change\n" if isinstance(one, StateChange) else "event: end\n" for one in found
-        ]
-        lines = [f"{part}data: {one.model_dump_json()}\n\n" for part, one in zip(parts, found, strict=True)]
-        return "".join([": nothing new\n\n", *lines]).encode()
-
-    end = JobEnd(job_id=1, state=JobState.FAILED)
-    streams = {"0": write(change(4, "queued"), change(5, "running")), "5": write(change(6, "failed"), end)}
-    job = JobView(
-        job_id=1,
-        name=None,
-        state=JobState.RUNNING,
-        working_directory="",
-        counts=TaskCounts(),
-        root_task_id=1,
-        submitted_at=AT,
-        submitted_by="ada",
-    )
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/jobs/1/events":
-            return httpx.Response(200, content=streams[request.url.params["after"]])
-        return httpx.Response(200, content=job.model_dump_json())
-
-    seen: list[StateChange | JobEnd] = []
-    async with SchedulerClient("http://scheduler", None, transport=httpx.MockTransport(answer)) as client:
-        assert await watch_job(client, 1, seen.append) == end
-    assert seen == [change(4, "queued"), change(5, "running"), change(6, "failed"), end]

@@ -1,12 +1,13 @@
-"""Submitting a job and waiting for its end."""
+"""Waiting for a job's end, also through restarts of the suite."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
-from services.control.domain.errors import JobTimeoutError
 from shared.clients.scheduler import SchedulerClient
+from shared.clients.suite.errors import JobTimeoutError
 from shared.contracts.errors import UnavailableError
 from shared.contracts.scheduler import JobView
 from shared.contracts.states import JobState
@@ -18,14 +19,12 @@ ABSENCE_SECONDS = 60.0
 RETRY_SECONDS = 0.5
 
 
-async def wait_for_job(
+async def look_until_end(
     scheduler: SchedulerClient,
     job_id: int,
-    *,
     timeout: float | None = None,  # noqa: ASYNC109 - the user's wish, and the error says that the job goes on
-    on_progress: Callable[[JobView], None] = lambda _job: None,
-) -> JobView:
-    """Wait until a job has ended, however it ended. A suite that is started again meanwhile is waited for, too.
+) -> AsyncGenerator[JobView, None]:
+    """Look at a job twice a second until it has ended, however it ended; the last look shows its end.
 
     Parameters
     ----------
@@ -35,8 +34,6 @@ async def wait_for_job(
         Which one.
     timeout
         The longest to wait [s]; None for ever.
-    on_progress
-        Called with the job whenever it was looked at.
 
     Raises
     ------
@@ -45,7 +42,7 @@ async def wait_for_job(
     NotFoundError
         There is no such job.
     UnavailableError
-        The scheduler has not answered for a minute.
+        The scheduler has not answered for a minute. A suite that is started again within it is waited for.
     """
     clock = asyncio.get_running_loop().time
     end = None if timeout is None else clock() + timeout
@@ -60,8 +57,23 @@ async def wait_for_job(
             await asyncio.sleep(RETRY_SECONDS)
         else:
             heard_at = clock()
-            on_progress(job)
+            yield job
             if job.state is not JobState.RUNNING:
-                return job
+                return
         if timeout is not None and end is not None and clock() >= end:
             raise JobTimeoutError(job_id, timeout)
+
+
+async def wait_for_job(
+    scheduler: SchedulerClient,
+    job_id: int,
+    *,
+    timeout: float | None = None,  # noqa: ASYNC109 - the user's wish, and the error says that the job goes on
+    on_progress: Callable[[JobView], object] | None = None,
+) -> JobView:
+    """Wait until a job has ended; `on_progress` is called with every look. See `look_until_end`."""
+    async with aclosing(look_until_end(scheduler, job_id, timeout)) as looks:
+        async for job in looks:
+            if on_progress is not None:
+                on_progress(job)
+    return job

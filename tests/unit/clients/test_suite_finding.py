@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from services.control.domain.errors import SuiteNotFoundError
-from services.control.storage.endpoint import choose_token, find_suite, remove_endpoint, write_endpoint
+from services.control.storage.endpoint import remove_endpoint, write_endpoint
+from shared.clients.suite.endpoint import choose_token, find_suite
+from shared.clients.suite.errors import SuiteNotFoundError
 
 TOKENS = {
     "of-user": {"name": "user", "scopes": ["read", "submit", "operate"]},

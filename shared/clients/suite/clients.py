@@ -6,17 +6,17 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, TypeVar
 
-from services.control.domain.suite_address import SuiteAddress
 from shared.clients.base import ServiceClient
 from shared.clients.log_service import LogClient
 from shared.clients.product_store import ProductStoreClient
 from shared.clients.scheduler import SchedulerClient
+from shared.clients.suite.address import SuiteAddress
 
 Client = TypeVar("Client", bound=ServiceClient)
 
 
 class SuiteClients:
-    """What a command talks to.
+    """The services of one suite.
 
     Parameters
     ----------
@@ -43,12 +43,12 @@ class SuiteClients:
         return self._open(SchedulerClient, self._address.scheduler_url)
 
     @property
-    def products(self) -> ProductStoreClient:
+    def product_store(self) -> ProductStoreClient:
         """Files."""
         return self._open(ProductStoreClient, self._address.product_store_url)
 
     @property
-    def logs(self) -> LogClient:
+    def log_service(self) -> LogClient:
         """Log records."""
         return self._open(LogClient, self._address.log_service_url)
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
-from services.control.logic.jobs import ABSENCE_SECONDS, RETRY_SECONDS
 from shared.clients.scheduler import SchedulerClient
+from shared.clients.suite.waiting import ABSENCE_SECONDS, RETRY_SECONDS
 from shared.contracts.diagnostics import JobEnd, StateChange
 from shared.contracts.errors import UnavailableError
 
 
 async def watch_job(
-    scheduler: SchedulerClient, job_id: int, on_change: Callable[[StateChange | JobEnd], None]
-) -> JobEnd:
-    """Follow a job from its first change until it has ended. No change is missed or told twice.
+    scheduler: SchedulerClient, job_id: int, after: int = 0
+) -> AsyncGenerator[StateChange | JobEnd, None]:
+    """Follow a job until it has ended; the last item says how. No change is missed or told twice.
 
     Parameters
     ----------
@@ -22,24 +23,24 @@ async def watch_job(
         Knows the job.
     job_id
         Which one.
-    on_change
-        Called with every change, and with the end.
+    after
+        Begin after this event; 0 for the job's first.
 
     Raises
     ------
     NotFoundError
         There is no such job.
     UnavailableError
-        The scheduler has not answered for a minute.
+        The scheduler has not answered for a minute. A suite that is started again within it is waited for.
     """
-    after = 0
     while True:
         try:
-            async for found in scheduler.follow(job_id, after=after):
-                on_change(found)
-                if isinstance(found, JobEnd):
-                    return found
-                after = found.event_id
+            async with aclosing(scheduler.follow(job_id, after=after)) as changes:
+                async for found in changes:
+                    yield found
+                    if isinstance(found, JobEnd):
+                        return
+                    after = found.event_id
         except UnavailableError:
             await _wait_until_back(scheduler, job_id)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.control.domain.errors import FileError
-from services.control.logic.paging import list_products
 from shared.clients.product_store import ProductStoreClient
+from shared.clients.suite.errors import FileError
+from shared.clients.suite.paging import list_products
 from shared.contracts.errors import NotFoundError
 from shared.contracts.paths import check_directory, check_filename
 from shared.contracts.products import ProductView, VersionView
