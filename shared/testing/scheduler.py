@@ -62,6 +62,7 @@ class FakeScheduler:
         inputs: Mapping[str, OutputVersion] | None = None,
         outputs: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
+        run_timeout: float | None = None,
     ) -> int:
         """Queue an attempt. Returns its id; its task has the same one."""
         self._last_id += 1
@@ -78,6 +79,7 @@ class FakeScheduler:
             inputs=dict(inputs or {}),
             outputs=dict(outputs or {}),
             seed=self._last_id,
+            run_timeout=run_timeout,
         )
         self._queue.append(attempt)
         self._tell()

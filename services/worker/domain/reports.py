@@ -58,6 +58,17 @@ def report_death(claimed: ClaimedAttempt, departure: Departure) -> AttemptReport
     )
 
 
+def report_overdue(claimed: ClaimedAttempt) -> AttemptReport:
+    """The attempt was stopped because it had run for as long as it may."""
+    return AttemptReport(
+        attempt_id=claimed.attempt_id,
+        lease_token=claimed.lease_token,
+        state="failed",
+        reason=FailureReason.TIMEOUT,
+        message=f"ran for longer than {claimed.run_timeout:.15g} s",
+    )
+
+
 def report_evicted(claimed: ClaimedAttempt, message: str) -> AttemptReport:
     """The worker gives the attempt back."""
     return AttemptReport(

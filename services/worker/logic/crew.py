@@ -1,4 +1,4 @@
-"""The slots: which child runs what, what waits, and what happens when a child dies."""
+"""The slots: which child runs what, what waits, how long it may run, and what happens when a child dies."""
 
 from __future__ import annotations
 
@@ -25,13 +25,24 @@ EARLY_DEATH = 1.0
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """One place to run in: its child, None while that is being replaced, and the child's attempts, oldest first."""
+    """One place to run in: its child, None while that is being replaced, and the child's attempts, oldest first.
+
+    A child that is doomed is being killed and gets nothing more. The alarm goes off when the first attempt has run for
+    as long as it may.
+    """
 
     child: Child | None = None
     queue: deque[Holding] = field(default_factory=deque)
     work: float = 0.0
     busy_since: float = 0.0
     born_at: float = 0.0
+    doomed: bool = False
+    alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its child takes attempts."""
+        return self.child is not None and not self.doomed
 
 
 class Crew:
@@ -94,7 +105,7 @@ class Crew:
         return [
             SlotLoad(len(slot.queue), slot.work, now - slot.busy_since if slot.queue else 0.0)
             for slot in self._slots
-            if slot.child is not None
+            if slot.is_open
         ]
 
     def give(self, holding: Holding) -> None:
@@ -115,10 +126,10 @@ class Crew:
             holding.stage = Stage.GIVEN
             holding.child_pid = slot.child.pid
             holding.estimate = self._run_times.estimate(holding.claimed.task_type)
-            if not slot.queue:
-                slot.busy_since = self._clock()
             slot.queue.append(holding)
             slot.work += holding.estimate
+            if len(slot.queue) == 1:
+                self._begin_first(slot)
 
     def stop_attempt(self, holding: Holding) -> bool:
         """Take an attempt out. True: it had not begun. False: its child is being killed, `on_loss` will follow."""
@@ -126,14 +137,12 @@ class Crew:
             self._ready.remove(holding)
             return True
         slot = next(slot for slot in self._slots if holding in slot.queue)
-        self._recall(slot)
-        if holding in slot.queue:
-            if slot.child is not None:
-                slot.child.kill()
-            return False
-        self._ready.remove(holding)
+        self._doom(slot, holding)
+        unstarted = holding in self._ready
+        if unstarted:
+            self._ready.remove(holding)
         self.dispatch()
-        return True
+        return unstarted
 
     def relieve(self) -> list[Holding]:
         """Move prefetched attempts away from slots that are stuck. Returns those that should go to another worker."""
@@ -161,6 +170,8 @@ class Crew:
     async def stop(self) -> None:
         """End all children."""
         self._closing = True
+        for slot in self._slots:
+            _silence(slot)
         for task in self._refills:
             task.cancel()
         await asyncio.gather(*self._refills, return_exceptions=True)
@@ -172,7 +183,7 @@ class Crew:
         best, most = None, 0.0
         short = self._run_times.is_short(holding.claimed.task_type)
         for slot in self._slots:
-            if slot.child is None:
+            if not slot.is_open:
                 continue
             if not slot.queue:
                 return slot
@@ -198,7 +209,7 @@ class Crew:
                 holding.stage = Stage.CHECKING
             else:
                 self._leave(slot, holding)
-                slot.busy_since = self._clock()
+                self._begin_first(slot)
                 self._run_times.observe(holding.claimed.task_type, word.ended_at - word.started_at)
                 self._on_answer(holding, word)
 
@@ -214,8 +225,41 @@ class Crew:
         self._ready.extendleft(reversed(recalled))
 
     def _leave(self, slot: Slot, holding: Holding) -> None:
+        if holding is slot.queue[0]:
+            _silence(slot)
         slot.queue.remove(holding)
         slot.work = slot.work - holding.estimate if slot.queue else 0.0
+
+    def _begin_first(self, slot: Slot) -> None:
+        """The child begins the first of its attempts now."""
+        slot.busy_since = self._clock()
+        if slot.queue and (seconds := slot.queue[0].claimed.run_timeout) is not None:
+            when = slot.busy_since + seconds
+            slot.alarm = asyncio.get_running_loop().call_at(when, self._expire, slot, slot.queue[0], seconds)
+
+    def _expire(self, slot: Slot, holding: Holding, seconds: float) -> None:
+        """An attempt has run for as long as it may."""
+        if self._doom(slot, holding):
+            logger.warning("attempt %d has run for longer than %.15g s", holding.attempt_id, seconds)
+            holding.overdue = True
+            self._run_times.observe(holding.claimed.task_type, seconds)
+        self.dispatch()
+
+    def _doom(self, slot: Slot, holding: Holding) -> bool:
+        """Kill the child if it runs this attempt, and save what it has not begun. Tells whether it is being killed.
+
+        The child may go on to its next attempt meanwhile. So what it has not begun is taken back first; what it has
+        said by then tells whether it still runs this one.
+        """
+        self._recall(slot)
+        if slot.child is not None and holding in slot.queue:
+            self._take_words(slot, slot.child)
+        if slot.child is None or holding not in slot.queue:
+            return False
+        _silence(slot)
+        slot.doomed = True
+        slot.child.kill()
+        return True
 
     def _bury(self, child: Child, departure: Departure) -> None:
         """A child has ended: hear its last words, save what it had not begun, and make a new one."""
@@ -225,12 +269,14 @@ class Crew:
             return
         self._take_words(slot, child)
         self._recall(slot)
-        slot.child = None
+        _silence(slot)
         victims = list(slot.queue)
+        early = not victims and not slot.doomed and self._clock() - slot.born_at < EARLY_DEATH
+        slot.child = None
+        slot.doomed = False
         slot.queue.clear()
         slot.work = 0.0
         if not self._closing:
-            early = not victims and self._clock() - slot.born_at < EARLY_DEATH
             self._start_refill(slot, EARLY_DEATH if early else 0.0)
         for holding in victims:
             logger.warning("attempt %d: child %d %s", holding.attempt_id, child.pid, departure)
@@ -256,3 +302,10 @@ class Crew:
         self._by_pid[child.pid] = slot
         self.dispatch()
         self._on_place()
+
+
+def _silence(slot: Slot) -> None:
+    """Nothing of the slot's runs any more that might run too long."""
+    if slot.alarm is not None:
+        slot.alarm.cancel()
+        slot.alarm = None

@@ -52,6 +52,8 @@ class Holding:
         How long it should take, as assumed when a child got it [s].
     ready_since
         On the loop's clock [s].
+    overdue
+        It has run for as long as it may, and its child is being killed.
     """
 
     claimed: ClaimedAttempt
@@ -62,6 +64,7 @@ class Holding:
     child_pid: int = 0
     estimate: float = 0.0
     ready_since: float = 0.0
+    overdue: bool = False
 
     @property
     def attempt_id(self) -> int:

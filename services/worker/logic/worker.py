@@ -15,6 +15,7 @@ from services.worker.domain.reports import (
     report_cancelled,
     report_death,
     report_evicted,
+    report_overdue,
     report_undelivered,
     report_unstarted,
 )
@@ -245,7 +246,9 @@ class Worker:
 
     def _take_loss(self, holding: Holding, departure: Departure) -> None:
         self._on_ended()
-        if self._evicting:
+        if holding.overdue:
+            report = report_overdue(holding.claimed)
+        elif self._evicting:
             report = report_evicted(holding.claimed, "the worker was stopped and could not wait")
         else:
             report = report_death(holding.claimed, departure)

@@ -20,6 +20,8 @@ from shared.contracts.metadata import Metadata
 
 logger = logging.getLogger(__name__)
 
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+
 
 class ActSettings(TaskSettings):
     act: str
@@ -52,6 +54,11 @@ def run_act(context: TaskContext, settings: ActSettings) -> Metadata:
             Path(settings.note).write_text(str(os.getpid()))
             while True:
                 time.sleep(0.02)
+        case "defy":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            child = subprocess.Popen([sys.executable, "-c", DEAF])
+            Path(settings.note).write_text(f"{os.getpid()} {child.pid}")
+            time.sleep(600)
         case "breed":
             child = subprocess.Popen(["sleep", "600"])
             Path(settings.note).write_text(f"{os.getpid()} {child.pid}")
