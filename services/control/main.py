@@ -9,7 +9,17 @@ import typer
 from typer.exceptions import TyperException
 
 from services.control.domain.errors import UsageError
-from services.control.handlers import demonstration, diagnostics, job_control, jobs, logs, products, serving, workers
+from services.control.handlers import (
+    demonstration,
+    diagnostics,
+    job_control,
+    jobs,
+    logs,
+    products,
+    queues,
+    serving,
+    workers,
+)
 from services.control.views.documents import print_json_error
 from services.control.views.text import plain
 from shared.contracts.errors import EasError, InvalidInputError, ProductExistsError, TooLargeError
@@ -44,7 +54,7 @@ def make_app() -> typer.Typer:
     app.command()(diagnostics.outcomes)
     app.command()(diagnostics.timings)
     app.command()(diagnostics.errors)
-    app.command()(diagnostics.queues)
+    app.add_typer(queues.app, name="queues")
     app.command()(diagnostics.timeline)
     app.command()(diagnostics.hosts)
     app.command()(logs.logs)

@@ -17,6 +17,7 @@ from services.scheduler.logic.explanation import Explanation
 from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.inquiry import Inquiry
 from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.relay import Relay
 from services.scheduler.logic.submission import Submission
@@ -58,6 +59,7 @@ class SchedulerFactory:
         self.submission = Submission(transactor, bells, _now, polls, settings.max_iterations)
         self.dispatch = Dispatch(transactor, bells, _now, polls)
         self.control = Control(transactor, bells, _now)
+        self.queues = Queues(transactor, bells, _now)
         self.inquiry = Inquiry(self.views, bells)
         self.explanation = Explanation(ExplanationReader(self._database), _now, WhyRules(limits, 2 * rules.lease))
         self.diagnostics = DiagnosticsReader(self._database, _now, rules.lease / 4)

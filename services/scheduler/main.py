@@ -6,7 +6,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.scheduler.factory import SchedulerFactory
-from services.scheduler.handlers import attempts, containers, diagnostics, events, jobs, tasks, workers
+from services.scheduler.handlers import attempts, containers, diagnostics, events, jobs, queues, tasks, workers
 from services.scheduler.handlers.dependencies import provide
 from services.scheduler.settings import SchedulerSettings
 from shared.http.auth import TokenTable, refuse_open_listener
@@ -38,6 +38,7 @@ def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
             workers.router,
             containers.router,
             diagnostics.router,
+            queues.router,
             events.router,
         ],
     )

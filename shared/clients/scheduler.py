@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -28,6 +29,7 @@ from shared.contracts.diagnostics import (
     WhyView,
 )
 from shared.contracts.errors import UnavailableError
+from shared.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
 from shared.contracts.scheduler import (
     AttemptView,
     ClaimRequest,
@@ -305,8 +307,44 @@ class SchedulerClient(ServiceClient):
         return await self._call(QueueTable, "GET", "queues")
 
     async def get_queue(self, task_type: str) -> QueueContent:
-        """Show the head of one queue."""
-        return await self._call(QueueContent, "GET", f"queues/{task_type}")
+        """Show the head of one queue.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such task type.
+        """
+        return await self._call(QueueContent, "GET", f"queues/{quote(task_type, safe='')}")
+
+    async def purge_queue(self, task_type: str) -> PurgeResult:
+        """Cancel all that is queued of a task type; what depends on it is blocked, until it is rescheduled.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such task type.
+        """
+        path = f"queues/{quote(task_type, safe='')}/purge"
+        return await self._call(PurgeResult, "POST", path, read_timeout=LONG)
+
+    async def reschedule(self, job_id: int | None = None, *, failed: bool = False) -> RescheduleResult:
+        """Queue again what was purged; what is queued or running is left alone, so that twice is as good as once.
+
+        Parameters
+        ----------
+        job_id
+            In this job; None for all.
+        failed
+            Tasks that failed, too.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such job.
+        """
+        path = "queues/reschedule" if job_id is None else f"jobs/{job_id}/reschedule"
+        body = RescheduleRequest(failed=failed)
+        return await self._call(RescheduleResult, "POST", path, body=body, read_timeout=LONG)
 
     async def follow(
         self, job_id: int | None = None, *, after: int | None = None

@@ -336,12 +336,31 @@ class QueueTable(TableView):
         return _flatten(QueueLength, self.items)
 
 
-class QueueContent(BaseModel):
+class QueueEntry(BaseModel):
+    """One attempt in a queue."""
+
+    attempt_id: int
+    task_id: int
+    job_id: int
+    job_name: str | None
+    task_name: str | None
+    number: int
+    priority: int
+    queued_at: datetime
+    age: float = Field(description="[s]")
+
+
+class QueueContent(TableView):
     """The first attempts of one queue, in the order in which they will be claimed."""
 
     task_type: str
     waiting: int
     attempt_ids: list[int] = Field(description="A hundred at most.")
+    items: list[QueueEntry] = Field(default_factory=list, description="The same attempts, with more about each.")
+
+    def flatten(self) -> FlatTable:
+        """Make one table of it."""
+        return _flatten(QueueEntry, self.items)
 
 
 class TimelineEntry(BaseModel):

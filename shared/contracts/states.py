@@ -51,6 +51,7 @@ class FailureReason(StrEnum):
     LOST = "lost"
     INFRASTRUCTURE = "infrastructure"
     CANCELLED = "cancelled"
+    PURGED = "purged"
 
 
 class LogLevel(StrEnum):

@@ -39,13 +39,20 @@ def why(
         open_console().print(describe_why(found), soft_wrap=True)
 
 
-def _show(
+def show_table(
     data: Path | None,
     question: Callable[[SuiteClients], Awaitable[TableView]],
     *,
     as_json: bool,
     as_csv: bool,
 ) -> None:
+    """Ask for a table and print it.
+
+    Raises
+    ------
+    UsageError
+        As JSON and as CSV at once.
+    """
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other")
     found = ask(data, question)
@@ -67,7 +74,7 @@ def progress(
 ) -> None:
     """Count tasks by type and state."""
     chosen = JobFilter(job, job_name, task_type)
-    _show(data, lambda suite: suite.scheduler.get_progress(chosen), as_json=as_json, as_csv=as_csv)
+    show_table(data, lambda suite: suite.scheduler.get_progress(chosen), as_json=as_json, as_csv=as_csv)
 
 
 def outcomes(
@@ -80,7 +87,7 @@ def outcomes(
 ) -> None:
     """Tabulate what tasks inherited against PASS, FAIL and UNDEFINED."""
     chosen = JobFilter(job, job_name, task_type)
-    _show(data, lambda suite: paging.gather_outcomes(suite.scheduler, chosen), as_json=as_json, as_csv=as_csv)
+    show_table(data, lambda suite: paging.gather_outcomes(suite.scheduler, chosen), as_json=as_json, as_csv=as_csv)
 
 
 def timings(
@@ -93,7 +100,7 @@ def timings(
 ) -> None:
     """Tabulate what tasks inherited against the run times of their attempts [s]."""
     chosen = JobFilter(job, job_name, task_type)
-    _show(data, lambda suite: paging.gather_timings(suite.scheduler, chosen), as_json=as_json, as_csv=as_csv)
+    show_table(data, lambda suite: paging.gather_timings(suite.scheduler, chosen), as_json=as_json, as_csv=as_csv)
 
 
 def errors(
@@ -107,12 +114,7 @@ def errors(
 ) -> None:
     """List attempts that failed, were lost or were rejected, newest last."""
     chosen = JobFilter(job, job_name, task_type)
-    _show(data, lambda suite: suite.scheduler.list_errors(chosen, limit=limit), as_json=as_json, as_csv=as_csv)
-
-
-def queues(data: DataOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
-    """List what waits for workers, by task type."""
-    _show(data, lambda suite: suite.scheduler.list_queues(), as_json=as_json, as_csv=as_csv)
+    show_table(data, lambda suite: suite.scheduler.list_errors(chosen, limit=limit), as_json=as_json, as_csv=as_csv)
 
 
 def timeline(
@@ -131,12 +133,12 @@ def timeline(
     async def question(suite: SuiteClients) -> TableView:
         return await suite.scheduler.get_timeline(chosen, min_duration=longer_than, limit=limit)
 
-    _show(data, question, as_json=as_json, as_csv=as_csv)
+    show_table(data, question, as_json=as_json, as_csv=as_csv)
 
 
 def hosts(data: DataOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
     """List the machines whose workers are here."""
-    _show(data, lambda suite: suite.scheduler.list_hosts(), as_json=as_json, as_csv=as_csv)
+    show_table(data, lambda suite: suite.scheduler.list_hosts(), as_json=as_json, as_csv=as_csv)
 
 
 def watch(

@@ -36,6 +36,8 @@ _HEADINGS = {
     "queue_time": "queued [s]",
     "duration": "took [s]",
     "oldest_age": "oldest [s]",
+    "age": "age [s]",
+    "queued_at": "since",
     "oldest_queued_at": "oldest since",
     "last_heard_at": "last heard",
     "started_at": "start",

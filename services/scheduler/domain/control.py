@@ -11,6 +11,7 @@ from shared.contracts.states import FailureReason, TaskState
 UNHELD = (TaskState.WAITING, TaskState.QUEUED, TaskState.BLOCKED)
 #: States out of which a task can be tried again.
 RETRYABLE = (TaskState.FAILED, TaskState.CANCELLED)
+_REASONS_TO_CANCEL = frozenset({FailureReason.CANCELLED, FailureReason.PURGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,12 @@ class ControlledTask:
     state: TaskState
     attempts: int
     unmet: int
+    reason: FailureReason | None = None
+
+    @property
+    def purged(self) -> bool:
+        """Whether an operator took it out of its queue."""
+        return self.state is TaskState.CANCELLED and self.reason is FailureReason.PURGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +44,9 @@ class ControlledJob:
 
 def choose_states(reasons: Collection[FailureReason]) -> tuple[TaskState, ...]:
     """Choose the states of the tasks that a retry for these reasons means: cancelled ones only where that is named."""
-    return RETRYABLE if FailureReason.CANCELLED in reasons else (TaskState.FAILED,)
+    return RETRYABLE if _REASONS_TO_CANCEL.intersection(reasons) else (TaskState.FAILED,)
+
+
+def is_rescheduled(task: ControlledTask, *, failed: bool) -> bool:
+    """Tell whether rescheduling gives a task a fresh attempt: never one that is open, or that a user cancelled."""
+    return task.purged or (failed and task.state is TaskState.FAILED)

@@ -112,6 +112,8 @@ def explain(facts: TaskFacts, at: datetime, rules: WhyRules) -> WhyView:
             view = _explain_failed(facts, rules)
         case TaskState.CANCELLED:
             words = f"It was cancelled{_because(facts.message)}."
+            if facts.reason is FailureReason.PURGED:
+                words += " Rescheduling gives it a new place in the queue."
             view = _view(facts, WhyCode.CANCELLED, words)
     return view.model_copy(update={"earlier": _earlier(facts)})
 

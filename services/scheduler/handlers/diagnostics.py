@@ -188,9 +188,18 @@ async def list_queues(
     return _render(await scheduler.diagnostics.read_queues(), as_csv)
 
 
-@router.get("/queues/{task_type}", summary="Show the head of a queue", operation_id="get_queue")
+@router.get(
+    "/queues/{task_type}",
+    summary="Show the head of a queue",
+    operation_id="get_queue",
+    response_model=QueueContent,
+    responses=_AS_CSV,
+)
 async def get_queue(
-    task_type: Annotated[str, Path(examples=["transit_search_tls"])], scheduler: Scheduler, _principal: Reader
-) -> QueueContent:
+    task_type: Annotated[str, Path(examples=["transit_search_tls"])],
+    scheduler: Scheduler,
+    _principal: Reader,
+    as_csv: AsCsv,
+) -> Response:
     """List the first hundred attempts of a queue in the order in which workers will get them."""
-    return await scheduler.diagnostics.read_queue(task_type)
+    return _render(await scheduler.diagnostics.read_queue(task_type), as_csv)

@@ -85,6 +85,8 @@ REPORT: dict[str, Any] = {
 
 RETRY: dict[str, Any] = {"reasons": ["timeout", "infrastructure"]}
 
+RESCHEDULE: dict[str, Any] = {"failed": True}
+
 EXCUSE: dict[str, Any] = {"excuse": "the star left the field in the second quarter"}
 
 HEARTBEAT: dict[str, Any] = {

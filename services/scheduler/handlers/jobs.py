@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 
 from services.scheduler.handlers.dependencies import Reader, Scheduler, Submitter
-from services.scheduler.handlers.examples import JOB_DOCUMENT, RETRY
+from services.scheduler.handlers.examples import JOB_DOCUMENT, RESCHEDULE, RETRY
+from shared.contracts.queues import RescheduleRequest, RescheduleResult
 from shared.contracts.scheduler import JobPage, JobPlan, JobView, ResultPage, RetryRequest, TaskPage
 from shared.contracts.states import JobState
 from shared.http.bodies import read_bounded
@@ -138,3 +139,14 @@ async def retry_job(
 ) -> JobView:
     """Give failed tasks fresh attempts; what they had blocked waits for them again. Cancelled tasks must be named."""
     return await scheduler.control.retry_job(job_id, body or RetryRequest())
+
+
+@router.post("/{job_id}/reschedule", summary="Queue again what was purged", operation_id="reschedule_job")
+async def reschedule_job(
+    job_id: JobId,
+    scheduler: Scheduler,
+    _principal: Submitter,
+    body: Annotated[RescheduleRequest | None, Body(examples=[RESCHEDULE])] = None,
+) -> RescheduleResult:
+    """Give purged, and on request failed, tasks fresh attempts; what is queued or running is left alone."""
+    return await scheduler.queues.reschedule(body or RescheduleRequest(), job_id=job_id)

@@ -107,7 +107,7 @@ class Control:
             else:
                 states = choose_states(request.reasons)
                 tasks = unit.control.find_ended_badly(job_id, states, request.reasons)
-            _retry(unit, changes, tasks)
+            try_again(unit, changes, tasks)
             unit.save(changes)
             return unit.jobs.describe(job_id)
 
@@ -134,7 +134,8 @@ class Control:
             if not running and not unheld and task.state is not TaskState.CANCELLED:
                 raise ConflictError(f"task {task_id} has ended: {task.state.value}", where="path.task_id")
             unit.control.request_cancel(running)
-            _cancel(unit, changes, unheld, f"cancelled by {by}", outside=None)
+            cancel_unheld(unit, changes, unheld, f"cancelled by {by}")
+            unit.control.mark_given_up([found.task_id for found in tree if found.purged], f"cancelled by {by}")
             unit.save(changes)
 
         await self._run(command)
@@ -152,7 +153,7 @@ class Control:
         """
 
         def command(unit: UnitOfWork, changes: Changes) -> None:
-            _retry(unit, changes, _find_named(unit, None, [task_id]))
+            try_again(unit, changes, _find_named(unit, None, [task_id]))
             unit.save(changes)
 
         await self._run(command)
@@ -232,9 +233,10 @@ def _cancel_some(
     """Cancel a part of a job. Returns where to go on, and the job once there is nothing left of it."""
     _get_job(unit, job_id)
     tasks = unit.control.find_unheld(job_id, after, _AT_ONCE)
-    _cancel(unit, changes, tasks, words, outside=job_id)
+    cancel_unheld(unit, changes, tasks, words, outside=job_id)
     complete = after == 0 and len(tasks) < _AT_ONCE
     if complete:
+        unit.control.mark_given_up(unit.control.find_out_of_queue(job_id, failed=False), words)
         unit.control.request_cancel_of_job(job_id)
     unit.save(changes)
     if complete:
@@ -242,30 +244,36 @@ def _cancel_some(
     return (tasks[-1].task_id if len(tasks) == _AT_ONCE else 0), None
 
 
-def _cancel(
-    unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask], words: str, *, outside: int | None
+def cancel_unheld(
+    unit: UnitOfWork,
+    changes: Changes,
+    tasks: Sequence[ControlledTask],
+    words: str,
+    *,
+    reason: FailureReason = FailureReason.CANCELLED,
+    outside: int | None = None,
 ) -> None:
-    """Cancel tasks that no worker holds, and block what waits for them outside of the job that ends."""
+    """Cancel tasks that no worker holds, and block what waits for them, if a job ends only outside of that job."""
     task_ids = [task.task_id for task in tasks]
     queued = [task.task_id for task in tasks if task.state is TaskState.QUEUED]
-    unit.control.mark_cancelled(tasks, words)
-    for attempt in unit.control.cancel_queued_attempts(queued, words, changes.at):
+    unit.control.mark_cancelled(tasks, reason, words)
+    for attempt in unit.control.cancel_queued_attempts(queued, reason, words, changes.at):
         changes.note_attempt(
             attempt.job_id,
             attempt.task_id,
             attempt.attempt_id,
             AttemptState.QUEUED,
             AttemptState.CANCELLED,
-            FailureReason.CANCELLED,
+            reason,
         )
         changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.CANCELLED)
     for task in tasks:
         if task.state is not TaskState.QUEUED:
-            changes.note_step(task.job_id, task.task_id, task.state, TaskState.CANCELLED, FailureReason.CANCELLED)
+            changes.note_step(task.job_id, task.task_id, task.state, TaskState.CANCELLED, reason)
     block_what_follows(unit, changes, unit.control.find_awaited(task_ids, outside=outside))
 
 
-def _retry(unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask]) -> None:
+def try_again(unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask]) -> None:
     """Give tasks fresh attempts; those whose dependencies are not met wait, and what they had blocked heals."""
     ready = [task for task in tasks if not task.unmet]
     waiting = [task for task in tasks if task.unmet]

@@ -22,7 +22,7 @@ _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _edge = DependencyRow.__table__  # type: ignore[attr-defined]
 _source = _task.alias("source")
 
-_COLUMNS = (_task.c.id, _task.c.job_id, _task.c.task_type, _task.c.state, _task.c.attempts, _task.c.unmet)
+_COLUMNS = tuple(_task.c[name] for name in ("id", "job_id", "task_type", "state", "attempts", "unmet", "reason"))
 _HELD_STATES = [state.value for state in HELD]
 _UNHELD_STATES = [state.value for state in UNHELD]
 _HOPELESS = [TaskState.FAILED.value, TaskState.BLOCKED.value, TaskState.CANCELLED.value]
@@ -71,6 +71,29 @@ class ControlStore:
             query = query.where(_task.c.reason.in_([reason.value for reason in reasons]))
         return self._list(query.order_by(_task.c.id))
 
+    def find_queued_of_type(self, task_type: str, limit: int) -> list[ControlledTask]:
+        """List queued tasks of a type, those of paused jobs among them."""
+        jobs = select(_job.c.id).where(_job.c.queued > 0)
+        query = select(*_COLUMNS).where(
+            _task.c.job_id.in_(jobs), _task.c.task_type == task_type, _task.c.state == TaskState.QUEUED.value
+        )
+        return self._list(query.limit(limit))
+
+    def find_out_of_queue(self, job_id: int | None, *, failed: bool) -> list[int]:
+        """List the tasks of a job, or of all, that were purged from their queues; on request also those that failed."""
+        purged = (_task.c.state == TaskState.CANCELLED.value) & (_task.c.reason == FailureReason.PURGED.value)
+        conditions = [(_job.c.cancelled > 0, purged)]
+        if failed:
+            conditions.append((_job.c.failed > 0, _task.c.state == TaskState.FAILED.value))
+        found: list[int] = []
+        for has_some, is_wanted in conditions:
+            jobs = select(_job.c.id).where(has_some)
+            if job_id is not None:
+                jobs = jobs.where(_job.c.id == job_id)
+            query = select(_task.c.id).where(_task.c.job_id.in_(jobs), is_wanted)
+            found += self._connection.execute(query).scalars()
+        return sorted(found)
+
     def has_readers(self, task_id: int) -> bool:
         """Tell whether other tasks read files of this one."""
         query = select(func.count()).select_from(_edge).where(_edge.c.source_id == task_id, _edge.c.kind == FILE)
@@ -79,17 +102,25 @@ class ControlStore:
     def _list(self, query: Select[tuple[object, ...]]) -> list[ControlledTask]:
         rows = self._connection.execute(query)
         return [
-            ControlledTask(row.id, row.job_id, row.task_type, TaskState(row.state), row.attempts, row.unmet)
+            ControlledTask(
+                row.id,
+                row.job_id,
+                row.task_type,
+                TaskState(row.state),
+                row.attempts,
+                row.unmet,
+                FailureReason(row.reason) if row.reason else None,
+            )
             for row in rows
         ]
 
     # --- cancel ------------------------------------------------------------------------------------------------------
 
-    def mark_cancelled(self, tasks: Sequence[ControlledTask], message: str) -> None:
+    def mark_cancelled(self, tasks: Sequence[ControlledTask], reason: FailureReason, message: str) -> None:
         """End tasks that no worker holds. A claim that commits first wins: the task is then no longer found queued."""
         values = {
             "state": TaskState.CANCELLED.value,
-            "reason": FailureReason.CANCELLED.value,
+            "reason": reason.value,
             "message": message,
             "blocked_by": None,
         }
@@ -101,7 +132,9 @@ class ControlStore:
                 )
                 StaleRowError.check(result.rowcount, len(part), "task")
 
-    def cancel_queued_attempts(self, task_ids: Sequence[int], message: str, at: datetime) -> list[QueuedAttempt]:
+    def cancel_queued_attempts(
+        self, task_ids: Sequence[int], reason: FailureReason, message: str, at: datetime
+    ) -> list[QueuedAttempt]:
         """Take the queued attempts of tasks out of their queues."""
         taken: list[QueuedAttempt] = []
         for part in chunks(task_ids, CHUNK):
@@ -114,12 +147,21 @@ class ControlStore:
                 .where(queued)
                 .values(
                     state=AttemptState.CANCELLED.value,
-                    reason=FailureReason.CANCELLED.value,
+                    reason=reason.value,
                     message=message,
                     ended_at=at,
                 )
             )
         return taken
+
+    def mark_given_up(self, task_ids: Sequence[int], message: str) -> None:
+        """Make purged tasks cancelled ones, which rescheduling passes over."""
+        for part in chunks(task_ids, CHUNK):
+            self._connection.execute(
+                update(_task)
+                .where(_task.c.id.in_(part), _task.c.state == TaskState.CANCELLED.value)
+                .values(reason=FailureReason.CANCELLED.value, message=message)
+            )
 
     def request_cancel(self, task_ids: Sequence[int]) -> None:
         """Ask the workers that hold attempts of these tasks to stop them; their next heartbeats say so."""

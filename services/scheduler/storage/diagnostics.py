@@ -17,6 +17,7 @@ from shared.contracts.diagnostics import (
     JobFilter,
     ProgressTable,
     QueueContent,
+    QueueEntry,
     QueueLength,
     QueueTable,
     Timeline,
@@ -152,6 +153,7 @@ class DiagnosticsReader:
 
     async def read_queue(self, task_type: str) -> QueueContent:
         """List the head of one queue. Raises `NotFoundError` for an unknown task type."""
+        at = self._clock()
 
         def query(connection: Connection) -> QueueContent:
             known = select(_type.c.name).where(_type.c.name == task_type)
@@ -159,9 +161,16 @@ class DiagnosticsReader:
                 raise NotFoundError(f"there is no task type {task_type!r}", where="path.task_type")
             conditions = (IS_CLAIMABLE, _attempt.c.task_type == task_type)
             waiting = connection.execute(select(func.count()).select_from(_attempt).where(*conditions)).scalar_one()
-            head = select(_attempt.c.id).where(*conditions).order_by(_attempt.c.priority, _attempt.c.id)
-            ids = connection.execute(head.limit(_QUEUE_HEAD)).scalars().all()
-            return QueueContent(task_type=task_type, waiting=waiting, attempt_ids=list(ids))
+            head = (
+                select(_attempt, _task.c.job_name, _task.c.name.label("task_name"))
+                .select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
+                .where(*conditions)
+                .order_by(_attempt.c.priority, _attempt.c.id)
+                .limit(_QUEUE_HEAD)
+            )
+            items = [_queue_entry(row, at) for row in connection.execute(head)]
+            ids = [item.attempt_id for item in items]
+            return QueueContent(task_type=task_type, waiting=waiting, attempt_ids=ids, items=items)
 
         return await self._database.read(query)
 
@@ -243,6 +252,20 @@ def _read_progress(connection: Connection, chosen: JobFilter, stalled_before: da
         row = found[task_type]
         row.running, row.stalled = row.running - number, number
     return ProgressTable(items=[found[name] for name in sorted(found)])
+
+
+def _queue_entry(row: Any, at: datetime) -> QueueEntry:
+    return QueueEntry(
+        attempt_id=row.id,
+        task_id=row.task_id,
+        job_id=row.job_id,
+        job_name=row.job_name,
+        task_name=row.task_name,
+        number=row.number,
+        priority=row.priority,
+        queued_at=row.queued_at,
+        age=max(0.0, (at - row.queued_at).total_seconds()),
+    )
 
 
 def _timeline_entry(row: Any, at: datetime) -> TimelineEntry:

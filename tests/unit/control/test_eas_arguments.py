@@ -30,6 +30,10 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["retry", "1", "--reason", "tiredness", "--json"], "tiredness"),
         (["excuse", "1", "--json"], "TEXT"),
         (["jobs", "--state", "asleep", "--json"], "asleep"),
+        (["queues", "--json", "purge", "null"], "stand behind it"),
+        (["queues", "show", "null", "--csv", "--json"], "exclude"),
+        (["queues", "purge", "--json"], "TYPE"),
+        (["queues", "reschedule", "all", "--json"], "JOB"),
     ],
 )
 def test_wrong_usage_has_status_2(arguments: list[str], words: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,68 @@
+"""``eas queues``: what waits for workers, and what operators do about it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from services.control.domain.errors import UsageError
+from services.control.handlers.diagnostics import CsvOption, show_table
+from services.control.handlers.options import DataOption, JsonOption, ask
+from services.control.views.documents import print_json
+from services.control.views.text import open_console, plain
+
+app = typer.Typer(help="List, show, empty and fill the queues in which tasks wait for workers.")
+
+TypeArgument = Annotated[str, typer.Argument(metavar="TYPE", help="The task type.")]
+
+
+@app.callback(invoke_without_command=True)
+def queues(
+    context: typer.Context, data: DataOption = None, as_json: JsonOption = False, as_csv: CsvOption = False
+) -> None:
+    """List, show, empty and fill the queues in which tasks wait for workers. By itself: list them."""
+    if context.invoked_subcommand is None:
+        list_queues(data, as_json, as_csv)
+    elif data is not None or as_json or as_csv:
+        raise UsageError(f"options of `eas queues {context.invoked_subcommand}` stand behind it")
+
+
+@app.command("list")
+def list_queues(data: DataOption = None, as_json: JsonOption = False, as_csv: CsvOption = False) -> None:
+    """List what waits for workers, by task type."""
+    show_table(data, lambda suite: suite.scheduler.list_queues(), as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def show(
+    task_type: TypeArgument, data: DataOption = None, as_json: JsonOption = False, as_csv: CsvOption = False
+) -> None:
+    """Show the first hundred attempts of a queue, in the order in which workers will get them."""
+    show_table(data, lambda suite: suite.scheduler.get_queue(task_type), as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def purge(task_type: TypeArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Cancel all that is queued of a type; what depends on it is blocked, until it is rescheduled."""
+    found = ask(data, lambda suite: suite.scheduler.purge_queue(task_type))
+    if as_json:
+        print_json(found)
+    else:
+        words = f"{found.purged} taken out of the queue of {plain(task_type)}, {found.blocked} blocked by that"
+        open_console().print(words, soft_wrap=True)
+
+
+@app.command()
+def reschedule(
+    job: Annotated[int | None, typer.Argument(metavar="[JOB]", help="The job's number; else all jobs.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Also what failed.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Queue again what was purged. What is queued or running is left alone: twice is as good as once."""
+    found = ask(data, lambda suite: suite.scheduler.reschedule(job, failed=failed))
+    if as_json:
+        print_json(found)
+    else:
+        open_console().print(f"{found.rescheduled} put back into the queues", soft_wrap=True)

@@ -1,0 +1,106 @@
+"""What operators do to queues: empty them, and fill them again."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.control import is_rescheduled
+from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.control import cancel_unheld, try_again
+from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from shared.contracts.errors import NotFoundError
+from shared.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
+from shared.contracts.states import FailureReason, TaskState
+
+logger = logging.getLogger(__name__)
+
+#: The most tasks that one transaction moves, so that workers are heard in between.
+AT_ONCE = 20_000
+
+
+class Queues:
+    """Purges and reschedules.
+
+    Parameters
+    ----------
+    at_once
+        The most tasks that one transaction moves.
+    """
+
+    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, at_once: int = AT_ONCE) -> None:
+        self._transactor = transactor
+        self._bells = bells
+        self._clock = clock
+        self._at_once = at_once
+
+    async def purge(self, task_type: str, *, by: str) -> PurgeResult:
+        """Cancel all that is queued of a type, in paused jobs, too, and block what depends on it.
+
+        A large queue takes several transactions; a claim that commits between them wins.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such task type.
+        """
+        result = PurgeResult(task_type=task_type, purged=0, blocked=0)
+        complete = False
+        while not complete:
+            changes = Changes(self._clock())
+            purged = await self._transactor.run(partial(self._purge_some, changes=changes, task_type=task_type, by=by))
+            self._bells.ring(changes)
+            result.purged += purged
+            result.blocked += sum(counts[TaskState.BLOCKED] for counts in changes.counts.values())
+            complete = purged < self._at_once
+        logger.info("%d tasks were purged from the queue of %s by %s", result.purged, task_type, by)
+        return result
+
+    def _purge_some(self, unit: UnitOfWork, *, changes: Changes, task_type: str, by: str) -> int:
+        if task_type not in FLOW_TYPES and task_type not in unit.registry.find_task_types():
+            raise NotFoundError(f"there is no task type {task_type!r}", where="path.task_type")
+        tasks = unit.control.find_queued_of_type(task_type, self._at_once)
+        cancel_unheld(unit, changes, tasks, f"purged by {by}", reason=FailureReason.PURGED)
+        unit.save(changes)
+        return len(tasks)
+
+    async def reschedule(self, request: RescheduleRequest, *, job_id: int | None = None) -> RescheduleResult:
+        """Give what was purged, and on request what failed, fresh attempts. Doing it again changes nothing.
+
+        Each task is looked at once, in the state that it has then: whoever rescheduled it meanwhile has won.
+
+        Parameters
+        ----------
+        request
+            What is rescheduled.
+        job_id
+            In which job; None for all.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such job.
+        """
+        task_ids = await self._transactor.run(partial(_find_out_of_queue, job_id=job_id, failed=request.failed))
+        rescheduled = 0
+        for start in range(0, len(task_ids), self._at_once):
+            part, changes = task_ids[start : start + self._at_once], Changes(self._clock())
+            command = partial(_reschedule_some, changes=changes, task_ids=part, failed=request.failed)
+            rescheduled += await self._transactor.run(command)
+            self._bells.ring(changes)
+        return RescheduleResult(rescheduled=rescheduled)
+
+
+def _find_out_of_queue(unit: UnitOfWork, *, job_id: int | None, failed: bool) -> list[int]:
+    if job_id is not None and unit.control.find_job(job_id) is None:
+        raise NotFoundError(f"there is no job {job_id}", where="path.job_id")
+    return unit.control.find_out_of_queue(job_id, failed=failed)
+
+
+def _reschedule_some(unit: UnitOfWork, *, changes: Changes, task_ids: list[int], failed: bool) -> int:
+    tasks = [task for task in unit.control.find_tasks(task_ids) if is_rescheduled(task, failed=failed)]
+    try_again(unit, changes, tasks)
+    unit.save(changes)
+    return len(tasks)
