@@ -45,6 +45,7 @@ from shared.contracts.scheduler import (
     ResultPage,
     RetryRequest,
     TaskPage,
+    TaskRetryRequest,
     TaskTypeView,
     TaskView,
     WorkerAnnouncement,
@@ -173,16 +174,28 @@ class SchedulerClient(ServiceClient):
         return await self._call(JobView, "POST", f"jobs/{job_id}/resume", read_timeout=LONG)
 
     async def retry_job(
-        self, job_id: int, *, task_ids: Sequence[int] = (), reasons: Sequence[FailureReason] = ()
+        self,
+        job_id: int,
+        *,
+        task_ids: Sequence[int] = (),
+        reasons: Sequence[FailureReason] = (),
+        settings: Mapping[str, Any] = MappingProxyType({}),
     ) -> JobView:
         """Try again what failed: everything, or these tasks, or what ended for one of these reasons.
+
+        Parameters
+        ----------
+        settings
+            Task-specific keys to be used instead of the job's own from now on; None takes a change back.
 
         Raises
         ------
         ConflictError
-            A named task has neither failed nor been cancelled.
+            A named task has neither failed nor been cancelled, or there is nothing to be changed.
+        InvalidInputError
+            The settings do not fit all of the tasks.
         """
-        request = RetryRequest(task_ids=list(task_ids), reasons=list(reasons))
+        request = RetryRequest(task_ids=list(task_ids), reasons=list(reasons), settings=dict(settings))
         return await self._call(JobView, "POST", f"jobs/{job_id}/retry", body=request, read_timeout=LONG)
 
     async def cancel_task(self, task_id: int) -> TaskView:
@@ -195,15 +208,18 @@ class SchedulerClient(ServiceClient):
         """
         return await self._call(TaskView, "POST", f"tasks/{task_id}/cancel", read_timeout=LONG)
 
-    async def retry_task(self, task_id: int) -> TaskView:
-        """Try a failed or cancelled task again.
+    async def retry_task(self, task_id: int, *, settings: Mapping[str, Any] = MappingProxyType({})) -> TaskView:
+        """Try a failed or cancelled task again; `settings` are used instead of the job's own from now on.
 
         Raises
         ------
         ConflictError
             It has neither failed nor been cancelled.
+        InvalidInputError
+            The settings do not fit.
         """
-        return await self._call(TaskView, "POST", f"tasks/{task_id}/retry", read_timeout=LONG)
+        request = TaskRetryRequest(settings=dict(settings))
+        return await self._call(TaskView, "POST", f"tasks/{task_id}/retry", body=request, read_timeout=LONG)
 
     async def excuse_task(self, task_id: int, excuse: str) -> TaskView:
         """Count a failed task as done, without results.

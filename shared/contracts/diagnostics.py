@@ -156,6 +156,7 @@ class WhyView(BaseModel):
     reason: FailureReason | None = None
     message: str | None = None
     retry: str | None = Field(default=None, description="Why no further attempt was made.")
+    changed_settings: list[str] = Field(default_factory=list, description="Settings that a retry changed.")
     cause: RelatedTask | None = None
     earlier: list[EarlierAttempt] = Field(default_factory=list)
 
@@ -416,6 +417,13 @@ def _flatten(model: type[BaseModel], items: Sequence[BaseModel]) -> FlatTable:
 # --- live events ------------------------------------------------------------------------------------------------
 
 
+class StepReason(StrEnum):
+    """Why a step was taken that no failure explains."""
+
+    EXCUSED = "excused"
+    CHANGED_SETTINGS = "changed_settings"
+
+
 class StateChange(BaseModel):
     """One step of one attempt. `event_id` grows with every commit and is the event's id in the stream."""
 
@@ -427,7 +435,7 @@ class StateChange(BaseModel):
     task_name: str | None
     before: str | None
     after: str
-    reason: FailureReason | None
+    reason: FailureReason | StepReason | None
     at: datetime
 
 

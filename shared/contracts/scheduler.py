@@ -52,13 +52,21 @@ class JobView(BaseModel):
     paused: bool = Field(default=False, description="Nothing more of it is handed out.")
 
 
-class RetryRequest(BaseModel):
+class TaskRetryRequest(BaseModel):
+    """What is to be different when a task is tried again."""
+
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Task-specific keys, to be used instead of the job's own from now on. Null takes a change back.",
+    )
+    execution: ExecutionRules | None = Field(default=None, description="To be used instead of the job's own.")
+
+
+class RetryRequest(TaskRetryRequest):
     """Which tasks of a job are tried again: by default all that failed."""
 
     task_ids: list[int] = Field(default_factory=list, description="Only these; cancelled tasks have to be named.")
     reasons: list[FailureReason] = Field(default_factory=list, description="Only what ended for one of these.")
-    settings: dict[str, Any] = Field(default_factory=dict, description="To be used instead of the job's own.")
-    execution: ExecutionRules | None = Field(default=None, description="To be used instead of the job's own.")
 
 
 class ExcuseRequest(BaseModel):
@@ -172,6 +180,11 @@ class TaskView(BaseModel):
     description: dict[str, Any]
     metadata: Metadata
     seed: int
+    changed_settings: dict[str, Any] = Field(
+        default_factory=dict, description="Used instead of the description's, as retries asked for."
+    )
+    changed_by: str | None = Field(default=None, description="Who changed settings last.")
+    changed_at: datetime | None = None
     execution: ExecutionRules = Field(default_factory=ExecutionRules)
     unmet_dependencies: int
     inputs: dict[str, str]

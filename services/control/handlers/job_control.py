@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +15,7 @@ from services.control.views.documents import print_json
 from services.control.views.tables import describe_job, tabulate_plan, tabulate_task
 from services.control.views.text import open_console
 from shared.clients.suite.clients import SuiteClients
-from shared.contracts.scheduler import JobView
+from shared.contracts.scheduler import JobView, TaskView
 from shared.contracts.states import FailureReason
 
 
@@ -32,9 +33,19 @@ def plan(
         open_console().print(tabulate_plan(found))
 
 
-def cancel(job: JobArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """End everything of a job that has not ended."""
-    _show(data, lambda suite: suite.scheduler.cancel_job(job), as_json=as_json)
+def cancel(
+    job: Annotated[int | None, typer.Argument(metavar="JOB", help="The job's number.")] = None,
+    task: Annotated[int | None, typer.Option(help="Only this task and all below it.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """End everything of a job, or a task and all below it, that has not ended."""
+    if (job is None) == (task is None):
+        raise typer.BadParameter("name a job, or a task with --task")
+    if job is not None:
+        _show(data, lambda suite: suite.scheduler.cancel_job(job), as_json=as_json)
+    elif task is not None:
+        _show_task(data, lambda suite: suite.scheduler.cancel_task(task), as_json=as_json)
 
 
 def pause(job: JobArgument, data: DataOption = None, as_json: JsonOption = False) -> None:
@@ -55,15 +66,39 @@ def retry(
     reason: Annotated[
         list[FailureReason] | None, typer.Option(help="Only what ended for this reason; may be repeated.")
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Use this setting instead of the job's own; may be repeated. JSON, or text.",
+        ),
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Try again what failed in a job; what it had blocked then goes on."""
+    settings = dict(read_setting(text) for text in changes or ())
     _show(
         data,
-        lambda suite: suite.scheduler.retry_job(job, task_ids=task or (), reasons=reason or ()),
+        lambda suite: suite.scheduler.retry_job(job, task_ids=task or (), reasons=reason or (), settings=settings),
         as_json=as_json,
     )
+
+
+def read_setting(text: str) -> tuple[str, Any]:
+    """Split ``key=value``. What is no JSON is text."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise typer.BadParameter(f"expected KEY=VALUE, not {text!r}", param_hint="--set")
+    try:
+        return key.strip(), json.loads(value, parse_constant=_refuse)
+    except ValueError:
+        return key.strip(), value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
 
 
 def excuse(
@@ -73,11 +108,7 @@ def excuse(
     as_json: JsonOption = False,
 ) -> None:
     """Count a failed task as done, without results, where nobody needs its files."""
-    found = ask(data, lambda suite: suite.scheduler.excuse_task(task_id, text))
-    if as_json:
-        print_json(found)
-    else:
-        open_console().print(tabulate_task(found))
+    _show_task(data, lambda suite: suite.scheduler.excuse_task(task_id, text), as_json=as_json)
 
 
 def _show(data: Path | None, verb: Callable[[SuiteClients], Awaitable[JobView]], *, as_json: bool) -> None:
@@ -86,3 +117,11 @@ def _show(data: Path | None, verb: Callable[[SuiteClients], Awaitable[JobView]],
         print_json(job)
     else:
         open_console().print(describe_job(job))
+
+
+def _show_task(data: Path | None, verb: Callable[[SuiteClients], Awaitable[TaskView]], *, as_json: bool) -> None:
+    task = ask(data, verb)
+    if as_json:
+        print_json(task)
+    else:
+        open_console().print(tabulate_task(task))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,7 @@ class TaskToRun:
     seed: int
     parent_id: int | None
     iteration: int
+    changed_settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,12 @@ class Changes:
     queued: Counter[str] = field(default_factory=Counter)
     finished_jobs: list[int] = field(default_factory=list)
 
-    def note_queued(self, job_id: int, task_id: int, attempt_id: int, task_type: str) -> None:
+    def note_queued(
+        self, job_id: int, task_id: int, attempt_id: int, task_type: str, reason: str | None = None
+    ) -> None:
         """Note a new attempt in its queue."""
         after = AttemptState.QUEUED
-        self.transitions.append(Transition(job_id, task_id, attempt_id, None, after, None, self.at))
+        self.transitions.append(Transition(job_id, task_id, attempt_id, None, after, reason, self.at))
         self.queued[task_type] += 1
 
     def note_attempt(

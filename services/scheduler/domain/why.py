@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry
@@ -52,6 +53,8 @@ class TaskFacts:
         Those that can run its type; looked up only while it is queued.
     cause
         The task that blocks it.
+    changed_settings
+        What replaces the job's own settings, as `changed_by` wished at the time `changed_at`.
     """
 
     task_id: int
@@ -72,6 +75,9 @@ class TaskFacts:
     before: int | None = None
     workers: Sequence[WorkerFacts] = ()
     cause: RelatedTask | None = None
+    changed_settings: Mapping[str, Any] = field(default_factory=dict)
+    changed_by: str | None = None
+    changed_at: datetime | None = None
 
     @property
     def last(self) -> AttemptFacts | None:
@@ -115,7 +121,9 @@ def explain(facts: TaskFacts, at: datetime, rules: WhyRules) -> WhyView:
             if facts.reason is FailureReason.PURGED:
                 words += " Rescheduling gives it a new place in the queue."
             view = _view(facts, WhyCode.CANCELLED, words)
-    return view.model_copy(update={"earlier": _earlier(facts)})
+    words = view.words + _changed(facts)
+    changed = sorted(facts.changed_settings)
+    return view.model_copy(update={"words": words, "changed_settings": changed, "earlier": _earlier(facts)})
 
 
 def _view(facts: TaskFacts, code: WhyCode, words: str) -> WhyView:
@@ -245,6 +253,15 @@ def _explain_failed(facts: TaskFacts, rules: WhyRules) -> WhyView:
     return _view(facts, WhyCode.FAILED, words).model_copy(
         update={"retry": retry, "worker_id": facts.last.worker_id if facts.last else None}
     )
+
+
+def _changed(facts: TaskFacts) -> str:
+    """Say which settings are not the job's own."""
+    if not facts.changed_settings:
+        return ""
+    shown = ", ".join(f"{key} = {value!r:.60}" for key, value in sorted(facts.changed_settings.items()))
+    who = f" by {facts.changed_by}" if facts.changed_by else ""
+    return f" Its settings were changed{who} {_clock(facts.changed_at)}: {shown}."
 
 
 def _tried(facts: TaskFacts) -> str:

@@ -87,6 +87,8 @@ RETRY: dict[str, Any] = {"reasons": ["timeout", "infrastructure"]}
 
 RESCHEDULE: dict[str, Any] = {"failed": True}
 
+TASK_RETRY: dict[str, Any] = {"settings": {"lc_duration": 13.5}}
+
 EXCUSE: dict[str, Any] = {"excuse": "the star left the field in the second quarter"}
 
 HEARTBEAT: dict[str, Any] = {

@@ -134,11 +134,11 @@ async def resume_job(job_id: JobId, scheduler: Scheduler, _principal: Submitter)
 async def retry_job(
     job_id: JobId,
     scheduler: Scheduler,
-    _principal: Submitter,
+    principal: Submitter,
     body: Annotated[RetryRequest | None, Body(examples=[RETRY])] = None,
 ) -> JobView:
     """Give failed tasks fresh attempts; what they had blocked waits for them again. Cancelled tasks must be named."""
-    return await scheduler.control.retry_job(job_id, body or RetryRequest())
+    return await scheduler.control.retry_job(job_id, body or RetryRequest(), by=principal.name)
 
 
 @router.post("/{job_id}/reschedule", summary="Queue again what was purged", operation_id="reschedule_job")

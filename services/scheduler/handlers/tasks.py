@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Path
 
 from services.scheduler.handlers.dependencies import Reader, Scheduler, Submitter
-from services.scheduler.handlers.examples import EXCUSE
-from shared.contracts.scheduler import ExcuseRequest, TaskTypeView, TaskView
+from services.scheduler.handlers.examples import EXCUSE, TASK_RETRY
+from shared.contracts.scheduler import ExcuseRequest, TaskRetryRequest, TaskTypeView, TaskView
 
 router = APIRouter(tags=["tasks"])
 
@@ -29,9 +29,14 @@ async def cancel_task(task_id: TaskId, scheduler: Scheduler, principal: Submitte
 
 
 @router.post("/tasks/{task_id}/retry", summary="Try a task again", operation_id="retry_task")
-async def retry_task(task_id: TaskId, scheduler: Scheduler, _principal: Submitter) -> TaskView:
+async def retry_task(
+    task_id: TaskId,
+    scheduler: Scheduler,
+    principal: Submitter,
+    body: Annotated[TaskRetryRequest | None, Body(examples=[TASK_RETRY])] = None,
+) -> TaskView:
     """Give a failed or cancelled task a fresh attempt; what it had blocked waits for it again."""
-    await scheduler.control.retry_task(task_id)
+    await scheduler.control.retry_task(task_id, body or TaskRetryRequest(), by=principal.name)
     return await scheduler.views.get_task(task_id)
 
 

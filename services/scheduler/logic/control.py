@@ -11,10 +11,12 @@ from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.control import RETRYABLE, UNHELD, ControlledJob, ControlledTask, choose_states
 from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.changed_settings import change_settings
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from services.scheduler.logic.progress import block_what_follows, enqueue
+from shared.contracts.diagnostics import StepReason
 from shared.contracts.errors import ConflictError, InvalidInputError, NotFoundError, Problem
-from shared.contracts.scheduler import JobView, RetryRequest
+from shared.contracts.scheduler import JobView, RetryRequest, TaskRetryRequest
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 
 logger = logging.getLogger(__name__)
@@ -85,17 +87,19 @@ class Control:
 
         return await self._run(command)
 
-    async def retry_job(self, job_id: int, request: RetryRequest) -> JobView:
+    async def retry_job(self, job_id: int, request: RetryRequest, *, by: str) -> JobView:
         """Try again what failed: the tasks that the request means, and with them what they blocked.
+
+        All of them get the changes that it asks for, or nothing happens.
 
         Raises
         ------
         NotFoundError
             There is no such job, or it has no such task.
         ConflictError
-            A named task has neither failed nor been cancelled.
+            A named task has neither failed nor been cancelled, or nothing is there to be changed.
         InvalidInputError
-            Tasks and reasons were both named.
+            Tasks and reasons were both named, or the changed settings do not fit.
         """
         if request.task_ids and request.reasons:
             raise InvalidInputError("name tasks or reasons, not both", where="body.reasons")
@@ -107,7 +111,7 @@ class Control:
             else:
                 states = choose_states(request.reasons)
                 tasks = unit.control.find_ended_badly(job_id, states, request.reasons)
-            try_again(unit, changes, tasks)
+            _retry(unit, changes, tasks, request, by)
             unit.save(changes)
             return unit.jobs.describe(job_id)
 
@@ -141,8 +145,8 @@ class Control:
         await self._run(command)
         logger.info("task %d was cancelled by %s", task_id, by)
 
-    async def retry_task(self, task_id: int) -> None:
-        """Try a failed or cancelled task again.
+    async def retry_task(self, task_id: int, request: TaskRetryRequest, *, by: str) -> None:
+        """Try a failed or cancelled task again, with the changes that the request asks for.
 
         Raises
         ------
@@ -150,10 +154,12 @@ class Control:
             There is no such task.
         ConflictError
             It has neither failed nor been cancelled.
+        InvalidInputError
+            The changed settings do not fit.
         """
 
         def command(unit: UnitOfWork, changes: Changes) -> None:
-            try_again(unit, changes, _find_named(unit, None, [task_id]))
+            _retry(unit, changes, _find_named(unit, None, [task_id]), request, by)
             unit.save(changes)
 
         await self._run(command)
@@ -182,7 +188,7 @@ class Control:
                     where="path.task_id",
                 )
             unit.control.mark_excused(task_id, excuse)
-            changes.note_step(task.job_id, task_id, TaskState.FAILED, TaskState.DONE, "excused")
+            changes.note_step(task.job_id, task_id, TaskState.FAILED, TaskState.DONE, StepReason.EXCUSED)
             _heal(unit, changes, [task_id], [])
             enqueue(unit, changes, unit.tasks.release_consumers([task_id]))
             unit.save(changes)
@@ -273,7 +279,20 @@ def cancel_unheld(
     block_what_follows(unit, changes, unit.control.find_awaited(task_ids, outside=outside))
 
 
-def try_again(unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask]) -> None:
+def _retry(
+    unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask], request: TaskRetryRequest, by: str
+) -> None:
+    """Try tasks again as the request says."""
+    reason = None
+    if request.settings:
+        change_settings(unit, tasks, request.settings, by=by, at=changes.at)
+        reason = StepReason.CHANGED_SETTINGS
+    try_again(unit, changes, tasks, reason)
+
+
+def try_again(
+    unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask], reason: StepReason | None = None
+) -> None:
     """Give tasks fresh attempts; those whose dependencies are not met wait, and what they had blocked heals."""
     ready = [task for task in tasks if not task.unmet]
     waiting = [task for task in tasks if task.unmet]
@@ -288,10 +307,10 @@ def try_again(unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask
         changes.at,
     )
     for key, task in zip(keys, ready, strict=True):
-        changes.note_queued(task.job_id, task.task_id, key, task.task_type)
+        changes.note_queued(task.job_id, task.task_id, key, task.task_type, reason)
         changes.note_task(task.job_id, task.state, TaskState.QUEUED)
     for task in waiting:
-        changes.note_step(task.job_id, task.task_id, task.state, TaskState.WAITING)
+        changes.note_step(task.job_id, task.task_id, task.state, TaskState.WAITING, reason)
     _heal(unit, changes, [task.task_id for task in tasks], [task.task_id for task in waiting])
 
 

@@ -77,6 +77,7 @@ class _Briefing:
         for attempt in attempts:
             task = tasks[attempt.task_id]
             settings = task_settings_of(resolve_pointer(documents[task.job_id], task.pointer))
+            settings |= task.changed_settings
             needs = dependencies.get(attempt.task_id, [])
             if settings:
                 task_types = task_types or unit.registry.find_task_types()

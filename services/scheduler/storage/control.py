@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.control import UNHELD, ControlledJob, ControlledTask
@@ -26,6 +27,11 @@ _COLUMNS = tuple(_task.c[name] for name in ("id", "job_id", "task_type", "state"
 _HELD_STATES = [state.value for state in HELD]
 _UNHELD_STATES = [state.value for state in UNHELD]
 _HOPELESS = [TaskState.FAILED.value, TaskState.BLOCKED.value, TaskState.CANCELLED.value]
+_CHANGE_SETTINGS = (
+    update(_task)
+    .where(_task.c.id == bindparam("key"))
+    .values(changed_settings=bindparam("new"), changed_by=bindparam("who"), changed_at=bindparam("when"))
+)
 
 
 class ControlStore:
@@ -222,6 +228,13 @@ class ControlStore:
                     update(_task).where(_task.c.id.in_(part), _task.c.state == before.value).values(values)
                 )
                 StaleRowError.check(result.rowcount, len(part), "task")
+
+    def set_changed_settings(self, changed: Mapping[int, Mapping[str, Any]], by: str, at: datetime) -> None:
+        """Replace what tasks use instead of their job's own settings, and remember who wished it."""
+        self._connection.execute(
+            _CHANGE_SETTINGS,
+            [{"key": task_id, "new": settings or None, "who": by, "when": at} for task_id, settings in changed.items()],
+        )
 
     def unblock_consumers(self, source_ids: Sequence[int]) -> list[ControlledTask]:
         """Blocked to waiting, for all that depends, directly or through others, on tasks that may be done after all."""

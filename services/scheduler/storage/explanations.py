@@ -73,6 +73,9 @@ def _find_facts(connection: Connection, task_id: int) -> TaskFacts:
         before=_count_before(connection, tries[-1]) if is_queued else None,
         workers=_find_workers(connection, row.task_type) if is_queued else (),
         cause=_find_cause(connection, row.blocked_by) if state is TaskState.BLOCKED else None,
+        changed_settings=row.changed_settings or {},
+        changed_by=row.changed_by,
+        changed_at=row.changed_at,
     )
 
 

@@ -169,6 +169,9 @@ class TaskRow(SchedulerRow, table=True):
     reason: str | None = Field(default=None, sa_column=Column(String(32)))
     message: str | None = Field(default=None, sa_column=Column(_LONG_TEXT))
     excuse: str | None = Field(default=None, sa_column=Column(_LONG_TEXT))
+    changed_settings: dict[str, Any] | None = _json()
+    changed_by: str | None = Field(default=None, sa_column=Column(String(256)))
+    changed_at: datetime | None = _time()
 
 
 class ProductPromiseRow(SchedulerRow, table=True):

@@ -35,6 +35,7 @@ _TO_RUN = select(
     _task.c.seed,
     _task.c.parent_id,
     _task.c.iteration,
+    _task.c.changed_settings,
 ).where(_task.c.id.in_(_IDS))
 _DEPENDENCIES = (
     select(_edge.c.task_id, _edge.c.kind, _edge.c.label, _promise.c.version, _attempt.c.metadata)
@@ -197,6 +198,7 @@ class TaskStore:
                 seed=row.seed,
                 parent_id=row.parent_id,
                 iteration=row.iteration,
+                changed_settings=row.changed_settings or {},
             )
             for row in rows
         }

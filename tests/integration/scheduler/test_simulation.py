@@ -232,7 +232,7 @@ class World:
         await self.control.resume_job(self.dice.randint(1, 2))
 
     async def retry(self, _worker: SimulatedWorker) -> None:
-        await self.control.retry_job(self.dice.randint(1, 2), RetryRequest())
+        await self.control.retry_job(self.dice.randint(1, 2), RetryRequest(), by="dice")
 
     def end_of(self, attempt: ClaimedAttempt, *, well: bool = False) -> AttemptReport:
         state, reason = "accepted", None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.control.handlers.job_control import read_setting
 from services.control.main import run
 
 
@@ -28,6 +29,10 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["nonsense", "--json"], "nonsense"),
         (["retry", "1", "--task", "x", "--json"], "task"),
         (["retry", "1", "--reason", "tiredness", "--json"], "tiredness"),
+        (["retry", "1", "--set", "period", "--json"], "expected KEY=VALUE, not 'period'"),
+        (["retry", "1", "--set", "=3", "--json"], "expected KEY=VALUE"),
+        (["cancel", "--json"], "--task"),
+        (["cancel", "1", "--task", "2", "--json"], "--task"),
         (["excuse", "1", "--json"], "TEXT"),
         (["jobs", "--state", "asleep", "--json"], "asleep"),
         (["queues", "--json", "purge", "null"], "stand behind it"),
@@ -44,6 +49,22 @@ def test_wrong_usage_has_status_2(arguments: list[str], words: str, capfd: pytes
     assert (error["slug"], error["exit_status"]) == ("usage", 2)
     assert words in error["message"]
     assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ("period=3.5", ("period", 3.5)),
+        ("name=a=b", ("name", "a=b")),
+        ("period=(metadata['p'])", ("period", "(metadata['p'])")),
+        ('specs={"noise": 1}', ("specs", {"noise": 1})),
+        ("period=null", ("period", None)),
+        ("period=NaN", ("period", "NaN")),
+        ("word=", ("word", "")),
+    ],
+)
+def test_a_setting_is_json_or_text(text: str, setting: tuple[str, object]) -> None:
+    assert read_setting(text) == setting
 
 
 def test_without_a_suite_the_status_is_1(capfd: pytest.CaptureFixture[str]) -> None:

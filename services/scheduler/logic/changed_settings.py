@@ -1,0 +1,76 @@
+"""Changes the settings of tasks that are tried again: of all tasks of a request, or of none."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.scheduler.domain.changed_settings import find_faults, merge_changes
+from services.scheduler.domain.control import ControlledTask
+from services.scheduler.domain.expressions import Scope
+from services.scheduler.domain.job_document import FLOW_TYPES, MAX_PROBLEMS, resolve_pointer
+from services.scheduler.domain.task import METADATA
+from services.scheduler.logic.ports import UnitOfWork
+from shared.contracts.errors import ConflictError, InvalidInputError, Problem
+from shared.contracts.metadata import Metadata
+
+_AT_ONCE = 500
+_PLACE = "body.settings"
+
+
+def change_settings(
+    unit: UnitOfWork, tasks: Sequence[ControlledTask], settings: Mapping[str, Any], *, by: str, at: datetime
+) -> None:
+    """Give tasks settings that replace their job's own from their next attempt on.
+
+    Raises
+    ------
+    InvalidInputError
+        Flow-control tasks are among them, or the settings do not fit all of them; every problem is listed once.
+    ConflictError
+        There is no task to be changed.
+    """
+    if not tasks:
+        raise ConflictError("there is nothing to be tried again with these settings", where=_PLACE)
+    flow = [task for task in tasks if task.task_type in FLOW_TYPES]
+    if flow:
+        first = flow[0]
+        message = f"task {first.task_id} is an {first.task_type}; only tasks that workers run have settings"
+        raise InvalidInputError(message, where=_PLACE)
+    changed: dict[int, dict[str, Any]] = {}
+    problems: dict[tuple[str, str | None], Problem] = {}
+    for start in range(0, len(tasks), _AT_ONCE):
+        part = tasks[start : start + _AT_ONCE]
+        for task_id, result, faults in _try_on(unit, part, settings):
+            changed[task_id] = result
+            for fault in faults:
+                words = f"task {task_id}: {fault.message}"
+                problems.setdefault((fault.slug, fault.where), fault.model_copy(update={"message": words}))
+    if problems:
+        found = list(problems.values())[:MAX_PROBLEMS]
+        raise InvalidInputError("the settings do not fit; nothing was changed", where=found[0].where, problems=found)
+    unit.control.set_changed_settings(changed, by, at)
+
+
+def _try_on(
+    unit: UnitOfWork, tasks: Sequence[ControlledTask], settings: Mapping[str, Any]
+) -> list[tuple[int, dict[str, Any], list[Problem]]]:
+    """Say for each task what its changes will be, and what is wrong with them."""
+    task_types = unit.registry.find_task_types()
+    details = unit.tasks.find_to_run([task.task_id for task in tasks])
+    documents = unit.jobs.find_documents({task.job_id for task in tasks})
+    requested: defaultdict[int, dict[str, Metadata]] = defaultdict(dict)
+    for need in unit.tasks.find_dependencies([task.task_id for task in tasks]):
+        if need.kind == METADATA:
+            requested[need.task_id][need.label] = need.metadata
+    found = []
+    for task in tasks:
+        detail = details[task.task_id]
+        changed = merge_changes(detail.changed_settings, settings)
+        scope = Scope(detail.metadata, None if task.unmet else requested[task.task_id], detail.seed)
+        description = resolve_pointer(documents[task.job_id], detail.pointer)
+        faults = find_faults(task_types.get(task.task_type), description, changed, scope)
+        found.append((task.task_id, changed, list(faults)))
+    return found
