@@ -8,7 +8,8 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from services.worker.logic.worker import Worker, WorkerTerms
+from services.worker.domain.terms import WorkerTerms
+from services.worker.logic.worker import Worker
 from services.worker.settings import WorkerSettings
 from services.worker.storage.fork_server import ForkServer
 from services.worker.storage.nursery_options import NurseryOptions
@@ -20,16 +21,6 @@ from shared.journal.handler import JournalHandler
 from shared.journal.shipper import Shipper
 
 logger = logging.getLogger(__name__)
-
-#: Variables by which numerical libraries learn how many threads they may use.
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 
 
 @asynccontextmanager
@@ -56,7 +47,7 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             make_terms(settings),
             source,
             store,
-            ForkServer(_make_options(settings, workspace), make_environment(settings)),
+            ForkServer(_make_options(settings, workspace), make_environment()),
             workspace,
             on_ended=shipper.wake if shipper else lambda: None,
         )
@@ -69,6 +60,8 @@ def make_terms(settings: WorkerSettings) -> WorkerTerms:
         host=socket.gethostname(),
         process_id=os.getpid(),
         slots=settings.count_slots(),
+        cpus_per_slot=settings.cpus_per_slot,
+        container=settings.container,
         most_claimed=settings.most_claimed,
         horizon=settings.horizon,
         grace_seconds=settings.grace_seconds,
@@ -76,10 +69,9 @@ def make_terms(settings: WorkerSettings) -> WorkerTerms:
     )
 
 
-def make_environment(settings: WorkerSettings) -> dict[str, str]:
+def make_environment() -> dict[str, str]:
     """Make the environment of science code: this one's, without the worker's own settings, its token among them."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EAS_")}
-    environment.update(dict.fromkeys(THREAD_VARIABLES, str(settings.cpus_per_slot)))
     environment.setdefault("MPLBACKEND", "agg")
     return environment
 
@@ -123,6 +115,5 @@ def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> Nurser
         only=settings.only,
         preload=settings.preload,
         preload_modules=settings.preload_modules,
-        cpus=settings.cpus_per_slot,
         input_directory=str(settings.input_directory.resolve()) if settings.input_directory else None,
     )

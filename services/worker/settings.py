@@ -43,7 +43,15 @@ class WorkerSettings(BaseSettings):
     token_file: Path | None = Field(default=None, description="File whose first line is the token.")
     worker_id: str = Field(default_factory=make_worker_id, pattern=r"^[A-Za-z0-9._-]{1,64}$")
     slots: int = Field(default=0, ge=0, description="Tasks at the same time; 0: as many as the processors allow.")
-    cpus_per_slot: int = Field(default=1, ge=1, description="Threads that each task may use.")
+    cpus_per_slot: int = Field(
+        default=1, ge=1, description="Threads that each task may use, where no container says otherwise."
+    )
+    container: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="The kind of worker that this is; it uses what the scheduler has assigned to that.",
+    )
     work_directory: Path = Field(default_factory=default_work_directory, description="On a fast local disk.")
     input_directory: Path | None = Field(default=None, description="Root of the external files that tasks may read.")
     task_types: Words = Field(default=(), description="Further task types, as name=module:attribute, by commas.")

@@ -245,7 +245,12 @@ class WorkerAnnouncement(BaseModel):
     process_id: int
     slots: int = Field(ge=1)
     task_types: list[TaskTypeDescription]
-    container: str | None = Field(default=None, max_length=64, description="The kind of worker that it is.")
+    container: str | None = Field(
+        default=None, min_length=1, max_length=64, description="The kind of worker that it is."
+    )
+    resources: ResourcesView | None = Field(
+        default=None, description="What it has; taken for what its container asks for where that is not known."
+    )
 
 
 class WorkerWelcome(BaseModel):
@@ -253,7 +258,7 @@ class WorkerWelcome(BaseModel):
 
     lease_seconds: float
     heartbeat_seconds: float
-    resources: ResourcesView | None = Field(default=None, description="What its container was given.")
+    resources: ResourcesView | None = Field(default=None, description="What each worker of its container was given.")
 
 
 class WorkerView(BaseModel):

@@ -38,6 +38,19 @@ class Registry:
     capabilities: Mapping[str, frozenset[str]]
 
 
+def check_container_name(name: str, *, where: str) -> None:
+    """See that a container could have this name.
+
+    Raises
+    ------
+    InvalidInputError
+        It is empty, too long, begins or ends with a space, or means all containers.
+    """
+    if not 0 < len(name.strip()) == len(name) <= MAX_NAME_LENGTH or name == EVERYWHERE:
+        words = f"1 to {MAX_NAME_LENGTH} characters, no space around them, and not {EVERYWHERE!r}, which means all"
+        raise InvalidInputError(f"{name!r} is no name of a container: expected {words}", where=where)
+
+
 def read_registry(text: bytes) -> Registry:
     """Read a task-type registry.
 

@@ -43,5 +43,5 @@ async def assign_resources(
     scheduler: Scheduler,
     _principal: Operator,
 ) -> ContainerView:
-    """Record what a kind of worker was given."""
+    """Say what each worker of a kind was given. Its workers heed it when they start; 0 GB of memory is no limit."""
     return await scheduler.containers.assign(name, Resources(**resources.model_dump()))

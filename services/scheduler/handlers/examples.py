@@ -41,6 +41,8 @@ ANNOUNCEMENT: dict[str, Any] = {
     "host": "node7",
     "process_id": 4711,
     "slots": 2,
+    "container": "eas_worker_tls",
+    "resources": {"cpu": 4, "gpu": 0, "memory_gb": 0},
     "task_types": [
         {
             "name": "null",

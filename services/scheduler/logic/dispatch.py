@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.containers import Resources
 from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.containers import admit
 from services.scheduler.logic.handout import hand_out
 from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from services.scheduler.logic.progress import beat, lose, record_reports
+from shared.contracts.containers import ResourcesView
 from shared.contracts.errors import NotFoundError
 from shared.contracts.scheduler import (
     AttemptReport,
@@ -38,16 +41,25 @@ class Dispatch:
         self._handing_back: set[asyncio.Task[None]] = set()
 
     async def announce(self, announcement: WorkerAnnouncement) -> WorkerWelcome:
-        """Register a worker and the task types that it can run."""
+        """Register a worker and the task types that it can run, and say what its container was given.
+
+        Raises
+        ------
+        InvalidInputError
+            No container can have the name that it gives.
+        """
         at = self._clock()
 
-        def command(unit: UnitOfWork) -> None:
+        def command(unit: UnitOfWork) -> Resources | None:
+            given = admit(unit, announcement)
             unit.registry.save_worker(announcement, at)
             unit.registry.save_task_types(announcement.task_types, at)
+            return given
 
-        await self._transactor.run(command)
+        given = await self._transactor.run(command)
         lease = self._rules.lease.total_seconds()
-        return WorkerWelcome(lease_seconds=lease, heartbeat_seconds=lease / 4)
+        resources = None if given is None else ResourcesView(cpu=given.cpu, gpu=given.gpu, memory_gb=given.memory_gb)
+        return WorkerWelcome(lease_seconds=lease, heartbeat_seconds=lease / 4, resources=resources)
 
     async def dismiss(self, worker_id: str) -> int:
         """Declare a worker gone; its attempts are lost at once. Returns how many there were.

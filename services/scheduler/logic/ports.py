@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from services.scheduler.domain.attempt import KnownAttempt, MetDependency, QueuedAttempt, TaskToRun
 from services.scheduler.domain.changes import Changes, OutboxMessage
+from services.scheduler.domain.containers import Resources
 from services.scheduler.domain.control import ControlledJob, ControlledTask
 from services.scheduler.domain.task import BlockedTask, NewDependency, NewTask, Promise, ReadyTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification
@@ -127,6 +128,15 @@ class RegistryStore(Protocol):
     def find_task_types(self) -> dict[str, TaskTypeSpecification]: ...
 
 
+class ContainerStore(Protocol):
+    """Kinds of worker. See `services.scheduler.storage.containers`."""
+
+    def find_assigned(self, name: str) -> Resources | None: ...
+    def add(self, name: str, resources: Resources) -> None: ...
+    def has_task_types(self, name: str) -> bool: ...
+    def add_task_types(self, name: str, task_types: Collection[str]) -> None: ...
+
+
 class OutboxStore(Protocol):
     """Messages for the product store. See `services.scheduler.storage.outbox`."""
 
@@ -145,6 +155,8 @@ class UnitOfWork(Protocol):
     def attempts(self) -> AttemptStore: ...
     @property
     def registry(self) -> RegistryStore: ...
+    @property
+    def containers(self) -> ContainerStore: ...
     @property
     def control(self) -> ControlStore: ...
     @property

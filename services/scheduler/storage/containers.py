@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, delete, insert, select, update
 
 from services.scheduler.domain.containers import Registry, Resources
@@ -12,6 +14,34 @@ from shared.database.engine import Database
 
 _container = ContainerRow.__table__  # type: ignore[attr-defined]
 _capability = ContainerTaskTypeRow.__table__  # type: ignore[attr-defined]
+
+
+class ContainerStore:
+    """Containers of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def find_assigned(self, name: str) -> Resources | None:
+        """Find what each worker of a container was given; None where there is no such container."""
+        columns = (_container.c.assigned_cpu, _container.c.assigned_gpu, _container.c.assigned_memory_gb)
+        row = self._connection.execute(select(*columns).where(_container.c.name == name)).one_or_none()
+        return None if row is None else Resources(*row)
+
+    def add(self, name: str, resources: Resources) -> None:
+        """Add a container that is given what it asks for."""
+        values = _request(resources) | _assignment(resources)
+        self._connection.execute(insert(_container).values(name=name, **values))
+
+    def has_task_types(self, name: str) -> bool:
+        """Tell whether anything is known of what a container can run."""
+        query = select(_capability.c.task_type).where(_capability.c.container == name).limit(1)
+        return self._connection.execute(query).one_or_none() is not None
+
+    def add_task_types(self, name: str, task_types: Collection[str]) -> None:
+        """Add to what a container can run."""
+        rows = [{"container": name, "task_type": task_type} for task_type in task_types]
+        self._connection.execute(insert(_capability), rows)
 
 
 class ContainerCatalog:
@@ -46,7 +76,7 @@ class ContainerCatalog:
 def _load(connection: Connection, registry: Registry) -> RegistryView:
     known = set(connection.execute(select(_container.c.name)).scalars())
     for name, needs in registry.containers.items():
-        asked = {"requested_cpu": needs.cpu, "requested_gpu": needs.gpu, "requested_memory_gb": needs.memory_gb}
+        asked = _request(needs)
         if name in known:
             connection.execute(update(_container).where(_container.c.name == name).values(asked))
         else:
@@ -61,6 +91,10 @@ def _load(connection: Connection, registry: Registry) -> RegistryView:
         if rows:
             connection.execute(insert(_capability), rows)
     return _list(connection)
+
+
+def _request(needs: Resources) -> dict[str, float]:
+    return {"requested_cpu": needs.cpu, "requested_gpu": needs.gpu, "requested_memory_gb": needs.memory_gb}
 
 
 def _assignment(given: Resources) -> dict[str, float]:

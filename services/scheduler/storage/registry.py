@@ -37,6 +37,7 @@ class RegistryStore:
             "host": announcement.host,
             "process_id": announcement.process_id,
             "slots": announcement.slots,
+            "container": announcement.container,
             "announced_at": at,
             "last_heard_at": at,
             "gone": False,

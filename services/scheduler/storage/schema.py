@@ -105,6 +105,7 @@ class WorkerRow(SchedulerRow, table=True):
     last_heard_at: datetime = _time(nullable=False)
     gone: bool = False
     task_types: list[str] | None = _json()
+    container: str | None = Field(default=None, sa_column=Column(String(64)))
 
 
 class JobRow(SchedulerRow, table=True):

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, insert
 
 from services.scheduler.domain.changes import Changes
 from services.scheduler.storage.attempts import AttemptStore
+from services.scheduler.storage.containers import ContainerStore
 from services.scheduler.storage.control import ControlStore
 from services.scheduler.storage.jobs import DocumentCache, JobStore
 from services.scheduler.storage.keys import KeyBlocks
@@ -35,6 +36,7 @@ class SqlUnitOfWork:
         self.tasks = TaskStore(connection, keys)
         self.attempts = AttemptStore(connection, keys)
         self.registry = RegistryStore(connection, task_types)
+        self.containers = ContainerStore(connection)
         self.control = ControlStore(connection)
         self.outbox = OutboxStore(connection)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from services.worker.domain.assignment import Answer, CheckingNotice, Departure
 from services.worker.domain.prefetch import RunTimes, SlotLoad
+from services.worker.domain.share import Share
 from services.worker.logic.holding import Holding, Stage
 from services.worker.logic.ports import Child, Nursery
 from shared.contracts.scheduler import TaskTypeDescription
@@ -92,9 +93,9 @@ class Crew:
         """Attempts that no child has yet."""
         return self._ready
 
-    async def start(self) -> list[TaskTypeDescription]:
-        """Begin to raise children. Returns what they can run; `on_place` says when each is ready."""
-        types = await self._nursery.start(on_word=self._hear, on_death=self._bury)
+    async def start(self, share: Share) -> list[TaskTypeDescription]:
+        """Begin to raise children, each with a share. Returns what they can run; `on_place` says when each is ready."""
+        types = await self._nursery.start(share, on_word=self._hear, on_death=self._bury)
         for slot in self._slots:
             self._start_refill(slot, 0.0)
         return types

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from services.worker.domain.assignment import Answer, Assignment, CheckingNotice, Departure
+from services.worker.domain.share import Share
 from services.worker.domain.task_type import TaskType
 from shared.contracts.metadata import Metadata
 from shared.contracts.products import VersionView
@@ -129,12 +130,14 @@ class Nursery(Protocol):
     """Where children come from."""
 
     async def start(
-        self, *, on_word: Callable[[Child], None], on_death: Callable[[Child, Departure], None]
+        self, share: Share, *, on_word: Callable[[Child], None], on_death: Callable[[Child, Departure], None]
     ) -> list[TaskTypeDescription]:
         """Get ready, and say what task types the children can run.
 
         Parameters
         ----------
+        share
+            What each child may use.
         on_word
             Called where a child has something to `receive`.
         on_death

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from services.worker.domain.assignment import Answer, Departure
@@ -19,6 +18,8 @@ from services.worker.domain.reports import (
     report_undelivered,
     report_unstarted,
 )
+from services.worker.domain.share import Share, share_out
+from services.worker.domain.terms import WorkerTerms
 from services.worker.logic.claiming import Claimer
 from services.worker.logic.crew import Crew
 from services.worker.logic.heartbeat import Heartbeat
@@ -29,7 +30,7 @@ from services.worker.logic.reporting import Reporter
 from services.worker.logic.transfer import Transfer, TransferError
 from shared.background import cancel_and_wait
 from shared.contracts.errors import EasError
-from shared.contracts.scheduler import AttemptReport, ClaimResponse, WorkerAnnouncement
+from shared.contracts.scheduler import AttemptReport, ClaimResponse, WorkerWelcome
 
 logger = logging.getLogger(__name__)
 
@@ -41,36 +42,6 @@ RELIEF_SECONDS = 0.5
 
 class NoTaskTypesError(RuntimeError):
     """There is no task type that this worker could run."""
-
-
-@dataclass(frozen=True)
-class WorkerTerms:
-    """Who the worker is and how it behaves.
-
-    Parameters
-    ----------
-    worker_id, host, process_id
-        For the scheduler.
-    slots
-        Attempts that run at the same time.
-    most_claimed
-        The most attempts to claim at once.
-    horizon
-        How much work to have ahead of each slot, where tasks are short [s].
-    grace_seconds
-        How long running attempts may go on when the worker is to stop [s].
-    drain_seconds
-        How long the last reports may take then [s].
-    """
-
-    worker_id: str
-    host: str
-    process_id: int
-    slots: int = 1
-    most_claimed: int = 256
-    horizon: float = 0.25
-    grace_seconds: float = 10.0
-    drain_seconds: float = 5.0
 
 
 class Worker:
@@ -106,6 +77,7 @@ class Worker:
         self._source = source
         self._workspace = workspace
         self._on_ended = on_ended
+        self._registration = Registration(source, terms.announce())
         self._run_times = RunTimes(terms.horizon)
         self._transfer = Transfer(store, workspace)
         self._crew = Crew(
@@ -143,13 +115,11 @@ class Worker:
             await self._work()
         finally:
             await self._crew.stop()
+            await self._leave()
 
     async def _work(self) -> None:
-        announcement = await self._unless_stopped(self._prepare())
-        if announcement is None:
-            return
-        registration = Registration(self._source, announcement)
-        if await self._unless_stopped(registration.announce()) is None:
+        registration = self._registration
+        if await self._unless_stopped(self._register()) is None:
             return
         claimer = self._claimer = Claimer(
             self._source,
@@ -157,7 +127,7 @@ class Worker:
             self._crew,
             self._run_times,
             holdings=self._holdings.values,
-            task_types=[found.name for found in announcement.task_types],
+            task_types=registration.task_types,
             most=self._terms.most_claimed,
             on_claimed=self._take_claimed,
         )
@@ -183,21 +153,28 @@ class Worker:
             claiming.cancel()
             await self._wind_up()
             await cancel_and_wait(rest)
-        await self._leave()
 
-    async def _prepare(self) -> WorkerAnnouncement:
-        types = await self._crew.start()
+    async def _register(self) -> WorkerWelcome:
+        types = await self._crew.start(await self._find_share())
         if not types:
             raise NoTaskTypesError(
                 "there is no task type that this worker could run; see its log for what was left out"
             )
-        return WorkerAnnouncement(
-            worker_id=self._terms.worker_id,
-            host=self._terms.host,
-            process_id=self._terms.process_id,
-            slots=self._terms.slots,
-            task_types=types,
+        return await self._registration.offer(types)
+
+    async def _find_share(self) -> Share:
+        """Learn what each task may use. It has to be known before the science is imported, which is when it counts."""
+        if self._terms.container is None:
+            return Share(self._terms.cpus_per_slot)
+        assigned = (await self._registration.announce()).resources
+        if assigned is None:
+            return Share(self._terms.cpus_per_slot)
+        share = share_out(assigned, self._terms.slots)
+        logger.info(
+            "container %s was given %g cores and %d GPUs: %d slots with %d threads each",
+            *(self._terms.container, assigned.cpu, assigned.gpu, self._terms.slots, share.threads),
         )
+        return share
 
     # --- from the claim to the report -----------------------------------------------------------------------------
 
@@ -363,6 +340,8 @@ class Worker:
             hurry.cancel()
 
     async def _leave(self) -> None:
+        if not self._registration.is_known:
+            return
         try:
             async with asyncio.timeout(self._terms.drain_seconds):
                 await self._source.dismiss(self._terms.worker_id)

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from services.worker.domain.assignment import Departure
+from services.worker.domain.share import Share, set_share
 from services.worker.storage.child_process import ChildProcess, kill_group, make_channel
 from services.worker.storage.nursery_options import NurseryOptions
 from shared.contracts.scheduler import TaskTypeDescription
@@ -49,9 +50,9 @@ class ForkServer:
     Parameters
     ----------
     options
-        For the process; its descriptors are filled in here.
+        For the process; its descriptors and the children's share are filled in here.
     environment
-        The children's environment, without secrets.
+        The children's environment, without secrets and without what their share will say.
     """
 
     def __init__(self, options: NurseryOptions, environment: dict[str, str]) -> None:
@@ -69,6 +70,7 @@ class ForkServer:
 
     async def start(
         self,
+        share: Share,
         *,
         on_word: Callable[[ChildProcess], None],
         on_death: Callable[[ChildProcess, Departure], None],
@@ -82,6 +84,8 @@ class ForkServer:
         ForkServerError
             It ended before that.
         """
+        self._options = replace(self._options, cpus=share.threads)
+        self._environment = set_share(self._environment, share)
         self._on_word = on_word
         self._on_death = on_death
         reader = self._spawn()

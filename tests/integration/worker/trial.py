@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.worker.domain.terms import WorkerTerms
 from services.worker.factory import make_environment
-from services.worker.logic.worker import Worker, WorkerTerms
-from services.worker.settings import WorkerSettings
+from services.worker.logic.worker import Worker
 from services.worker.storage.fork_server import ForkServer
 from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.workspace import LocalWorkspace
@@ -45,10 +45,19 @@ class Trial:
 
 
 @asynccontextmanager
-async def open_trial(folder: Path, *, slots: int = 1, preload: bool = True, grace: float = 5.0) -> AsyncIterator[Trial]:
+async def open_trial(
+    folder: Path,
+    *,
+    slots: int = 1,
+    preload: bool = True,
+    grace: float = 5.0,
+    scheduler: FakeScheduler | None = None,
+    container: str | None = None,
+    cpus_per_slot: int = 1,
+) -> AsyncIterator[Trial]:
     """Run a worker until the block ends."""
     workspace = LocalWorkspace(folder / "work", "trial-worker")
-    scheduler, store = FakeScheduler(), FakeProductStore()
+    scheduler, store = scheduler or FakeScheduler(), FakeProductStore()
     options = NurseryOptions(
         worker_id="trial-worker",
         control=-1,
@@ -59,9 +68,17 @@ async def open_trial(folder: Path, *, slots: int = 1, preload: bool = True, grac
         only=("act", "copy", "null", "error", "broken"),
         preload=preload,
     )
-    settings = WorkerSettings(scheduler_url="http://unused", product_store_url="http://unused", token="secret")
-    environment = make_environment(settings) | {"PYTHONPATH": str(ROOT)}
-    terms = WorkerTerms("trial-worker", "here", os.getpid(), slots=slots, grace_seconds=grace, drain_seconds=2.0)
+    environment = make_environment() | {"PYTHONPATH": str(ROOT)}
+    terms = WorkerTerms(
+        "trial-worker",
+        "here",
+        os.getpid(),
+        slots=slots,
+        cpus_per_slot=cpus_per_slot,
+        container=container,
+        grace_seconds=grace,
+        drain_seconds=2.0,
+    )
     worker = Worker(terms, scheduler, store, ForkServer(options, environment), workspace)
     running = asyncio.create_task(worker.run())
     trial = Trial(scheduler, store, workspace, worker, running)

@@ -54,6 +54,13 @@ def run_act(context: TaskContext, settings: ActSettings) -> Metadata:
             Path(settings.note).write_text(str(os.getpid()))
             while True:
                 time.sleep(0.02)
+        case "share":
+            names = {"omp": "OMP_NUM_THREADS", "numba": "NUMBA_NUM_THREADS", "blas": "OPENBLAS_NUM_THREADS"}
+            seen = {short: os.environ[name] for short, name in names.items()}
+            return {"cpus": context.cpus, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES", "all"), **seen}
+        case "orphan":
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(600)
         case "defy":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             child = subprocess.Popen([sys.executable, "-c", DEAF])

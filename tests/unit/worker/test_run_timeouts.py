@@ -11,6 +11,7 @@ import pytest
 from services.worker.domain.assignment import Answer, Assignment, CheckingNotice, Departure
 from services.worker.domain.prefetch import RunTimes
 from services.worker.domain.reports import report_overdue
+from services.worker.domain.share import Share
 from services.worker.logic.crew import Crew
 from services.worker.logic.holding import Holding, Stage
 from services.worker.logic.ports import Child
@@ -61,7 +62,7 @@ class PretendedNursery:
     children: list[PretendedChild] = field(default_factory=list)
 
     async def start(
-        self, *, on_word: Callable[[Child], None], on_death: Callable[[Child, Departure], None]
+        self, _share: Share, *, on_word: Callable[[Child], None], on_death: Callable[[Child, Departure], None]
     ) -> list[TaskTypeDescription]:
         self.hear, self.bury = on_word, on_death
         return []
@@ -99,7 +100,7 @@ class Place:
         self.heard.set()
 
     async def open(self) -> PretendedChild:
-        await self.crew.start()
+        await self.crew.start(Share())
         return await self.new_child()
 
     async def new_child(self) -> PretendedChild:

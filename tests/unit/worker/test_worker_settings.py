@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from services.worker.factory import make_environment
+from services.worker.factory import make_environment, make_terms
 from services.worker.settings import TokenError, WorkerSettings, make_worker_id
 
 
@@ -44,12 +44,19 @@ def test_an_empty_token_file_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_pa
         read().read_token()
 
 
-def test_science_code_gets_its_threads_and_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_science_code_gets_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EAS_WORKER_TOKEN", "secret")
+    assert not [name for name in make_environment() if name.startswith("EAS_")]
+
+
+def test_the_container_and_the_threads_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAS_WORKER_CONTAINER", "eas_worker_tls")
     monkeypatch.setenv("EAS_WORKER_CPUS_PER_SLOT", "3")
-    environment = make_environment(read())
-    assert environment["OMP_NUM_THREADS"] == environment["NUMBA_NUM_THREADS"] == "3"
-    assert not [name for name in environment if name.startswith("EAS_")]
+    terms = make_terms(read())
+    assert (terms.container, terms.cpus_per_slot) == ("eas_worker_tls", 3)
+    monkeypatch.setenv("EAS_WORKER_CONTAINER", "")
+    with pytest.raises(ValidationError, match="container"):
+        read()
 
 
 def test_two_workers_of_one_host_have_two_names() -> None:

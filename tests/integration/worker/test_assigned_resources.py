@@ -1,0 +1,55 @@
+"""What the scheduler assigned to a container is what its workers' tasks get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared.contracts.containers import ResourcesView
+from shared.contracts.scheduler import WorkerWelcome
+from shared.testing.scheduler import FakeScheduler
+from tests.integration.worker.trial import Trial, open_trial
+
+
+def give(cpu: float, gpu: int) -> FakeScheduler:
+    given = ResourcesView(cpu=cpu, gpu=gpu, memory_gb=4)
+    return FakeScheduler(WorkerWelcome(lease_seconds=30.0, heartbeat_seconds=0.1, resources=given))
+
+
+async def share_of_a_task(trial: Trial) -> dict[str, object]:
+    return dict((await trial.scheduler.report_of(trial.scheduler.add("act", {"act": "share"}))).metadata)
+
+
+async def test_the_tasks_of_a_container_get_what_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    async with open_trial(tmp_path, scheduler=give(7, 2), container="box", slots=2) as trial:
+        assert await share_of_a_task(trial) == {"cpus": 3, "omp": "3", "numba": "3", "blas": "3", "gpus": "0,1"}
+        announced = trial.scheduler.announcements["trial-worker"]
+        assert (announced.container, announced.resources) == ("box", ResourcesView(cpu=2, gpu=0, memory_gb=0))
+        assert "act" in {found.name for found in announced.task_types}
+
+
+async def test_without_gpus_none_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    async with open_trial(tmp_path, scheduler=give(1, 0), container="box") as trial:
+        assert (await share_of_a_task(trial))["gpus"] == ""
+
+
+async def test_a_worker_of_no_container_uses_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    async with open_trial(tmp_path, scheduler=give(7, 0), cpus_per_slot=2) as trial:
+        assert await share_of_a_task(trial) == {"cpus": 2, "omp": "2", "numba": "2", "blas": "2", "gpus": "1"}
+
+
+async def test_the_share_survives_the_death_of_the_fork_server(tmp_path: Path) -> None:
+    async with open_trial(tmp_path, scheduler=give(5, 0), container="box") as trial:
+        await trial.scheduler.report_of(trial.scheduler.add("act", {"act": "orphan"}))
+        assert (await share_of_a_task(trial))["cpus"] == 5
+
+
+async def test_a_worker_that_is_stopped_before_it_offered_anything_takes_its_leave(tmp_path: Path) -> None:
+    async with open_trial(tmp_path, scheduler=give(1, 0), container="box") as trial:
+        await trial.scheduler.until(lambda: bool(trial.scheduler.announcements))
+        await trial.stop()
+        assert trial.scheduler.dismissed == ["trial-worker"]

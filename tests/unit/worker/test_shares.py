@@ -1,0 +1,48 @@
+"""What each task may use of what its worker was given."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.worker.domain.share import Share, set_share, share_out
+from services.worker.domain.terms import WorkerTerms
+from shared.contracts.containers import ResourcesView
+
+
+@pytest.mark.parametrize(
+    ("cpu", "slots", "threads"), [(3, 1, 3), (20, 4, 5), (7, 2, 3), (2, 4, 1), (0, 1, 1), (0.5, 1, 1), (2.9, 1, 2)]
+)
+def test_cores_are_divided_among_the_slots(cpu: float, slots: int, threads: int) -> None:
+    assert share_out(ResourcesView(cpu=cpu, gpu=0, memory_gb=0), slots).threads == threads
+
+
+@pytest.mark.parametrize(
+    ("gpus", "there", "seen"),
+    [
+        (None, "0,1", "0,1"),
+        (None, None, None),
+        (0, None, ""),
+        (0, "0,1", ""),
+        (2, None, "0,1"),
+        (2, "5,7,6", "5,7"),
+        (1, "", ""),
+        (3, "GPU-8a3f", "GPU-8a3f"),
+    ],
+)
+def test_tasks_see_the_first_graphics_processors(gpus: int | None, there: str | None, seen: str | None) -> None:
+    environment = {} if there is None else {"CUDA_VISIBLE_DEVICES": there}
+    assert set_share(environment, Share(1, gpus)).get("CUDA_VISIBLE_DEVICES") == seen
+
+
+def test_all_libraries_hear_of_the_threads_and_nothing_else_changes() -> None:
+    environment = set_share({"HOME": "/home/ada", "OMP_NUM_THREADS": "64"}, Share(3))
+    names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    assert {environment[name] for name in names} == {"3"}
+    assert environment["HOME"] == "/home/ada"
+
+
+def test_a_worker_of_a_container_says_what_it_has() -> None:
+    terms = WorkerTerms("w", "here", 1, slots=2, cpus_per_slot=3, container="box")
+    assert terms.announce().resources == ResourcesView(cpu=6, gpu=0, memory_gb=0)
+    assert terms.announce().container == "box"
+    assert WorkerTerms("w", "here", 1).announce().resources is None
