@@ -35,10 +35,10 @@ def test_tasks_see_the_first_graphics_processors(gpus: int | None, there: str | 
 
 
 def test_all_libraries_hear_of_the_threads_and_nothing_else_changes() -> None:
-    environment = set_share({"HOME": "/home/ada", "OMP_NUM_THREADS": "64"}, Share(3))
+    environment = set_share({"LANG": "C.UTF-8", "OMP_NUM_THREADS": "64"}, Share(3))
     names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     assert {environment[name] for name in names} == {"3"}
-    assert environment["HOME"] == "/home/ada"
+    assert environment["LANG"] == "C.UTF-8"
 
 
 def test_a_worker_of_a_container_says_what_it_has() -> None:
