@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from services.control.domain.errors import UsageError
 from services.control.handlers import (
+    containers,
     demonstration,
     diagnostics,
     job_control,
@@ -60,6 +61,7 @@ def make_app() -> typer.Typer:
     app.command()(logs.logs)
     app.add_typer(products.app, name="products")
     app.command()(workers.workers)
+    app.add_typer(containers.app, name="containers")
     app.command("task-types")(workers.task_types)
     app.command()(demonstration.demo)
     return app

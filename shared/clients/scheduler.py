@@ -15,6 +15,7 @@ from pydantic import BaseModel, TypeAdapter
 from shared.clients.base import Model, ServiceClient, raise_for_error
 from shared.clients.event_stream import read_events
 from shared.clients.kept_connections import KeptConnections
+from shared.contracts.containers import ContainerView, RegistryView, ResourcesView
 from shared.contracts.diagnostics import (
     HostTable,
     JobEnd,
@@ -103,6 +104,31 @@ class SchedulerClient(ServiceClient):
     async def list_task_types(self) -> list[TaskTypeView]:
         """List the task types that jobs may name."""
         return _TASK_TYPES.validate_json(await self._send("GET", "task-types"))
+
+    async def list_containers(self) -> RegistryView:
+        """List the kinds of worker with what they can run, ask for and were given."""
+        return await self._call(RegistryView, "GET", "containers")
+
+    async def load_registry(self, registry: str | bytes) -> RegistryView:
+        """Add the containers and task types of a registry in XML; what was assigned before stays.
+
+        Raises
+        ------
+        InvalidInputError
+            It is no registry; `problems` says all that is wrong with it, and nothing of it was taken.
+        """
+        typed = {"Content-Type": "application/xml"}
+        return RegistryView.model_validate_json(await self._send_text("containers", registry, typed, method="PUT"))
+
+    async def assign_resources(self, name: str, resources: ResourcesView) -> ContainerView:
+        """Say what each worker of a container is given. Workers heed it when they start.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such container.
+        """
+        return await self._call(ContainerView, "PUT", f"containers/{quote(name, safe='')}/assignment", body=resources)
 
     async def claim(self, request: ClaimRequest) -> ClaimResponse:
         """Ask for work, waiting up to ``request.wait`` seconds for the first attempt.
@@ -410,11 +436,13 @@ class SchedulerClient(ServiceClient):
         raise_for_error(response)
         return model.model_validate_json(response.content)
 
-    async def _send_text(self, path: str, document: str | bytes, headers: Mapping[str, str] = _NO_HEADERS) -> bytes:
-        """Send JSON as it was written, broken or not: the service's error then names the place in the user's text."""
+    async def _send_text(
+        self, path: str, document: str | bytes, headers: Mapping[str, str] = _NO_HEADERS, *, method: str = "POST"
+    ) -> bytes:
+        """Send text as it was written, broken or not: the service's error then names the place in the user's text."""
         typed = {"Content-Type": "application/json", **headers}
         try:
-            response = await self._http.post(path, content=document, headers=typed)
+            response = await self._http.request(method, path, content=document, headers=typed)
         except httpx.HTTPError as error:
             raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
         raise_for_error(response)

@@ -18,6 +18,7 @@ from services.control.views.text import (
     styled,
     time_text,
 )
+from shared.contracts.containers import ContainerView
 from shared.contracts.logs import StoredRecord
 from shared.contracts.products import ProductView
 from shared.contracts.scheduler import JobPlan, JobView, ResultView, TaskCounts, TaskTypeView, TaskView, WorkerView
@@ -116,12 +117,15 @@ def tabulate_products(products: Iterable[ProductView]) -> Table:
 
 def tabulate_workers(workers: Iterable[WorkerView]) -> Table:
     """One line a worker."""
-    table = make_table("worker", "host", "process", "slots", "running", "last heard", "", right=("slots", "running"))
+    table = make_table(
+        "worker", "container", "host", "process", "slots", "running", "last heard", "", right=("slots", "running")
+    )
     now = datetime.now(UTC)
     for worker in workers:
         silence = (now - worker.last_heard_at).total_seconds()
         table.add_row(
             plain(worker.worker_id),
+            plain(worker.container or "-"),
             plain(worker.host),
             str(worker.process_id),
             str(worker.slots),
@@ -130,6 +134,27 @@ def tabulate_workers(workers: Iterable[WorkerView]) -> Table:
             Text("gone", "dim") if worker.gone else Text("here", "green"),
         )
     return table
+
+
+def tabulate_containers(containers: Iterable[ContainerView]) -> Table:
+    """One line a kind of worker; what it was given, with what it asks for in brackets where that differs."""
+    table = make_table(
+        "container", "cores", "GPUs", "memory [GB]", "task types", right=("cores", "GPUs", "memory [GB]")
+    )
+    for found in containers:
+        given, asked = found.assigned, found.requested
+        table.add_row(
+            plain(found.name),
+            _given_text(given.cpu, asked.cpu),
+            _given_text(given.gpu, asked.gpu),
+            _given_text(given.memory_gb, asked.memory_gb),
+            plain(" ".join(found.task_types) or "-"),
+        )
+    return table
+
+
+def _given_text(given: float, asked: float) -> str:
+    return number_text(given) if given == asked else f"{number_text(given)} ({number_text(asked)})"
 
 
 def tabulate_task_types(task_types: Iterable[TaskTypeView]) -> Table:

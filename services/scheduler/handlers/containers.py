@@ -36,7 +36,7 @@ async def load_registry(request: Request, scheduler: Scheduler, _principal: Oper
     return await scheduler.containers.load(read_registry(await read_bounded(request, MAX_REGISTRY_BYTES)))
 
 
-@router.put("/{name}/assignment", summary="Assign resources", operation_id="assign_resources")
+@router.put("/{name:path}/assignment", summary="Assign resources", operation_id="assign_resources")
 async def assign_resources(
     name: Annotated[str, Path(examples=["eas_worker_tls"])],
     resources: Annotated[ResourcesView, Body(examples=[{"cpu": 20, "gpu": 0, "memory_gb": 16}])],

@@ -7,7 +7,7 @@ import pytest
 from services.scheduler.handlers.examples import REGISTRY
 from shared.clients.scheduler import SchedulerClient
 from shared.contracts.containers import ResourcesView
-from shared.contracts.errors import InvalidInputError
+from shared.contracts.errors import InvalidInputError, NotFoundError
 from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
 
 from .conftest import Bench
@@ -99,3 +99,17 @@ async def test_a_name_that_no_container_can_have_is_refused(bench: Bench, name: 
     with pytest.raises(InvalidInputError, match="no name of a container"):
         await announce(bench.client, name, worker_id="new")
     assert "new" not in {found.worker_id for found in await bench.client.list_workers()}
+
+
+async def test_the_client_loads_lists_and_assigns(bench: Bench) -> None:
+    loaded = await bench.client.load_registry(REGISTRY.encode())
+    assert loaded == await bench.client.list_containers()
+    given = ResourcesView(cpu=3, gpu=1, memory_gb=2)
+    assert (await bench.client.assign_resources("eas_worker_tls", given)).assigned == given
+    (container,) = (await bench.client.list_containers()).containers
+    assert (container.requested.cpu, container.assigned) == (20, given)
+    with pytest.raises(NotFoundError, match="no container 'a/b'"):
+        await bench.client.assign_resources("a/b", given)
+    with pytest.raises(InvalidInputError, match="not XML") as caught:
+        await bench.client.load_registry(b"<task_type_registry>")
+    assert caught.value.where == "line 1, column 21"
