@@ -64,7 +64,7 @@ class SchedulerFactory:
         self.explanation = Explanation(ExplanationReader(self._database), _now, WhyRules(limits, 2 * rules.lease))
         self.diagnostics = DiagnosticsReader(self._database, _now, rules.lease / 4)
         self.result_tables = ResultTableReader(self._database)
-        self.events = Events(ChangeReader(self._database), bells)
+        self.events = Events(ChangeReader(self._database), bells, settings.event_heartbeat_seconds)
         self._loops = {
             "expansion": Expansion(transactor, bells, _now, limits, settings.max_iterations).run,
             "recovery": Recovery(transactor, bells, _now, limits, settings.reap_seconds).run,

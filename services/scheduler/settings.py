@@ -26,4 +26,7 @@ class SchedulerSettings(BaseSettings):
     max_iterations: int = Field(
         default=10_000, ge=1, description="Most iterations of a loop that tests whether it goes on."
     )
+    event_heartbeat_seconds: float = Field(
+        default=15.0, gt=0, description="A stream of events on which nothing happens gives a sign of life so often [s]."
+    )
     max_document_bytes: int = Field(default=64 * 2**20, gt=0, description="Most bytes of a job document.")

@@ -286,11 +286,15 @@ class SchedulerClient(ServiceClient):
         *,
         root: int | None = None,
         max_depth: int | None = None,
+        running: bool = False,
         after: str | None = None,
         limit: int | None = None,
     ) -> TaskPage:
-        """List a job's tasks in pre-order, from `root` or the job's own root down to `max_depth` levels below it."""
-        params = {"root": root, "max_depth": max_depth, "after": after, "limit": limit}
+        """List a job's tasks in pre-order, from `root` or the job's own root down to `max_depth` levels below it.
+
+        With `running`, only those that run, and the tasks above them.
+        """
+        params = {"root": root, "max_depth": max_depth, "after": after, "limit": limit, "running": running or None}
         return await self._call(TaskPage, "GET", f"jobs/{job_id}/tree", params=params)
 
     async def get_results(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.containers import ResourcesView
+from shared.contracts.diagnostics import FlatTable, TableView
 from shared.contracts.execution import ExecutionRules, TaskTypeRules
 from shared.contracts.metadata import Metadata
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
@@ -116,11 +117,26 @@ class TaskLine(BaseModel):
     children: int = 0
 
 
-class TaskPage(BaseModel):
+class TaskPage(TableView):
     """Lines of a task tree in pre-order. `next_after` is the `after` of the following page."""
 
     items: list[TaskLine]
     next_after: str | None = None
+
+    def flatten(self) -> FlatTable:
+        """Make one table of it: the columns of a line, and then one for each thing that tasks inherit."""
+        own = [name for name in TaskLine.model_fields if name != "metadata"]
+        inherited = sorted({name for line in self.items for name in line.metadata})
+        rows = [
+            [*(getattr(line, name) for name in own), *(line.metadata.get(name) for name in inherited)]
+            for line in self.items
+        ]
+        return FlatTable([*own, *inherited], rows)
+
+    @property
+    def following(self) -> str | None:
+        """Where the next page begins; None on the last."""
+        return self.next_after
 
 
 class OutputVersion(BaseModel):

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from services.control.domain.errors import UsageError
-from services.control.handlers.options import DataOption, JobArgument, JsonOption, ask
+from services.control.handlers.options import CsvOption, DataOption, JobArgument, JsonOption, ask, refuse_both
 from services.control.views.diagnostics import describe_change, describe_why, tabulate, write_csv
 from services.control.views.documents import print_json
 from services.control.views.text import open_console
@@ -22,7 +21,6 @@ from shared.contracts.states import JobState
 JobOption = Annotated[int | None, typer.Option("--job", min=0, help="Only this job.")]
 NameOption = Annotated[str | None, typer.Option("--job-name", help="Only jobs of this name.")]
 TypeOption = Annotated[str | None, typer.Option("--type", help="Only this task type.")]
-CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated values and nothing else.")]
 LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="The latest so many.")]
 
 
@@ -53,8 +51,7 @@ def show_table(
     UsageError
         As JSON and as CSV at once.
     """
-    if as_json and as_csv:
-        raise UsageError("--json and --csv exclude each other")
+    refuse_both(as_json=as_json, as_csv=as_csv)
     found = ask(data, question)
     if as_json:
         print_json(found)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from services.control.handlers.options import DataOption, JobArgument, JsonOption, ask
+from services.control.handlers.options import CsvOption, DataOption, JobArgument, JsonOption, ask, refuse_both
+from services.control.views.diagnostics import write_csv
 from services.control.views.documents import print_json
 from services.control.views.progress import show_progress
 from services.control.views.tables import describe_job, tabulate_jobs, tabulate_results, tabulate_task
@@ -18,7 +19,7 @@ from shared.clients.suite import paging
 from shared.clients.suite.clients import SuiteClients
 from shared.clients.suite.errors import FileError
 from shared.clients.suite.waiting import wait_for_job
-from shared.contracts.scheduler import JobView
+from shared.contracts.scheduler import JobView, TaskPage
 from shared.contracts.states import JobState
 
 
@@ -81,13 +82,19 @@ def jobs(
 def tree(
     job: JobArgument,
     depth: Annotated[int | None, typer.Option(min=0, max=1000, help="Levels below the root; all by default.")] = None,
+    running: Annotated[bool, typer.Option("--running", help="Only what runs, and the tasks above it.")] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
+    as_csv: CsvOption = False,
 ) -> None:
     """Show a job's tasks as a tree."""
-    found = ask(data, lambda suite: paging.list_tree(suite.scheduler, job, max_depth=depth))
+    refuse_both(as_json=as_json, as_csv=as_csv)
+    found = ask(data, lambda suite: paging.list_tree(suite.scheduler, job, max_depth=depth, running=running))
     if as_json:
         print_json(found)
+        return
+    if as_csv:
+        write_csv(TaskPage(items=found))
         return
     console = open_console()
     for line in write_tree(found):

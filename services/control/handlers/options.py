@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import ValidationError
 
+from services.control.domain.errors import UsageError
 from shared.clients.suite.clients import SuiteClients
 from shared.clients.suite.endpoint import find_suite
 from shared.contracts.errors import UnavailableError
@@ -21,7 +22,14 @@ DataOption = Annotated[
     typer.Option("--data", help="Data folder of the suite. Else EAS_URL and EAS_TOKEN count, then ./eas-data."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated values and nothing else.")]
 JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
+
+
+def refuse_both(*, as_json: bool, as_csv: bool) -> None:
+    """Raise `UsageError` where an answer was wanted in two forms at once."""
+    if as_json and as_csv:
+        raise UsageError("--json and --csv exclude each other")
 
 
 def ask(data: Path | None, question: Callable[[SuiteClients], Awaitable[Answer]]) -> Answer:

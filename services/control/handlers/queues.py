@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from services.control.domain.errors import UsageError
-from services.control.handlers.diagnostics import CsvOption, show_table
-from services.control.handlers.options import DataOption, JsonOption, ask
+from services.control.handlers.diagnostics import show_table
+from services.control.handlers.options import CsvOption, DataOption, JsonOption, ask
 from services.control.views.documents import print_json
 from services.control.views.text import open_console, plain
 

@@ -94,7 +94,7 @@ def describe_change(found: StateChange | JobEnd) -> Text:
         return Text.assemble(f"job {found.job_id} is ", state_text(found.state.value))
     name = f" {plain(found.task_name)}" if found.task_name else ""
     attempt = "" if found.attempt_id is None else f" attempt {found.attempt_id}"
-    reason = "" if found.reason is None else f" ({found.reason.value})"
+    reason = "" if found.reason is None else f" ({plain(found.reason)})"
     return Text.assemble(
         (found.at.astimezone().strftime("%H:%M:%S.%f")[:-3], "dim"),
         f" task {found.task_id}{name} ({plain(found.task_type or '-')}){attempt}: ",

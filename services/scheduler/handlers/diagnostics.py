@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from services.scheduler.handlers.dependencies import Reader, Scheduler
+from services.scheduler.handlers.tables import CSV_RESPONSE, AsCsv, render_table
 from shared.contracts.diagnostics import (
     HostTable,
     JobFilter,
@@ -15,17 +16,12 @@ from shared.contracts.diagnostics import (
     QueueContent,
     QueueTable,
     ResultTables,
-    TableView,
     Timeline,
     TroublePage,
     WhyView,
 )
-from shared.http.responses import json_response
 
 router = APIRouter(tags=["diagnostics"])
-
-_CSV = "text/csv"
-_AS_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {_CSV: {"schema": {"type": "string"}}}}}
 
 
 async def _choose(
@@ -36,26 +32,9 @@ async def _choose(
     return JobFilter(job_id, job_name, task_type)
 
 
-async def _wants_csv(
-    request: Request,
-    format: Annotated[
-        Literal["json", "csv"] | None, Query(description="By default as `Accept` asks, else JSON.")
-    ] = None,
-) -> bool:
-    return format == "csv" or (format is None and _CSV in request.headers.get("accept", ""))
-
-
 Chosen = Annotated[JobFilter, Depends(_choose)]
-AsCsv = Annotated[bool, Depends(_wants_csv)]
 After = Annotated[str | None, Query(description="`next_after` of the page before.", examples=["1.3"])]
 PageSize = Annotated[int, Query(ge=1, le=10_000, description="The most rows that are looked at for one page.")]
-
-
-def _render(table: TableView, as_csv: bool) -> Response:
-    if not as_csv:
-        return json_response(table)
-    headers = None if table.following is None else {"X-Next-Page": table.following}
-    return Response(table.flatten().write_csv(), headers=headers, media_type=_CSV)
 
 
 @router.get("/tasks/{task_id}/why", summary="Explain where a task stands", operation_id="explain_task")
@@ -71,7 +50,7 @@ async def explain_task(
     summary="Count tasks by type and state",
     operation_id="get_progress",
     response_model=ProgressTable,
-    responses=_AS_CSV,
+    responses=CSV_RESPONSE,
 )
 async def get_progress(
     scheduler: Scheduler,
@@ -80,7 +59,7 @@ async def get_progress(
     chosen: Chosen,
 ) -> Response:
     """Count each task once. Stalled are running tasks whose worker has missed its heartbeats."""
-    return _render(await scheduler.diagnostics.read_progress(chosen), as_csv)
+    return render_table(await scheduler.diagnostics.read_progress(chosen), as_csv)
 
 
 @router.get(
@@ -88,7 +67,7 @@ async def get_progress(
     summary="Tabulate outcomes",
     operation_id="get_outcomes",
     response_model=ResultTables,
-    responses=_AS_CSV,
+    responses=CSV_RESPONSE,
 )
 async def get_outcomes(
     scheduler: Scheduler,
@@ -99,7 +78,7 @@ async def get_outcomes(
     limit: PageSize = 10_000,
 ) -> Response:
     """Tabulate, by job and task type, what each done task inherited and whether it came out PASS, FAIL or UNDEFINED."""
-    return _render(await scheduler.result_tables.read_outcomes(chosen, after=after, limit=limit), as_csv)
+    return render_table(await scheduler.result_tables.read_outcomes(chosen, after=after, limit=limit), as_csv)
 
 
 @router.get(
@@ -107,7 +86,7 @@ async def get_outcomes(
     summary="Tabulate run times",
     operation_id="get_timings",
     response_model=ResultTables,
-    responses=_AS_CSV,
+    responses=CSV_RESPONSE,
 )
 async def get_timings(
     scheduler: Scheduler,
@@ -118,7 +97,7 @@ async def get_timings(
     limit: PageSize = 10_000,
 ) -> Response:
     """Tabulate, by job and task type, what each attempt inherited and its times [s], unfinished ones included."""
-    return _render(await scheduler.result_tables.read_timings(chosen, after=after, limit=limit), as_csv)
+    return render_table(await scheduler.result_tables.read_timings(chosen, after=after, limit=limit), as_csv)
 
 
 @router.get(
@@ -126,7 +105,7 @@ async def get_timings(
     summary="List what went wrong",
     operation_id="list_errors",
     response_model=TroublePage,
-    responses=_AS_CSV,
+    responses=CSV_RESPONSE,
 )
 async def list_errors(
     scheduler: Scheduler,
@@ -137,7 +116,7 @@ async def list_errors(
     limit: Annotated[int, Query(ge=1, le=1000, description="The latest so many.")] = 100,
 ) -> Response:
     """List attempts that failed, were lost or were rejected, newest last."""
-    return _render(await scheduler.diagnostics.read_errors(chosen, before=before, limit=limit), as_csv)
+    return render_table(await scheduler.diagnostics.read_errors(chosen, before=before, limit=limit), as_csv)
 
 
 @router.get(
@@ -145,7 +124,7 @@ async def list_errors(
     summary="Show who did what when",
     operation_id="get_timeline",
     response_model=Timeline,
-    responses=_AS_CSV,
+    responses=CSV_RESPONSE,
 )
 async def get_timeline(
     scheduler: Scheduler,
@@ -156,7 +135,7 @@ async def get_timeline(
     limit: Annotated[int, Query(ge=1, le=1000, description="The latest so many.")] = 200,
 ) -> Response:
     """List the latest attempts by worker and start."""
-    return _render(
+    return render_table(
         await scheduler.diagnostics.read_timeline(chosen, min_duration=timedelta(seconds=min_duration), limit=limit),
         as_csv,
     )
@@ -167,7 +146,7 @@ async def get_timeline(
     summary="List machines",
     operation_id="list_hosts",
     response_model=HostTable,
-    responses=_AS_CSV,
+    responses=CSV_RESPONSE,
 )
 async def list_hosts(
     scheduler: Scheduler,
@@ -175,17 +154,19 @@ async def list_hosts(
     as_csv: AsCsv,
 ) -> Response:
     """List the machines whose workers are here, with how much they run and when they were last heard."""
-    return _render(await scheduler.diagnostics.read_hosts(), as_csv)
+    return render_table(await scheduler.diagnostics.read_hosts(), as_csv)
 
 
-@router.get("/queues", summary="List queues", operation_id="list_queues", response_model=QueueTable, responses=_AS_CSV)
+@router.get(
+    "/queues", summary="List queues", operation_id="list_queues", response_model=QueueTable, responses=CSV_RESPONSE
+)
 async def list_queues(
     scheduler: Scheduler,
     _principal: Reader,
     as_csv: AsCsv,
 ) -> Response:
     """List the task types of which something waits for a worker: how much, and for how long."""
-    return _render(await scheduler.diagnostics.read_queues(), as_csv)
+    return render_table(await scheduler.diagnostics.read_queues(), as_csv)
 
 
 @router.get(
@@ -193,7 +174,7 @@ async def list_queues(
     summary="Show the head of a queue",
     operation_id="get_queue",
     response_model=QueueContent,
-    responses=_AS_CSV,
+    responses=CSV_RESPONSE,
 )
 async def get_queue(
     task_type: Annotated[str, Path(examples=["transit_search_tls"])],
@@ -202,4 +183,4 @@ async def get_queue(
     as_csv: AsCsv,
 ) -> Response:
     """List the first hundred attempts of a queue in the order in which workers will get them."""
-    return _render(await scheduler.diagnostics.read_queue(task_type), as_csv)
+    return render_table(await scheduler.diagnostics.read_queue(task_type), as_csv)

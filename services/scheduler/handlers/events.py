@@ -17,8 +17,6 @@ from shared.http.disconnects import unless_gone
 
 router = APIRouter(tags=["events"])
 
-#: A comment keeps proxies from closing a stream on which nothing happens [s].
-HEARTBEAT_SECONDS = 15.0
 _MEDIA_TYPE = "text/event-stream"
 _MOST_ID = 2**63 - 1
 
@@ -51,7 +49,7 @@ class EventStream(Response):
 
     async def _pass_on(self, follower: Follower, request: Request, send: Send) -> None:
         while True:
-            found = await unless_gone(request, follower.next(HEARTBEAT_SECONDS))
+            found = await unless_gone(request, follower.next(self._events.heartbeat))
             if found is None:
                 return
             body = _write_end(found) if isinstance(found, JobEnd) else _write_changes(found)
@@ -61,7 +59,7 @@ class EventStream(Response):
 
 
 def _write_changes(changes: list[StateChange]) -> bytes:
-    """Write changes, or, where nothing has happened, a comment."""
+    """Write changes, or, where nothing has happened, a comment, which keeps proxies from closing the stream."""
     if not changes:
         return b": nothing new\n\n"
     return "".join(
@@ -106,11 +104,8 @@ async def follow_job(
 
 
 async def _open_stream(events: Events, job_id: int | None, last_event_id: str | None, after: int | None) -> EventStream:
-    start = await events.find_start(job_id)
     if last_event_id:
         if not (last_event_id.isascii() and last_event_id.isdigit() and int(last_event_id[:20]) <= _MOST_ID):
             raise InvalidInputError("expected the id of an event", where="header.Last-Event-ID")
-        start = int(last_event_id)
-    elif after is not None:
-        start = after
-    return EventStream(events, job_id, start)
+        after = int(last_event_id)
+    return EventStream(events, job_id, await events.find_start(job_id, after))

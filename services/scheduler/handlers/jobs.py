@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 
+from services.scheduler.domain.tree_place import TreePlace
 from services.scheduler.handlers.dependencies import Reader, Scheduler, Submitter
 from services.scheduler.handlers.examples import JOB_DOCUMENT, RESCHEDULE, RETRY
+from services.scheduler.handlers.tables import CSV_RESPONSE, AsCsv, render_table
 from shared.contracts.queues import RescheduleRequest, RescheduleResult
 from shared.contracts.scheduler import JobPage, JobPlan, JobView, ResultPage, RetryRequest, TaskPage
 from shared.contracts.states import JobState
@@ -85,18 +87,27 @@ async def get_job_document(job_id: JobId, scheduler: Scheduler, _principal: Read
     return await scheduler.views.get_document(job_id)
 
 
-@router.get("/{job_id}/tree", summary="List a job's tasks in pre-order", operation_id="get_task_tree")
+@router.get(
+    "/{job_id}/tree",
+    summary="List a job's tasks in pre-order",
+    operation_id="get_task_tree",
+    response_model=TaskPage,
+    responses=CSV_RESPONSE,
+)
 async def get_task_tree(
     job_id: JobId,
     scheduler: Scheduler,
     _principal: Reader,
+    as_csv: AsCsv,
     root: Annotated[int | None, Query(description="Begin at this task instead of the job's root.")] = None,
     max_depth: Annotated[int, Query(ge=0, le=1000, description="Levels below the first task.")] = 5,
+    running: Annotated[bool, Query(description="Only what runs, and the tasks above it.")] = False,
     after: Annotated[str | None, Query(description="`next_after` of the page before.", examples=["0.3"])] = None,
     limit: Limit = 200,
-) -> TaskPage:
+) -> Response:
     """List tasks, parents before their children; `level` says how deep each is."""
-    return await scheduler.views.list_tree(job_id, root=root, max_depth=max_depth, after=after, limit=limit)
+    place = TreePlace(root, max_depth, after, limit)
+    return render_table(await scheduler.views.list_tree(job_id, place, running=running), as_csv)
 
 
 @router.get("/{job_id}/results", summary="List the outcomes of a job's tasks", operation_id="get_results")

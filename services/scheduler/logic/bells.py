@@ -68,6 +68,11 @@ class Bells:
         finally:
             self._followers.discard(event)
 
+    @property
+    def followers(self) -> int:
+        """How many have registered for every change."""
+        return len(self._followers)
+
     def wake_claims(self) -> None:
         """Let every long poll look again, because a worker is gone: its own has nobody left to answer to."""
         for waiter in self._waiters:

@@ -73,24 +73,41 @@ class Follower:
 
 
 class Events:
-    """Lets listeners follow."""
+    """Lets listeners follow.
 
-    def __init__(self, reader: ChangesReader, bells: Bells) -> None:
+    Parameters
+    ----------
+    heartbeat
+        How long a stream may be silent before it gives a sign of life [s].
+    """
+
+    def __init__(self, reader: ChangesReader, bells: Bells, heartbeat: float = 15.0) -> None:
         self._reader = reader
         self._bells = bells
+        self.heartbeat = heartbeat
 
-    async def find_start(self, job_id: int | None) -> int:
-        """Find where a listener begins that names no event: with the first of a job, with the next of all.
+    async def find_start(self, job_id: int | None, after: int | None) -> int:
+        """Find where a listener begins: after the event that it names, or with the first of a job, or the next of all.
+
+        An event that is yet to come, as after a backup was put back, stands for the newest: waiting for it would
+        pass over all that happens until then.
 
         Raises
         ------
         NotFoundError
             There is no such job.
         """
-        if job_id is None:
-            return await self._reader.find_last()
-        await self._reader.get_job_state(job_id)
-        return 0
+        if job_id is not None:
+            await self._reader.get_job_state(job_id)
+            if after is None:
+                return 0
+        last = await self._reader.find_last()
+        return last if after is None else min(after, last)
+
+    @property
+    def followers(self) -> int:
+        """How many listeners there are."""
+        return self._bells.followers
 
     @contextmanager
     def follow(self, job_id: int | None, after: int) -> Iterator[Follower]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Integer, bindparam, select
 
-from services.scheduler.storage.schema import TaskRow
+from services.scheduler.domain.tree_place import TreePlace
+from services.scheduler.storage.schema import IS_HELD, AttemptRow, TaskRow
 from shared.contracts.errors import InvalidInputError, NotFoundError
 from shared.contracts.scheduler import TaskLine, TaskPage
 
 _task = TaskRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _COLUMNS = [
     _task.c[name]
     for name in (
@@ -26,6 +29,13 @@ _CHILDREN = (
     .order_by(_task.c.position)
     .limit(bindparam("most", type_=Integer))
 )
+_above = (
+    select(_task.c.id, _task.c.parent_id)
+    .where(_task.c.id.in_(select(_attempt.c.task_id).where(IS_HELD, _attempt.c.job_id == bindparam("job"))))
+    .cte("above", recursive=True)
+)
+_above = _above.union(select(_task.c.id, _task.c.parent_id).join(_above, _task.c.id == _above.c.parent_id))
+_RUNNING = select(*_COLUMNS).join(_above, _above.c.id == _task.c.id)
 
 
 @dataclass
@@ -44,12 +54,13 @@ class TreeReader:
     A page's cursor is the path of positions from the root to the last task listed, such as ``0.12.3``.
     """
 
-    def __init__(self, connection: Connection, job_id: int) -> None:
+    def __init__(self, connection: Connection, job_id: int, root: int) -> None:
         self._connection = connection
         self._job_id = job_id
+        self._root = root
 
-    def read(self, root: int, *, max_depth: int, after: str | None, limit: int) -> TaskPage:
-        """Read up to `limit` tasks below and including `root`, at most `max_depth` levels below it.
+    def read(self, place: TreePlace) -> TaskPage:
+        """Read one page of the tasks below and including the root.
 
         Raises
         ------
@@ -58,7 +69,7 @@ class TreeReader:
         InvalidInputError
             The cursor is malformed.
         """
-        top = self._find_root(root)
+        top, root, max_depth, limit, after = self._find_root(), self._root, place.max_depth, place.limit, place.after
         lines: list[tuple[TaskLine, tuple[int, ...]]] = []
         stack: list[_Frame] = []
         if after is None:
@@ -80,16 +91,29 @@ class TreeReader:
             frame.position = row.position + 1
             if row.children and len(path) < max_depth:
                 stack.append(_Frame(row.id, 0, path))
-        more = len(lines) > limit
-        shown = lines[:limit]
-        cursor = ".".join(map(str, shown[-1][1])) if more and shown else None
-        return TaskPage(items=[line for line, _ in shown], next_after=cursor)
+        return _make_page(lines, limit)
 
-    def _find_root(self, root: int) -> Any:
-        query = select(*_COLUMNS).where(_task.c.id == root, _task.c.job_id == self._job_id)
+    def read_running(self, place: TreePlace) -> TaskPage:
+        """Read one page of what runs below and including the root, and of the tasks above that. Raises like `read`.
+
+        What is read grows with the number of tasks that run, not with the job.
+        """
+        self._find_root()
+        rows = {row.id: row for row in self._connection.execute(_RUNNING, {"job": self._job_id})}
+        after = None if place.after is None else _read_cursor(place.after)
+        found: list[tuple[TaskLine, tuple[int, ...]]] = []
+        for row in rows.values():
+            path = _find_path(row, rows, self._root)
+            if path is not None and len(path) <= place.max_depth and (after is None or path > after):
+                found.append((_line(row), path))
+        found.sort(key=lambda pair: pair[1])
+        return _make_page(found, place.limit)
+
+    def _find_root(self) -> Any:
+        query = select(*_COLUMNS).where(_task.c.id == self._root, _task.c.job_id == self._job_id)
         row = self._connection.execute(query).one_or_none()
         if row is None:
-            raise NotFoundError(f"job {self._job_id} has no task {root}", where="query.root")
+            raise NotFoundError(f"job {self._job_id} has no task {self._root}", where="query.root")
         return row
 
     def _children(self, frame: _Frame, limit: int) -> list[Any]:
@@ -110,6 +134,24 @@ class TreeReader:
         if len(path) < max_depth:
             stack.append(_Frame(parent_id, 0, path))
         return stack
+
+
+def _find_path(row: Any, rows: Mapping[int, Any], root: int) -> tuple[int, ...] | None:
+    """Find the positions that lead from the root down to a task; None if it is not below the root."""
+    path: list[int] = []
+    while row.id != root:
+        if row.parent_id is None:
+            return None
+        path.append(row.position)
+        row = rows[row.parent_id]
+    return tuple(reversed(path))
+
+
+def _make_page(lines: Sequence[tuple[TaskLine, tuple[int, ...]]], limit: int) -> TaskPage:
+    """Make a page of lines, of which there may be more than it takes."""
+    shown = lines[:limit]
+    cursor = ".".join(map(str, shown[-1][1])) if len(lines) > limit and shown else None
+    return TaskPage(items=[line for line, _ in shown], next_after=cursor)
 
 
 def _read_cursor(text: str) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, and_, func, select
 
 from services.scheduler.domain.job_document import FLOW_TYPES, resolve_pointer
+from services.scheduler.domain.tree_place import TreePlace
 from services.scheduler.storage.jobs import JOB_COLUMNS, view_job
 from services.scheduler.storage.schema import (
     IS_HELD,
@@ -91,16 +92,23 @@ class SchedulerViews:
         document: dict[str, Any] = row.document
         return document
 
-    async def list_tree(
-        self, job_id: int, *, root: int | None, max_depth: int, after: str | None, limit: int
-    ) -> TaskPage:
-        """List tasks of a job in pre-order. Raises `NotFoundError` for an unknown job or root."""
+    async def list_tree(self, job_id: int, place: TreePlace, *, running: bool = False) -> TaskPage:
+        """List tasks of a job in pre-order, or only what runs with all above it.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such job or root.
+        InvalidInputError
+            The cursor is malformed.
+        """
 
         def query(connection: Connection) -> TaskPage:
             top = connection.execute(select(_job.c.root_task_id).where(_job.c.id == job_id)).scalar_one_or_none()
             if top is None:
                 raise _no_job(job_id)
-            return TreeReader(connection, job_id).read(root or top, max_depth=max_depth, after=after, limit=limit)
+            tree = TreeReader(connection, job_id, top if place.root is None else place.root)
+            return tree.read_running(place) if running else tree.read(place)
 
         return await self._read(query)
 

@@ -76,12 +76,14 @@ async def list_jobs(
     return await _take(turn_pages(fetch), limit)
 
 
-async def list_tree(scheduler: SchedulerClient, job_id: int, *, max_depth: int | None) -> list[TaskLine]:
-    """List a job's tasks in pre-order."""
+async def list_tree(
+    scheduler: SchedulerClient, job_id: int, *, max_depth: int | None, running: bool = False
+) -> list[TaskLine]:
+    """List a job's tasks in pre-order; with `running`, only those that run, and the tasks above them."""
     depth = WHOLE_DEPTH if max_depth is None else max_depth
 
     async def fetch(after: str | None) -> tuple[Sequence[TaskLine], str | None]:
-        page = await scheduler.get_tree(job_id, after=after, limit=PAGE, max_depth=depth)
+        page = await scheduler.get_tree(job_id, after=after, limit=PAGE, max_depth=depth, running=running)
         return page.items, page.next_after
 
     return await _take(turn_pages(fetch), None)
