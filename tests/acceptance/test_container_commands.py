@@ -18,9 +18,8 @@ pytestmark = pytest.mark.acceptance
 ROOT = Path(__file__).parents[2]
 
 
-@contextmanager
-def worker_of(suite: RunningSuite, container: str, folder: Path) -> Iterator[None]:
-    """Run a worker with a task type that tells what it was given."""
+def start_worker(suite: RunningSuite, container: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a worker with a task type that tells what it was given."""
     settings = {
         "SCHEDULER_URL": f"{suite.url}/scheduler",
         "PRODUCT_STORE_URL": f"{suite.url}/products",
@@ -33,9 +32,15 @@ def worker_of(suite: RunningSuite, container: str, folder: Path) -> Iterator[Non
     }
     environment = {f"EAS_WORKER_{name}": value for name, value in settings.items()} | {"PYTHONPATH": str(ROOT)}
     with (folder / "worker.log").open("w") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "services.worker.main"], env=ENVIRONMENT | environment, stderr=log
         )
+
+
+@contextmanager
+def worker_of(suite: RunningSuite, container: str, folder: Path) -> Iterator[None]:
+    """Run such a worker until the block ends."""
+    process = start_worker(suite, container, folder)
     try:
         yield
     finally:
@@ -69,6 +74,8 @@ def test_a_worker_has_as_many_threads_as_its_container_was_given(tmp_path: Path)
         shown = eas("containers", "list", "--data", suite.data).stdout
         assert "3 (20)" in shown
 
+        assert start_worker(suite, "all", tmp_path).wait(30) == 1
+        assert "'all' is no name of a container" in (tmp_path / "worker.log").read_text()
         refused = suite.ask("containers", "load", "-", text="<other/>", status=2)["error"]
         assert "task_type_registry" in refused["message"]
         assert suite.ask("containers", "assign", "nobody", "--cpu", "1", status=1)["error"]["slug"] == "not_found"
