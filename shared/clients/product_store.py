@@ -63,6 +63,7 @@ class ProductStoreClient(ServiceClient):
         job_id: int,
         mime_type: str | None = None,
         metadata: Metadata | None = None,
+        rerun: bool = False,
     ) -> VersionView:
         """Store a file as a version. May be repeated: the same bytes give the same version.
 
@@ -73,7 +74,7 @@ class ProductStoreClient(ServiceClient):
         VersionExistsError
             The attempt has stored other bytes under this name.
         ProductExistsError
-            Another task holds the name.
+            Another task holds the name, and this is no `rerun`, which would take it over.
         DigestMismatchError
             The file changed while it was read, or was damaged on the way.
         InvalidInputError
@@ -89,6 +90,7 @@ class ProductStoreClient(ServiceClient):
             "task_id": task_id,
             "job_id": job_id,
             **({} if mime_type is None else {"mime_type": mime_type}),
+            **({"rerun": "true"} if rerun else {}),
         }
         sha256, size, block = await asyncio.to_thread(_hash_file, path)
         headers = {

@@ -155,7 +155,9 @@ class SchedulerClient(ServiceClient):
         """
         return await self._post(HeartbeatResponse, "attempts/heartbeat", request)
 
-    async def submit_job(self, document: str | bytes, *, idempotency_key: str | None = None) -> JobView:
+    async def submit_job(
+        self, document: str | bytes, *, idempotency_key: str | None = None, rerun: bool = False
+    ) -> JobView:
         """Submit a job: its JSON text as the user wrote it.
 
         Parameters
@@ -164,6 +166,8 @@ class SchedulerClient(ServiceClient):
             The text.
         idempotency_key
             Up to 128 printable characters. Submitting the same document again under the same key returns the first job.
+        rerun
+            Make new versions of the job's products that exist already, which is refused otherwise.
 
         Raises
         ------
@@ -171,15 +175,17 @@ class SchedulerClient(ServiceClient):
             The text is not JSON.
         InvalidJobError
             The job cannot be run; `problems` says all that is wrong with it.
+        ProductExistsError
+            Products of it exist already, or, for a re-run, are still being made; `problems` lists them.
         ConflictError
-            The key was used for another document.
+            The key was used for another document, or with another `rerun`.
         """
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        return JobView.model_validate_json(await self._send_text("jobs", document, headers))
+        return JobView.model_validate_json(await self._send_text(_with_mode("jobs", rerun=rerun), document, headers))
 
-    async def plan_job(self, document: str | bytes) -> JobPlan:
+    async def plan_job(self, document: str | bytes, *, rerun: bool = False) -> JobPlan:
         """Ask what submitting a job would make. Raises what `submit_job` would raise; changes nothing."""
-        return JobPlan.model_validate_json(await self._send_text("jobs/plan", document))
+        return JobPlan.model_validate_json(await self._send_text(_with_mode("jobs/plan", rerun=rerun), document))
 
     async def cancel_job(self, job_id: int) -> JobView:
         """End everything of a job that has not ended."""
@@ -451,3 +457,7 @@ class SchedulerClient(ServiceClient):
             raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
         raise_for_error(response)
         return response.content
+
+
+def _with_mode(path: str, *, rerun: bool) -> str:
+    return f"{path}?rerun=true" if rerun else path

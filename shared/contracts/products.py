@@ -50,6 +50,7 @@ class PlannedProduct(BaseModel):
     job_id: Identifier
     planned_at: AwareDatetime | None = Field(default=None, examples=["2026-01-31T12:00:00Z"])
     metadata: Metadata = Field(default_factory=dict, examples=[{"planet_radius": 0.1}])
+    rerun: bool = Field(default=False, description="Take the name over from the task that holds it.")
 
 
 class PlanRequest(BaseModel):
@@ -89,6 +90,9 @@ class UploadParameters(BaseModel):
     task_id: Identifier
     job_id: Identifier
     mime_type: MimeType | None = Field(default=None, examples=["text/csv"])
+    rerun: bool = Field(
+        default=False, description="The job makes new versions of products that others promised.", examples=[False]
+    )
 
 
 class VersionView(BaseModel):

@@ -51,6 +51,7 @@ class JobView(BaseModel):
     submitted_by: str
     finished_at: datetime | None = None
     paused: bool = Field(default=False, description="Nothing more of it is handed out.")
+    rerun: bool = Field(default=False, description="It makes new versions of products that other jobs promised.")
 
 
 class TaskRetryRequest(BaseModel):
@@ -88,7 +89,8 @@ class JobPlan(BaseModel):
     """What submitting a job would make now."""
 
     tasks: int
-    products: int
+    products: int = Field(description="New ones.")
+    new_versions: int = Field(default=0, description="Products that exist and get new versions.")
     task_types: dict[str, int] = Field(description="Task type to number of tasks.")
     deferred: list[DeferredPlace]
 
@@ -334,6 +336,7 @@ class ClaimedAttempt(BaseModel):
     inputs: dict[str, OutputVersion] = Field(default_factory=dict)
     outputs: dict[str, str] = Field(default_factory=dict, description="Slot to filename.")
     seed: int = 0
+    rerun: bool = Field(default=False, description="Its products may be new versions of what other jobs promised.")
     run_timeout: float | None = Field(default=None, description="It is to be ended when it has run for so long [s].")
     memory_gb: float | None = Field(default=None, description="It is to be ended when it needs more [GB].")
 

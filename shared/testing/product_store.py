@@ -50,6 +50,7 @@ class FakeProductStore:
         job_id: int,
         mime_type: str | None = None,
         metadata: Metadata | None = None,
+        rerun: bool = False,
     ) -> VersionView:
         """Store a file; the same bytes again give the same version."""
         self._serve()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from services.control.handlers.jobs import read_document
-from services.control.handlers.options import DataOption, JobArgument, JsonOption, ask
+from services.control.handlers.options import DataOption, JobArgument, JsonOption, RerunOption, ask
 from services.control.views.documents import print_json
 from services.control.views.tables import describe_job, tabulate_plan, tabulate_task
 from services.control.views.text import open_console
@@ -21,12 +21,13 @@ from shared.contracts.states import FailureReason
 
 def plan(
     file: Annotated[Path, typer.Argument(help="Job document; - reads standard input.")],
+    rerun: RerunOption = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a job and count what it would make, without submitting it. Exit status: 0 it could run, 2 refused."""
     document = read_document(file)
-    found = ask(data, lambda suite: suite.scheduler.plan_job(document))
+    found = ask(data, lambda suite: suite.scheduler.plan_job(document, rerun=rerun))
     if as_json:
         print_json(found)
     else:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from services.control.handlers.options import CsvOption, DataOption, JobArgument, JsonOption, ask, refuse_both
+from services.control.handlers.options import CsvOption, DataOption, JobArgument, JsonOption, RerunOption, ask, refuse_both
 from services.control.views.diagnostics import write_csv
 from services.control.views.documents import print_json
 from services.control.views.progress import show_progress
@@ -30,6 +30,7 @@ def submit(
     key: Annotated[
         str | None, typer.Option(help="Any text: the same job under the same key is submitted only once.")
     ] = None,
+    rerun: RerunOption = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -37,7 +38,7 @@ def submit(
     document = read_document(file)
 
     async def run(suite: SuiteClients) -> JobView:
-        job = await suite.scheduler.submit_job(document, idempotency_key=key)
+        job = await suite.scheduler.submit_job(document, idempotency_key=key, rerun=rerun)
         if not wait:
             return job
         if not as_json:

@@ -23,6 +23,9 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated values and nothing else.")]
+RerunOption = Annotated[
+    bool, typer.Option("--rerun", help="Make new versions of products that exist already, which is refused otherwise.")
+]
 JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
 
 

@@ -52,6 +52,8 @@ def tabulate_plan(plan: JobPlan) -> Table:
         table.add_row(plain(task_type), str(count))
     table.add_row("all tasks", str(plan.tasks))
     table.add_row("products", str(plan.products))
+    if plan.new_versions:
+        table.add_row("new versions", str(plan.new_versions))
     for place in plan.deferred:
         table.add_row(f"more at {plain(place.where)} ({plain(place.task_type)})", f"{place.tasks} times")
     return table

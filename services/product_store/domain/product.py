@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from shared.contracts.errors import ProductExistsError
 from shared.contracts.metadata import Metadata
@@ -20,6 +22,8 @@ class Promise:
     ----------
     planned
         False where a version arrived before its plan, or was never planned; a plan that comes later completes it.
+    rerun
+        Whether its job makes new versions of products that other jobs promised.
     """
 
     directory: str
@@ -31,6 +35,7 @@ class Promise:
     planned_at: datetime
     metadata: Metadata
     planned: bool = True
+    rerun: bool = False
 
     @property
     def name(self) -> tuple[str, str]:
@@ -45,16 +50,29 @@ class Product(Promise):
     product_id: int
 
 
-def check_same_promise(known: Promise, given: Promise, where: str) -> None:
-    """Refuse a promise that does not agree with the one that holds the name.
+class Standing(Enum):
+    """How a promise stands to the one that holds its name."""
+
+    HOLDS = "holds"
+    HELD_BEFORE = "held before"
+    TAKES_OVER = "takes over"
+
+
+def judge_promise(known: Promise, earlier: Collection[int], given: Promise, where: str) -> Standing:
+    """Say how a promise stands to the one that holds the name; `earlier` are the tasks that held it before.
+
+    A task that held the name before may store versions still, but never takes the name back: so a message that comes
+    twice, or late, undoes nothing.
 
     Raises
     ------
     ProductExistsError
-        Another task holds the name, or the same one under another semantic type.
+        Another task holds the name and this is no re-run, or the semantic types differ.
     """
     label = f"product {known.filename!r} in directory {known.directory!r}"
-    if known.generator_task_id != given.generator_task_id:
+    holds = known.generator_task_id == given.generator_task_id
+    before = given.generator_task_id in earlier
+    if not (holds or before or given.rerun):
         raise ProductExistsError(
             f"{label} is already promised by task {known.generator_task_id} of job {known.job_id}", where=where
         )
@@ -62,6 +80,9 @@ def check_same_promise(known: Promise, given: Promise, where: str) -> None:
         raise ProductExistsError(
             f"{label} is already promised as {known.semantic_type!r}, not as {given.semantic_type!r}", where=where
         )
+    if holds:
+        return Standing.HOLDS
+    return Standing.HELD_BEFORE if before else Standing.TAKES_OVER
 
 
 def choose_mime_type(announced: str | None, promised: str | None, filename: str) -> str:

@@ -34,6 +34,7 @@ def read_promise(planned: PlannedProduct, where: str) -> Promise:
         job_id=planned.job_id,
         planned_at=planned.planned_at or datetime.now(UTC),
         metadata=check_metadata(planned.metadata, f"{where}.metadata"),
+        rerun=planned.rerun,
     )
 
 
@@ -49,6 +50,7 @@ def read_deposit(parameters: UploadParameters, metadata: Metadata) -> Deposit:
         planned_at=datetime.now(UTC),
         metadata={},
         planned=False,
+        rerun=parameters.rerun,
     )
     return Deposit(promise=promise, attempt_id=parameters.attempt_id, mime_type=parameters.mime_type, metadata=metadata)
 

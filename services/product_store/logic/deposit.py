@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
-from services.product_store.domain.product import Product, check_same_promise
+from services.product_store.domain.product import Product, Standing, judge_promise
 from services.product_store.domain.version import Deposit, Fingerprint, Version, check_same_bytes
 from services.product_store.logic.ports import Archive, Catalog, CatalogAccess, Clock, IncomingFile
 from services.product_store.logic.recovery import Recovery
@@ -105,9 +105,11 @@ class Depositary:
         created_at = self._clock()
 
         def command(catalog: Catalog) -> Receipt:
-            product = _find_product(catalog, deposit)
+            product, standing = _find_product(catalog, deposit)
             if product is None:
                 product = catalog.products.add(deposit.promise)
+            elif standing is Standing.TAKES_OVER:
+                product = catalog.products.take_over(product, deposit.promise)
             elif version := catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id):
                 check_same_bytes(version, fingerprint)
                 return Receipt(version, is_new=False)
@@ -128,8 +130,12 @@ class Depositary:
         return receipt
 
 
-def _find_product(catalog: Catalog, deposit: Deposit) -> Product | None:
-    product = catalog.products.find(deposit.promise.directory, deposit.promise.filename)
-    if product is not None:
-        check_same_promise(product, deposit.promise, "query.filename")
-    return product
+def _find_product(catalog: Catalog, deposit: Deposit) -> tuple[Product | None, Standing]:
+    promise = deposit.promise
+    product = catalog.products.find(promise.directory, promise.filename)
+    if product is None:
+        return None, Standing.HOLDS
+    earlier: Collection[int] = ()
+    if product.generator_task_id != promise.generator_task_id:
+        earlier = catalog.products.find_earlier_generators([product.product_id]).get(product.product_id, ())
+    return product, judge_promise(product, earlier, promise, "query.filename")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from services.product_store.domain.product import Product, Promise, check_same_promise
+from services.product_store.domain.product import Product, Promise, Standing, judge_promise
 from services.product_store.logic.ports import Catalog, CatalogAccess
 from shared.contracts.errors import Problem, ProductExistsError
 
@@ -30,7 +31,7 @@ class Planning:
         Raises
         ------
         ProductExistsError
-            Names are held by other tasks; `problems` lists them. Nothing was registered.
+            Names are held by other tasks, and this is no re-run; `problems` lists them. Nothing was registered.
         """
         return await self._catalog.write(lambda catalog: self._register(catalog, promises, places))
 
@@ -38,7 +39,9 @@ class Planning:
     def _register(catalog: Catalog, promises: Sequence[Promise], places: Sequence[str]) -> int:
         known: dict[tuple[str, str], Promise] = {}
         known.update(catalog.products.find_many([promise.name for promise in promises]))
+        earlier = _find_earlier(catalog, promises, known)
         new: list[Promise] = []
+        taken: list[tuple[Product, Promise]] = []
         problems: list[Problem] = []
         for promise, place in zip(promises, places, strict=True):
             held = known.get(promise.name)
@@ -47,14 +50,36 @@ class Planning:
                 new.append(promise)
                 continue
             try:
-                check_same_promise(held, promise, place)
+                # Of one request, no task takes a name from another.
+                given = promise if isinstance(held, Product) else replace(promise, rerun=False)
+                standing = judge_promise(held, earlier.get(promise.name, ()), given, place)
             except ProductExistsError as error:
                 problems.append(Problem(slug=error.slug, message=error.message, where=error.where))
                 continue
-            if isinstance(held, Product) and not held.planned:
+            if not isinstance(held, Product):
+                continue
+            if standing is Standing.TAKES_OVER:
+                taken.append((held, promise))
+                known[promise.name] = promise
+            elif standing is Standing.HOLDS and not held.planned:
                 catalog.products.complete(held.product_id, promise)
         if problems:
             first = problems[0]
             raise ProductExistsError(first.message, where=first.where, problems=problems[:MAX_PROBLEMS])
         catalog.products.add_many(new)
-        return len(new)
+        for product, promise in taken:
+            catalog.products.take_over(product, promise)
+        return len(new) + len(taken)
+
+
+def _find_earlier(
+    catalog: Catalog, promises: Sequence[Promise], known: Mapping[tuple[str, str], Promise]
+) -> dict[tuple[str, str], set[int]]:
+    """Look up who held the names that are held by others than those who promise them now."""
+    disputed = {
+        held.product_id: held.name
+        for promise in promises
+        if isinstance(held := known.get(promise.name), Product) and held.generator_task_id != promise.generator_task_id
+    }
+    found = catalog.products.find_earlier_generators(disputed)
+    return {disputed[product_id]: task_ids for product_id, task_ids in found.items()}

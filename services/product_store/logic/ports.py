@@ -32,6 +32,12 @@ class ProductTable(Protocol):
     def complete(self, product_id: int, promise: Promise) -> None:
         """Give a product that came with its first version what its plan says."""
 
+    def find_earlier_generators(self, product_ids: Collection[int]) -> Mapping[int, set[int]]:
+        """Find the tasks that held the names of products before re-runs took them over."""
+
+    def take_over(self, product: Product, promise: Promise) -> Product:
+        """Give a product to a re-run's task, and remember the one that had it."""
+
     def get(self, product_id: int) -> ProductSummary | None:
         """Find one product with its versions summed up."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, case, exists, func, insert, select, update
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, case, exists, func, i
 from services.product_store.domain.product import Product, Promise
 from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary
 from services.product_store.storage.pieces import cut
-from services.product_store.storage.schema import PRODUCTS, VERSIONS
+from services.product_store.storage.schema import EARLIER_GENERATORS, PRODUCTS, VERSIONS
 from services.product_store.storage.versions import SqlVersionTable
 
 # Built once: building a statement costs more than SQLite takes to run it.
@@ -64,6 +65,31 @@ class SqlProductTable:
                 mime_type=promise.mime_type,
                 details=promise.metadata,
             )
+        )
+
+    def find_earlier_generators(self, product_ids: Collection[int]) -> Mapping[int, set[int]]:
+        """Find the tasks that held the names of products before re-runs took them over."""
+        found: dict[int, set[int]] = {}
+        for chunk in cut(list(product_ids)):
+            statement = select(EARLIER_GENERATORS).where(EARLIER_GENERATORS.c.product_id.in_(chunk))
+            for product_id, task_id in self._connection.execute(statement):
+                found.setdefault(product_id, set()).add(task_id)
+        return found
+
+    def take_over(self, product: Product, promise: Promise) -> Product:
+        """Give a product to a re-run's task, and remember the one that had it."""
+        earlier = {"product_id": product.product_id, "task_id": product.generator_task_id}
+        self._connection.execute(insert(EARLIER_GENERATORS), earlier)
+        changed = _make_values(promise) | {"mime_type": promise.mime_type or product.mime_type}
+        self._connection.execute(update(PRODUCTS).where(PRODUCTS.c.product_id == product.product_id).values(changed))
+        return replace(
+            product,
+            generator_task_id=promise.generator_task_id,
+            job_id=promise.job_id,
+            planned_at=promise.planned_at,
+            planned=promise.planned,
+            mime_type=promise.mime_type or product.mime_type,
+            metadata=promise.metadata,
         )
 
     def get(self, product_id: int) -> ProductSummary | None:

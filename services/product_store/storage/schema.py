@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -42,6 +42,15 @@ class ProductRow(ProductStoreRow, table=True):
     planned_at: datetime = Field(sa_type=UtcTime)
     planned: bool
     details: Metadata = Field(sa_type=Json)
+
+
+class EarlierGeneratorRow(ProductStoreRow, table=True):
+    """A task that promised a product before a re-run took it over. It may still store versions."""
+
+    __tablename__ = "earlier_generator"
+
+    product_id: int = Field(sa_column=Column(Key, ForeignKey("product.product_id"), primary_key=True))
+    task_id: int = Field(sa_column=Column(Key, primary_key=True, autoincrement=False))
 
 
 class VersionRow(ProductStoreRow, table=True):
@@ -89,5 +98,6 @@ class VerdictRow(ProductStoreRow, table=True):
 
 METADATA = ProductStoreRow.metadata
 PRODUCTS = METADATA.tables["product"]
+EARLIER_GENERATORS = METADATA.tables["earlier_generator"]
 VERSIONS = METADATA.tables["version"]
 VERDICTS = METADATA.tables["verdict"]

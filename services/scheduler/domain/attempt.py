@@ -55,6 +55,7 @@ class TaskToRun:
     parent_id: int | None
     iteration: int
     changed_settings: Mapping[str, Any]
+    rerun: bool
 
 
 @dataclass(frozen=True, slots=True)

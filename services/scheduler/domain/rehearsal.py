@@ -9,12 +9,21 @@ from services.scheduler.domain.plan import Plan
 from shared.contracts.scheduler import DeferredPlace, JobPlan
 
 
-def summarise(plan: Plan) -> JobPlan:
-    """Count the tasks and products of the plan of a whole job, and list where more will follow when it runs."""
+def summarise(plan: Plan, new_versions: int) -> JobPlan:
+    """Count the tasks and products of the plan of a whole job, and list where more will follow when it runs.
+
+    Parameters
+    ----------
+    plan
+        All that is known now.
+    new_versions
+        How many of its products exist already.
+    """
     deferred = Counter((task.pointer, task.task_type) for task in plan.tasks if task.is_flow and not task.expanded)
     return JobPlan(
         tasks=1 + len(plan.tasks),
-        products=len(plan.products),
+        products=len(plan.products) - new_versions,
+        new_versions=new_versions,
         task_types=dict(sorted((Counter(task.task_type for task in plan.tasks) + Counter([CHAIN])).items())),
         deferred=[
             DeferredPlace(where=json_path(pointer), task_type=task_type, tasks=count)

@@ -46,6 +46,15 @@ class Promise:
     directory: str
     filename: str
     version: dict[str, Any] | None = None
+    generation: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPromise(Promise):
+    """One generation of a product, with whose it is and how its task stands."""
+
+    job_id: int = 0
+    state: TaskState = TaskState.WAITING
 
 
 @dataclass(frozen=True, slots=True)

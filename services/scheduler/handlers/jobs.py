@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 
 from services.scheduler.domain.tree_place import TreePlace
+from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.handlers.dependencies import Reader, Scheduler, Submitter
 from services.scheduler.handlers.examples import JOB_DOCUMENT, RESCHEDULE, RETRY
 from services.scheduler.handlers.tables import CSV_RESPONSE, AsCsv, render_table
@@ -19,6 +20,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 JobId = Annotated[int, Path(description="As the submission returned it.", examples=[1])]
 Limit = Annotated[int, Query(ge=1, le=1000, description="The most items of one page.")]
+Rerun = Annotated[bool, Query(description="Make new versions of the job's products that exist already.")]
 
 _BODY = {
     "requestBody": {
@@ -43,18 +45,20 @@ async def submit_job(
             description="Any text: the same key with the same document returns the first job, with status 200.",
         ),
     ] = None,
+    rerun: Rerun = False,
 ) -> JobView:
     """Check the whole document and, if all is well, make the job; else change nothing and list every problem."""
     text = await read_bounded(request, scheduler.max_document_bytes)
-    job, new = await scheduler.submission.submit(text, submitted_by=principal.name, key=key)
+    job, new = await scheduler.submission.submit(text, submitted_by=principal.name, key=key, mode=JobMode(rerun=rerun))
     response.status_code = 201 if new else 200
     return job
 
 
 @router.post("/plan", summary="Say what a job would make", operation_id="plan_job", openapi_extra=_BODY)
-async def plan_job(request: Request, scheduler: Scheduler, _principal: Submitter) -> JobPlan:
+async def plan_job(request: Request, scheduler: Scheduler, _principal: Submitter, rerun: Rerun = False) -> JobPlan:
     """Check a document as a submission would, count what it would make, and change nothing."""
-    return await scheduler.submission.rehearse(await read_bounded(request, scheduler.max_document_bytes))
+    text = await read_bounded(request, scheduler.max_document_bytes)
+    return await scheduler.submission.rehearse(text, mode=JobMode(rerun=rerun))
 
 
 @router.get("", summary="List jobs, newest first", operation_id="list_jobs")

@@ -14,6 +14,7 @@ from services.scheduler.domain.attempt import QueuedAttempt, TaskToRun
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.expansion import expand
 from services.scheduler.domain.job_document import FLOW_TYPES, ProblemList, json_path, resolve_pointer
+from services.scheduler.domain.job_mode import JobMode, choose_promise, find_claim_fault
 from services.scheduler.domain.plan import FlowTask, Plan
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.task import FILE, METADATA, NewDependency, NewTask, Promise
@@ -45,31 +46,42 @@ def carry_out(
     job_id: int,
     parent_id: int,
     task_types: dict[str, TaskTypeSpecification],
-) -> None:
-    """Insert everything that a plan holds.
+    mode: JobMode,
+) -> int:
+    """Insert everything that a plan holds. Returns how many of its products other jobs had promised before.
 
     Raises
     ------
     ProductExistsError
-        Outputs are promised by tasks of other expansions; all are listed.
+        Outputs are promised by tasks of other expansions, and the job may not take them over; all are listed.
     InvalidJobError
         Inputs are no products; all are listed.
     """
-    _Planting(unit, changes, plan, job_id, parent_id).plant(task_types)
+    planting = _Planting(unit, changes, plan, job_id, parent_id, mode)
+    planting.plant(task_types)
+    return planting.taken_over
 
 
 class _Planting:
     """The numbers of one plan, turned into keys."""
 
-    def __init__(self, unit: UnitOfWork, changes: Changes, plan: Plan, job_id: int, parent_id: int) -> None:
+    def __init__(
+        self, unit: UnitOfWork, changes: Changes, plan: Plan, job_id: int, parent_id: int, mode: JobMode
+    ) -> None:
         self._unit = unit
         self._changes = changes
         self._plan = plan
         self._job_id = job_id
         self._parent_id = parent_id
+        self._mode = mode
         self._found = unit.tasks.find_promises(
             {*plan.products, *((wanted.directory, wanted.filename) for wanted in plan.external_inputs)}
         )
+
+    @property
+    def taken_over(self) -> int:
+        """How many of the plan's products are new generations."""
+        return sum(name in self._found for name in self._plan.products)
 
     def plant(self, task_types: dict[str, TaskTypeSpecification]) -> None:
         self._check_products()
@@ -98,16 +110,20 @@ class _Planting:
         self._block_at_once(edges)
 
     def _check_products(self) -> None:
-        taken = [(name, place) for name, place in self._plan.products.items() if name in self._found]
+        taken = [
+            (name, pointer, fault)
+            for name, (_, slot, pointer) in self._plan.products.items()
+            if name in self._found
+            and (fault := find_claim_fault(self._found[name], slot, self._job_id, self._mode)) is not None
+        ]
         if taken:
             problems = [
                 Problem(
                     slug=ProductExistsError.slug,
-                    message=f"product {filename!r} of directory {directory!r} is promised by task "
-                    f"{self._found[directory, filename].task_id} already",
+                    message=f"product {filename!r} of directory {directory!r} {fault}",
                     where=json_path(pointer),
                 )
-                for (directory, filename), (_, _, pointer) in taken[:100]
+                for (directory, filename), pointer, fault in taken[:100]
             ]
             message = f"{len(taken)} of the job's products exist already or are promised by other tasks"
             raise ProductExistsError(message, where=problems[0].where, problems=problems)
@@ -128,9 +144,12 @@ class _Planting:
         products = self._plan.products
         keys = self._unit.tasks.take_promise_ids(len(products))
         return [
-            Promise(key, self._task_ids[number], slot, directory, filename)
-            for key, ((directory, filename), (number, slot, _)) in zip(keys, products.items(), strict=True)
+            Promise(key, self._task_ids[number], slot, *name, generation=self._generation(name))
+            for key, (name, (number, slot, _)) in zip(keys, products.items(), strict=True)
         ]
+
+    def _generation(self, name: tuple[str, str]) -> int:
+        return self._found[name][-1].generation + 1 if name in self._found else 1
 
     def _make_edges(self, promises: dict[tuple[str, str], Promise]) -> tuple[list[NewDependency], Counter[int]]:
         edges: list[NewDependency] = []
@@ -139,7 +158,7 @@ class _Planting:
             task_id = self._task_ids[number]
             for slot, filename in task.inputs.items():
                 name = (task.working_directory, filename)
-                promise = promises.get(name) or self._found[name]
+                promise = promises.get(name) or choose_promise(self._found[name], self._job_id)
                 edges.append(NewDependency(task_id, FILE, slot, promise.task_id, promise.promise_id))
                 unmet[number] += promise.version is None
             for label, source in task.requires.items():
@@ -207,6 +226,7 @@ class _Planting:
                         "job_id": self._job_id,
                         "planned_at": self._changes.at,
                         "metadata": task.metadata,
+                        "rerun": self._mode.rerun,
                     }
                 )
             self._changes.tell("plan", {"products": products})
@@ -230,6 +250,7 @@ class _Candidate:
     parent_id: int
     flow: FlowTask
     task_types: dict[str, TaskTypeSpecification]
+    mode: JobMode
 
 
 class Expansion:
@@ -305,6 +326,7 @@ class Expansion:
                     job_id=attempt.job_id,
                     parent_id=candidate.parent_id,
                     task_types=candidate.task_types,
+                    mode=candidate.mode,
                 )
                 unit.tasks.add_children(candidate.parent_id, plan.children)
             report = AttemptReport(
@@ -372,7 +394,8 @@ def _find_candidate(unit: UnitOfWork) -> _Candidate | None:
         requested_metadata=requested,
         iteration=task.iteration,
     )
-    return _Candidate(attempt, _find_parent(unit, task), flow, unit.registry.find_task_types())
+    mode = unit.jobs.find_mode(attempt.job_id)
+    return _Candidate(attempt, _find_parent(unit, task), flow, unit.registry.find_task_types(), mode)
 
 
 def _find_parent(unit: UnitOfWork, task: TaskToRun) -> int:

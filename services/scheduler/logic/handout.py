@@ -123,6 +123,7 @@ class _Briefing:
             },
             outputs={promise.slot: promise.filename for promise in outputs},
             seed=task.seed,
+            rerun=task.rerun,
         )
 
     def _fail(self, faults: Mapping[int, str]) -> None:

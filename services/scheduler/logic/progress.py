@@ -12,6 +12,7 @@ from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry
 from services.scheduler.domain.task import Promise, ReadyTask
 from services.scheduler.logic.ports import UnitOfWork
+from services.scheduler.logic.taken_names import refuse_taken_names, register_names
 from shared.contracts.errors import AttemptClosedError
 from shared.contracts.metadata import find_non_finite
 from shared.contracts.scheduler import (
@@ -105,7 +106,7 @@ def settle(
     for promise in unit.tasks.find_outputs([attempt.task_id for attempt, _ in ended]):
         promises.setdefault(promise.task_id, []).append(promise)
     judged = [(attempt, _judge(report, promises.get(attempt.task_id, ()))) for attempt, report in ended]
-    judged = _refuse_taken_names(unit, judged, promises)
+    judged = refuse_taken_names(unit, judged, promises)
     unit.attempts.mark_ended([report for _, report in judged], changes.at)
     for attempt, report in judged:
         changes.note_attempt(
@@ -142,36 +143,6 @@ def _judge(report: AttemptReport, promises: Sequence[Promise]) -> AttemptReport:
     )
 
 
-def _refuse_taken_names(
-    unit: UnitOfWork,
-    judged: list[tuple[KnownAttempt, AttemptReport]],
-    promises: dict[int, list[Promise]],
-) -> list[tuple[KnownAttempt, AttemptReport]]:
-    """Fail attempts that made products under names that another task has promised."""
-    extra = {
-        (output.directory, output.filename): attempt.task_id
-        for attempt, report in judged
-        if report.state == "accepted"
-        for output in report.outputs
-        if output.slot not in {promise.slot for promise in promises.get(attempt.task_id, ())}
-    }
-    if not extra:
-        return judged
-    taken = {name: found for name, found in unit.tasks.find_promises(extra).items() if found.task_id != extra[name]}
-    result = []
-    for attempt, report in judged:
-        clash = [output for output in report.outputs if (output.directory, output.filename) in taken]
-        if clash and report.state == "accepted":
-            first = clash[0]
-            owner = taken[first.directory, first.filename].task_id
-            words = f"product {first.filename!r} of directory {first.directory!r} belongs to task {owner}"
-            report = report.model_copy(
-                update={"state": "failed", "reason": FailureReason.INPUT, "message": words, "metadata": {}}
-            )
-        result.append((attempt, report))
-    return result
-
-
 def _accept(
     unit: UnitOfWork,
     changes: Changes,
@@ -194,13 +165,7 @@ def _publish(unit: UnitOfWork, task_id: int, outputs: Sequence[OutputVersion], p
     unit.tasks.set_versions({by_slot[output.slot]: output.model_dump() for output in outputs if output.slot in by_slot})
     extra = [output for output in outputs if output.slot not in by_slot]
     if extra:
-        keys = unit.tasks.take_promise_ids(len(extra))
-        unit.tasks.add_promises(
-            [
-                Promise(key, task_id, output.slot, output.directory, output.filename, output.model_dump())
-                for key, output in zip(keys, extra, strict=True)
-            ]
-        )
+        register_names(unit, task_id, extra)
 
 
 def _try_again_or_fail(

@@ -14,6 +14,7 @@ from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.expansion import describe_root, expand
 from services.scheduler.domain.job_document import CHAIN, ProblemList, check_document
+from services.scheduler.domain.job_mode import PLAIN, JobMode, describe_mode
 from services.scheduler.domain.plan import FlowTask, Plan
 from services.scheduler.domain.rehearsal import summarise
 from services.scheduler.domain.task import NewTask
@@ -37,7 +38,9 @@ class Submission:
         self._bells = bells
         self._clock = clock
 
-    async def submit(self, text: bytes, *, submitted_by: str, key: str | None = None) -> tuple[JobView, bool]:
+    async def submit(
+        self, text: bytes, *, submitted_by: str, key: str | None = None, mode: JobMode = PLAIN
+    ) -> tuple[JobView, bool]:
         """Check a job document and make the job.
 
         Of two submissions under the same key at the same time, the one that commits first makes the job; the other
@@ -51,6 +54,8 @@ class Submission:
             Whose token it came with.
         key
             Chosen by the caller, so that sending a document again does not make a second job.
+        mode
+            What is asked for besides the document.
 
         Returns
         -------
@@ -63,13 +68,13 @@ class Submission:
         InvalidJobError
             It is no job that can run; every problem is listed with its JSON path.
         ProductExistsError
-            Products that it promises exist already.
+            Products that it promises exist already, or, for a re-run, are still being made.
         ConflictError
-            The key was used for another document.
+            The key was used for another document, or in another mode.
         """
         document = parse_document(text)
         if key is not None:
-            known = await self._transactor.run(lambda unit: _find_submitted(unit, key, document))
+            known = await self._transactor.run(lambda unit: _find_submitted(unit, key, document, mode))
             if known is not None:
                 return known, False
         task_types = await self._transactor.run(lambda unit: unit.registry.find_task_types())
@@ -78,10 +83,10 @@ class Submission:
         delivery = self._polls.prepare()
 
         def command(unit: UnitOfWork) -> tuple[JobView, bool]:
-            known = None if key is None else _find_submitted(unit, key, document)
+            known = None if key is None else _find_submitted(unit, key, document, mode)
             if known is not None:
                 return known, False
-            job_id = _insert(unit, changes, document, flow, plan, submitted_by, task_types)
+            job_id, _ = _insert(unit, changes, document, flow, plan, submitted_by, task_types, mode)
             if key is not None:
                 unit.control.set_key(job_id, key)
             delivery.serve(unit, changes)
@@ -93,7 +98,7 @@ class Submission:
         self._bells.ring(changes)
         return job, new
 
-    async def rehearse(self, text: bytes) -> JobPlan:
+    async def rehearse(self, text: bytes, *, mode: JobMode = PLAIN) -> JobPlan:
         """Do all that a submission would do, tell what came of it, and leave no trace of it.
 
         Raises
@@ -106,33 +111,39 @@ class Submission:
         flow, plan = await asyncio.to_thread(_plan, document, task_types, self._max_iterations)
         changes = Changes(self._clock())
 
+        new_versions = 0
+
         def command(unit: UnitOfWork) -> None:
-            _insert(unit, changes, document, flow, plan, "", task_types)
+            nonlocal new_versions
+            _, new_versions = _insert(unit, changes, document, flow, plan, "", task_types, mode)
             raise _RehearsalOver
 
         with suppress(_RehearsalOver):
             await self._transactor.run(command)
-        return summarise(plan)
+        return summarise(plan, new_versions)
 
 
 class _RehearsalOver(Exception):  # noqa: N818 - nothing is wrong
     """Rolls a transaction back."""
 
 
-def _find_submitted(unit: UnitOfWork, key: str, document: Any) -> JobView | None:
+def _find_submitted(unit: UnitOfWork, key: str, document: Any, mode: JobMode) -> JobView | None:
     """Find the job that was submitted under a key.
 
     Raises
     ------
     ConflictError
-        It was made from another document.
+        It was made from another document, or in another mode.
     """
     found = unit.control.find_submission(key)
     if found is None:
         return None
-    job_id, first = found
+    job_id, first, first_mode = found
     if orjson.dumps(first, option=orjson.OPT_SORT_KEYS) != orjson.dumps(document, option=orjson.OPT_SORT_KEYS):
         message = f"the key {key!r} belongs to job {job_id}, which was made from another document"
+        raise ConflictError(message, where="header.Idempotency-Key")
+    if first_mode != mode:
+        message = f"the key {key!r} belongs to job {job_id}, which was submitted {describe_mode(first_mode)}"
         raise ConflictError(message, where="header.Idempotency-Key")
     return unit.jobs.describe(job_id)
 
@@ -179,7 +190,9 @@ def _insert(
     plan: Plan,
     submitted_by: str,
     task_types: dict[str, TaskTypeSpecification],
-) -> int:
+    mode: JobMode,
+) -> tuple[int, int]:
+    """Make the job. Returns its id, and how many of its products are new versions."""
     (root_id,) = unit.tasks.take_ids(1)
     (attempt_id,) = unit.attempts.take_ids(1)
     job_id = unit.jobs.add(
@@ -190,6 +203,7 @@ def _insert(
         root_task_id=root_id,
         submitted_at=changes.at,
         submitted_by=submitted_by,
+        mode=mode,
     )
     root = NewTask(
         task_id=root_id,
@@ -214,5 +228,5 @@ def _insert(
     unit.attempts.add_expanded([QueuedAttempt(attempt_id, root_id, job_id, 1, CHAIN)], changes.at, SCHEDULER)
     changes.note_new_tasks(job_id, Counter({TaskState.DONE: 1}))
     changes.note_expanded(job_id, root_id, attempt_id)
-    carry_out(unit, changes, plan, job_id=job_id, parent_id=root_id, task_types=task_types)
-    return job_id
+    taken_over = carry_out(unit, changes, plan, job_id=job_id, parent_id=root_id, task_types=task_types, mode=mode)
+    return job_id, taken_over

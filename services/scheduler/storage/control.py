@@ -11,8 +11,10 @@ from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.control import UNHELD, ControlledJob, ControlledTask
+from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.domain.task import FILE
+from services.scheduler.storage.jobs import read_mode
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
 from services.scheduler.storage.schema import AttemptRow, DependencyRow, JobRow, TaskRow
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
@@ -287,11 +289,11 @@ class ControlStore:
 
     # --- submission once ---------------------------------------------------------------------------------------------
 
-    def find_submission(self, key: str) -> tuple[int, Mapping[str, object]] | None:
-        """Find the job that was submitted under a key, and its document."""
-        query = select(_job.c.id, _job.c.document).where(_job.c.idempotency_key == key)
+    def find_submission(self, key: str) -> tuple[int, Mapping[str, object], JobMode] | None:
+        """Find the job that was submitted under a key, its document, and how it was submitted."""
+        query = select(_job.c.id, _job.c.document, _job.c.rerun).where(_job.c.idempotency_key == key)
         row = self._connection.execute(query).one_or_none()
-        return None if row is None else (row.id, row.document)
+        return None if row is None else (row.id, row.document, read_mode(row))
 
     def set_key(self, job_id: int, key: str) -> None:
         """Remember under which key a job was submitted. A second job of the same key is a violation of uniqueness."""

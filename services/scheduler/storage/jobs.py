@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.lifecycle import job_state_of
 from services.scheduler.storage.schema import JobRow
 from shared.contracts.scheduler import JobView, TaskCounts
@@ -27,6 +28,7 @@ _READ_COUNTS = select(_job.c.id, _job.c.state, *_COUNTS.values()).where(_job.c.i
 
 #: What a view of a job shows: all but its document.
 JOB_COLUMNS = [column for column in _job.c if column.name != "document"]
+_MODE = select(_job.c.rerun).where(_job.c.id == bindparam("key"))
 _DESCRIBE = select(*JOB_COLUMNS).where(_job.c.id == bindparam("key"))
 
 
@@ -43,7 +45,13 @@ def view_job(row: Any) -> JobView:
         submitted_by=row.submitted_by,
         finished_at=row.finished_at,
         paused=row.paused,
+        rerun=row.rerun,
     )
+
+
+def read_mode(row: Any) -> JobMode:
+    """Take how a job was submitted from its row."""
+    return JobMode(rerun=row.rerun)
 
 
 class DocumentCache:
@@ -89,6 +97,7 @@ class JobStore:
         root_task_id: int,
         submitted_at: datetime,
         submitted_by: str,
+        mode: JobMode,
     ) -> int:
         """Insert a job without tasks and return its id."""
         result = self._connection.execute(
@@ -101,10 +110,15 @@ class JobStore:
                 root_task_id=root_task_id,
                 submitted_at=submitted_at,
                 submitted_by=submitted_by,
+                rerun=mode.rerun,
             )
         )
         assert result.inserted_primary_key is not None  # noqa: S101 - the key is generated
         return int(result.inserted_primary_key[0])
+
+    def find_mode(self, job_id: int) -> JobMode:
+        """Look up how a job was submitted."""
+        return read_mode(self._connection.execute(_MODE, {"key": job_id}).one())
 
     def describe(self, job_id: int) -> JobView:
         """Show a job as this transaction will leave it."""

@@ -127,6 +127,7 @@ class JobRow(SchedulerRow, table=True):
     submitted_by: str = Field(sa_column=Column(String(256), nullable=False))
     finished_at: datetime | None = _time()
     paused: bool = _flag()
+    rerun: bool = _flag()
     idempotency_key: str | None = Field(default=None, sa_column=Column(String(128)))
     waiting: int = _count()
     queued: int = _count()
@@ -176,11 +177,14 @@ class TaskRow(SchedulerRow, table=True):
 
 
 class ProductPromiseRow(SchedulerRow, table=True):
-    """A file that a task promises, and, once its attempt is accepted, the version that its readers get."""
+    """A file that a task promises, and, once its attempt is accepted, the version that its readers get.
+
+    A re-run promises the file again: each of its promises is a generation, and the newest has the name.
+    """
 
     __tablename__ = "product_promise"
     __table_args__: ClassVar[Any] = (
-        UniqueConstraint("directory", "filename", name="uq_product_promise_name"),
+        UniqueConstraint("directory", "filename", "generation", name="uq_product_promise_name"),
         Index("ix_product_promise_task", "task_id"),
     )
     id: int = _key(autoincrement=False)
@@ -188,6 +192,7 @@ class ProductPromiseRow(SchedulerRow, table=True):
     slot: str = Field(sa_column=Column(String(256), nullable=False))
     directory: str = Field(sa_column=Column(String(512), nullable=False))
     filename: str = Field(sa_column=Column(String(256), nullable=False))
+    generation: int = Field(default=1, sa_column=Column(Integer, nullable=False, server_default="1"))
     version: dict[str, Any] | None = _json()
 
 

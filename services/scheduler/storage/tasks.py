@@ -8,16 +8,17 @@ from typing import Any
 from sqlalchemy import BindParameter, Connection, Update, bindparam, func, insert, select, tuple_, update
 
 from services.scheduler.domain.attempt import MetDependency, TaskToRun
-from services.scheduler.domain.task import BlockedTask, NewDependency, NewTask, Promise, ReadyTask
+from services.scheduler.domain.task import BlockedTask, KnownPromise, NewDependency, NewTask, Promise, ReadyTask
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import AttemptRow, DependencyRow, ProductPromiseRow, TaskRow
+from services.scheduler.storage.schema import AttemptRow, DependencyRow, JobRow, ProductPromiseRow, TaskRow
 from shared.contracts.states import FailureReason, TaskState
 
 _task = TaskRow.__table__  # type: ignore[attr-defined]
 _promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
 _edge = DependencyRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+_job = JobRow.__table__  # type: ignore[attr-defined]
 _source = _task.alias("source")
 
 # Statements of the hot path are built once: building one takes longer than SQLite takes to run it.
@@ -36,7 +37,8 @@ _TO_RUN = select(
     _task.c.parent_id,
     _task.c.iteration,
     _task.c.changed_settings,
-).where(_task.c.id.in_(_IDS))
+    _job.c.rerun,
+).where(_task.c.id.in_(_IDS), _job.c.id == _task.c.job_id)
 _DEPENDENCIES = (
     select(_edge.c.task_id, _edge.c.kind, _edge.c.label, _promise.c.version, _attempt.c.metadata)
     .select_from(
@@ -122,6 +124,7 @@ class TaskStore:
                         "slot": promise.slot,
                         "directory": promise.directory,
                         "filename": promise.filename,
+                        "generation": promise.generation,
                         "version": promise.version,
                     }
                     for promise in part
@@ -157,16 +160,29 @@ class TaskStore:
         ).scalar_one()
         return found
 
-    def find_promises(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Promise]:
-        """Look products up by (directory, filename)."""
-        found: dict[tuple[str, str], Promise] = {}
+    def find_promises(self, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[KnownPromise]]:
+        """Look products up by (directory, filename): all generations of each, oldest first."""
+        found: dict[tuple[str, str], list[KnownPromise]] = {}
         for part in chunks(list(names), CHUNK):
             rows = self._connection.execute(
-                select(_promise).where(tuple_(_promise.c.directory, _promise.c.filename).in_(part))
+                select(_promise, _task.c.job_id, _task.c.state)
+                .join(_task, _task.c.id == _promise.c.task_id)
+                .where(tuple_(_promise.c.directory, _promise.c.filename).in_(part))
+                .order_by(_promise.c.directory, _promise.c.filename, _promise.c.generation)
             )
             for row in rows:
-                found[row.directory, row.filename] = Promise(
-                    row.id, row.task_id, row.slot, row.directory, row.filename, row.version
+                found.setdefault((row.directory, row.filename), []).append(
+                    KnownPromise(
+                        row.id,
+                        row.task_id,
+                        row.slot,
+                        row.directory,
+                        row.filename,
+                        row.version,
+                        row.generation,
+                        row.job_id,
+                        TaskState(row.state),
+                    )
                 )
         return found
 
@@ -199,6 +215,7 @@ class TaskStore:
                 parent_id=row.parent_id,
                 iteration=row.iteration,
                 changed_settings=row.changed_settings or {},
+                rerun=row.rerun,
             )
             for row in rows
         }
@@ -211,7 +228,10 @@ class TaskStore:
     def find_outputs(self, task_ids: Sequence[int]) -> list[Promise]:
         """Fetch the products that these tasks promise."""
         rows = self._connection.execute(_OUTPUTS, {"ids": list(task_ids)})
-        return [Promise(row.id, row.task_id, row.slot, row.directory, row.filename, row.version) for row in rows]
+        return [
+            Promise(row.id, row.task_id, row.slot, row.directory, row.filename, row.version, row.generation)
+            for row in rows
+        ]
 
     def mark_running(self, task_ids: Sequence[int]) -> None:
         """Queued to running, for the tasks of attempts that were just claimed."""

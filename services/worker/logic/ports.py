@@ -83,6 +83,7 @@ class ProductStore(Protocol):
         job_id: int,
         mime_type: str,
         metadata: Metadata,
+        rerun: bool,
     ) -> VersionView:
         """Store a file as the attempt's version of a product. The same file again gives the same version."""
 

@@ -134,6 +134,7 @@ class Transfer:
                 job_id=claimed.job_id,
                 mime_type=file.mime_type,
                 metadata=file.metadata,
+                rerun=claimed.rerun,
             )
             return OutputVersion(
                 slot=file.slot,

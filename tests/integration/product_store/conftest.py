@@ -66,6 +66,7 @@ class Store(Place):
         attempt: int = 1,
         task: int = 1,
         semantic_type: str = "lightcurve",
+        rerun: bool = False,
     ) -> VersionView:
         return await self.client.upload(
             self.write("upload.tmp", data),
@@ -75,6 +76,7 @@ class Store(Place):
             attempt_id=attempt,
             task_id=task,
             job_id=1,
+            rerun=rerun,
         )
 
 

@@ -52,6 +52,52 @@ async def test_names_that_differ_only_in_case_are_two(store: Store) -> None:
     assert (await store.client.plan([planned("a", task=1), planned("A", task=2)])).registered == 2
 
 
+async def test_a_re_run_adds_versions_to_the_product_that_another_task_made(store: Store) -> None:
+    await store.client.plan([planned(task=1, metadata={"n": 1}, mime_type="text/csv")])
+    first = await store.upload(b"one", task=1, attempt=1)
+    again = [planned(task=2, job_id=2, planned_at=NOON, metadata={"n": 2}, rerun=True)]
+
+    assert (await store.client.plan(again)).registered == 1
+
+    assert (await store.client.plan(again)).registered == 0
+    second = await store.upload(b"two", task=2, attempt=2)
+    product = await store.client.get_product(first.product_id)
+    assert (second.product_id, product.versions) == (first.product_id, 2)
+    assert product.latest is not None
+    assert product.latest.version_id == second.version_id
+    assert (product.generator_task_id, product.job_id, product.planned_at) == (2, 2, NOON)
+    assert (product.metadata, product.mime_type) == ({"n": 2}, "text/csv")
+
+
+async def test_the_task_that_had_the_name_before_may_still_store_and_takes_nothing_back(store: Store) -> None:
+    first = [planned(task=1)]
+    await store.client.plan(first)
+    await store.client.plan([planned(task=2, job_id=2, rerun=True)])
+    late = await store.upload(b"late", task=1, attempt=1)
+    assert (await store.client.plan(first)).registered == 0
+    product = await store.client.get_product(late.product_id)
+    assert (product.generator_task_id, product.versions) == (2, 1)
+    with pytest.raises(ProductExistsError, match="promised by task 2"):
+        await store.upload(b"stranger", task=9, attempt=9)
+
+
+async def test_an_upload_of_a_re_run_may_come_before_its_plan(store: Store) -> None:
+    await store.client.plan([planned(task=1)])
+    version = await store.upload(b"early", task=2, attempt=2, rerun=True)
+    plan = [planned(task=2, job_id=2, planned_at=NOON, metadata={"n": 2}, rerun=True)]
+    assert (await store.client.plan(plan)).registered == 0
+    product = await store.client.get_product(version.product_id)
+    assert (product.generator_task_id, product.planned_at, product.metadata) == (2, NOON, {"n": 2})
+
+
+async def test_two_tasks_of_one_plan_of_a_re_run_cannot_promise_the_same(store: Store) -> None:
+    await store.client.plan([planned("old", task=1)])
+    for name in ("old", "new"):
+        with pytest.raises(ProductExistsError, match="promised by task 2"):
+            await store.client.plan([planned(name, task=2, rerun=True), planned(name, task=3, rerun=True)])
+    assert (await store.client.list_products()).items[0].generator_task_id == 1
+
+
 async def test_a_plan_that_comes_after_the_upload_completes_the_product(store: Store) -> None:
     version = await store.upload(b"x")
     plan = [planned(planned_at=NOON, metadata={"n": 1}, mime_type="text/csv")]

@@ -16,7 +16,9 @@ INSERT INTO task (id, job_id, parent_id, pointer, task_type, working_directory, 
     VALUES (1, 1, NULL, '[]', 'execution_chain', '', 1, 'done'), (2, 1, 1, '[]', 'null', '', 1, 'queued');
 INSERT INTO attempt (id, task_id, job_id, number, task_type, state, cancel_requested, queued_at)
     VALUES (1, 2, 1, 1, 'null', 'queued', 0, 0);
-INSERT INTO dependency (task_id, kind, label, source_id) VALUES (2, 'metadata', 'x', 1);
+INSERT INTO product_promise (id, task_id, slot, directory, filename) VALUES (1, 1, 'lightcurve', '', 'a.gz');
+INSERT INTO dependency (task_id, kind, label, source_id, promise_id)
+    VALUES (2, 'metadata', 'x', 1, NULL), (2, 'file', 'lightcurve', 1, 1);
 """
 
 
@@ -35,7 +37,7 @@ def test_no_row_is_lost_on_the_way(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "old.db") as new:
         counts = [
             new.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
-            for table in ("job", "task", "attempt", "dependency")
+            for table in ("job", "task", "attempt", "dependency", "product_promise")
         ]
-    assert counts == [1, 2, 1, 1]
+    assert counts == [1, 2, 1, 2, 1]
     assert find_drift(url, SchedulerRow.metadata) == []

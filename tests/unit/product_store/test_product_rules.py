@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.product_store.domain.descriptions import read_metadata
-from services.product_store.domain.product import Promise, check_same_promise, choose_mime_type
+from services.product_store.domain.product import Promise, Standing, choose_mime_type, judge_promise
 from services.product_store.domain.selection import check_glob
 from services.product_store.handlers.content import format_disposition
 from shared.contracts.errors import InvalidInputError, ProductExistsError, TooLargeError
 
 
-def promise(*, task: int = 1, semantic_type: str = "lightcurve") -> Promise:
+def promise(*, task: int = 1, semantic_type: str = "lightcurve", rerun: bool = False) -> Promise:
     return Promise(
         directory="d",
         filename="f",
@@ -26,18 +26,27 @@ def promise(*, task: int = 1, semantic_type: str = "lightcurve") -> Promise:
         job_id=9,
         planned_at=datetime(2026, 1, 1, tzinfo=UTC),
         metadata={},
+        rerun=rerun,
     )
 
 
 def test_a_name_belongs_to_one_task_and_one_semantic_type() -> None:
-    check_same_promise(promise(), promise(), "here")
+    assert judge_promise(promise(), (), promise(), "here") is Standing.HOLDS
     with pytest.raises(
         ProductExistsError, match="'f' in directory 'd' is already promised by task 1 of job 9"
     ) as caught:
-        check_same_promise(promise(), promise(task=2), "here")
+        judge_promise(promise(), (), promise(task=2), "here")
     assert caught.value.where == "here"
     with pytest.raises(ProductExistsError, match="as 'lightcurve', not as 'report'"):
-        check_same_promise(promise(), promise(semantic_type="report"), "here")
+        judge_promise(promise(), (), promise(semantic_type="report"), "here")
+
+
+def test_a_re_run_takes_a_name_over_once_and_the_earlier_task_keeps_its_place() -> None:
+    assert judge_promise(promise(), (), promise(task=2, rerun=True), "here") is Standing.TAKES_OVER
+    assert judge_promise(promise(task=2), {1}, promise(), "here") is Standing.HELD_BEFORE
+    assert judge_promise(promise(task=3), {1, 2}, promise(task=2, rerun=True), "here") is Standing.HELD_BEFORE
+    with pytest.raises(ProductExistsError, match="as 'lightcurve', not as 'report'"):
+        judge_promise(promise(), (), promise(task=2, rerun=True, semantic_type="report"), "here")
 
 
 @pytest.mark.parametrize(
