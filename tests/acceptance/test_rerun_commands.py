@@ -50,10 +50,10 @@ def test_a_failure_is_mended_with_another_setting(suite: RunningSuite) -> None:
     refused = suite.ask("retry", job_id, "--set", "colour=blue", status=2)["error"]
     assert refused["problems"][0]["where"] == "body.settings.colour"
 
-    suite.ask("retry", job_id, "--set", "reason=quality")
+    suite.ask("retry", job_id, "--set", "reason=input")
 
     wait_until(lambda: suite.get(f"/scheduler/jobs/{job_id}")["state"] == "failed")
     (bad,) = [line for line in suite.ask("tree", job_id) if line["name"] == "bad"]
     task = suite.ask("task", str(bad["task_id"]))
-    assert (task["changed_settings"], len(task["attempts"])) == ({"reason": "quality"}, 2)
-    assert "reason = 'quality'" in suite.ask("why", str(bad["task_id"]))["words"]
+    assert (task["changed_settings"], len(task["attempts"])) == ({"reason": "input"}, 2)
+    assert "reason = 'input'" in suite.ask("why", str(bad["task_id"]))["words"]

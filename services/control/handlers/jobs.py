@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from services.control.handlers.options import CsvOption, DataOption, JobArgument, JsonOption, RerunOption, ask, refuse_both
+from services.control.handlers.options import (
+    CsvOption,
+    DataOption,
+    JobArgument,
+    JsonOption,
+    RerunOption,
+    ask,
+    refuse_both,
+)
 from services.control.views.diagnostics import write_csv
 from services.control.views.documents import print_json
 from services.control.views.progress import show_progress

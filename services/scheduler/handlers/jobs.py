@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 
-from services.scheduler.domain.tree_place import TreePlace
 from services.scheduler.domain.job_mode import JobMode
+from services.scheduler.domain.tree_place import TreePlace
 from services.scheduler.handlers.dependencies import Reader, Scheduler, Submitter
 from services.scheduler.handlers.examples import JOB_DOCUMENT, RESCHEDULE, RETRY
 from services.scheduler.handlers.tables import CSV_RESPONSE, AsCsv, render_table
