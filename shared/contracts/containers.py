@@ -12,7 +12,7 @@ class ResourcesView(BaseModel):
 
     cpu: float = Field(ge=0, description="Processor cores.")
     gpu: int = Field(ge=0, description="Graphics processors.")
-    memory_gb: float = Field(ge=0, description="Memory [GB].")
+    memory_gb: float = Field(ge=0, description="Memory [GB]; as an assignment 0 is no limit.")
 
 
 class ContainerView(BaseModel):
