@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from shared.contracts.errors import EasError, ErrorBody, UnavailableError, rebuild_error
 
 Model = TypeVar("Model", bound=BaseModel)
+Answer = TypeVar("Answer")
 Self = TypeVar("Self", bound="ServiceClient")
 
 DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -31,7 +33,8 @@ class ServiceClient:
     Raises
     ------
     UnavailableError
-        From every call: the service cannot be reached or did not answer in time. Trying again may help.
+        From every call: the service cannot be reached, did not answer in time, or answers like something else. Trying
+        again may help.
     EasError
         From every call: the class that the service raised.
     """
@@ -87,7 +90,19 @@ class ServiceClient:
 
     async def _call(self, model: type[Model], method: str, path: str, **options: Any) -> Model:
         """Send one request and read its answer as `model`."""
-        return model.model_validate_json(await self._send(method, path, **options))
+        return self._read(model.model_validate_json, await self._send(method, path, **options))
+
+    def _read(self, parse: Callable[[bytes], Answer], content: bytes) -> Answer:
+        """Read an answer, or a part of it. Raises UnavailableError where it is not what was expected."""
+        try:
+            return parse(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = "".join(f".{part}" for part in first["loc"])
+            message = (
+                f"{self._http.base_url} does not answer like a service of this version: {first['msg']} at ${place}"
+            )
+            raise UnavailableError(message) from error
 
 
 def raise_for_error(response: httpx.Response) -> None:

@@ -32,7 +32,7 @@ class LogClient(ServiceClient):
         except httpx.HTTPError as error:
             raise UnavailableError(f"{self._http.base_url}records: {error or type(error).__name__}") from error
         raise_for_error(response)
-        return IngestResponse.model_validate_json(response.content)
+        return self._read(IngestResponse.model_validate_json, response.content)
 
     async def list_records(self, query: LogQuery) -> LogPage:
         """Find a page of records. Needs the scope ``read``."""

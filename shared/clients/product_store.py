@@ -107,7 +107,7 @@ class ProductStoreClient(ServiceClient):
         except httpx.HTTPError as error:
             raise self._unavailable("versions", error) from error
         raise_for_error(response)
-        view = VersionView.model_validate_json(response.content)
+        view = self._read(VersionView.model_validate_json, response.content)
         if (view.sha256, view.size) != (sha256, size):
             raise DamagedError(f"version {view.version_id} has SHA-256 {view.sha256}; {path} has {sha256}")
         return view
@@ -134,6 +134,24 @@ class ProductStoreClient(ServiceClient):
             The file cannot be written.
         """
         await self._fetch(f"versions/{version_id}/content", {}, target, sha256)
+
+    async def read(self, version_id: int, *, sha256: str | None = None) -> bytes:
+        """Fetch a version into memory, verified.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such version.
+        DamagedError
+            The stored bytes are damaged, or what arrived is not what was expected.
+        """
+        async with self._stream(f"versions/{version_id}/content", {}, {}) as response:
+            expected = sha256 or read_digests(response.headers).sha256
+            content = await response.aread()
+        found = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        if expected != found:
+            raise DamagedError(f"version {version_id} arrived with SHA-256 {found}; expected {expected}")
+        return content
 
     async def download_latest(self, directory: str, filename: str, target: Path, *, accepted: bool = True) -> None:
         """Fetch the newest (accepted) version of a name. See `download`."""

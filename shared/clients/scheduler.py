@@ -99,11 +99,11 @@ class SchedulerClient(ServiceClient):
 
     async def list_workers(self) -> list[WorkerView]:
         """List the workers that have announced themselves."""
-        return _WORKERS.validate_json(await self._send("GET", "workers"))
+        return self._read(_WORKERS.validate_json, await self._send("GET", "workers"))
 
     async def list_task_types(self) -> list[TaskTypeView]:
         """List the task types that jobs may name."""
-        return _TASK_TYPES.validate_json(await self._send("GET", "task-types"))
+        return self._read(_TASK_TYPES.validate_json, await self._send("GET", "task-types"))
 
     async def list_containers(self) -> RegistryView:
         """List the kinds of worker with what they can run, ask for and were given."""
@@ -181,11 +181,14 @@ class SchedulerClient(ServiceClient):
             The key was used for another document, or with another `rerun`.
         """
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        return JobView.model_validate_json(await self._send_text(_with_mode("jobs", rerun=rerun), document, headers))
+        path = _with_mode("jobs", rerun=rerun)
+        return self._read(JobView.model_validate_json, await self._send_text(path, document, headers))
 
     async def plan_job(self, document: str | bytes, *, rerun: bool = False) -> JobPlan:
         """Ask what submitting a job would make. Raises what `submit_job` would raise; changes nothing."""
-        return JobPlan.model_validate_json(await self._send_text(_with_mode("jobs/plan", rerun=rerun), document))
+        return self._read(
+            JobPlan.model_validate_json, await self._send_text(_with_mode("jobs/plan", rerun=rerun), document)
+        )
 
     async def cancel_job(self, job_id: int) -> JobView:
         """End everything of a job that has not ended."""
@@ -427,9 +430,9 @@ class SchedulerClient(ServiceClient):
                     raise_for_error(response)
                 async for event in read_events(response.aiter_lines()):
                     if event is not None and event.name == "change":
-                        yield StateChange.model_validate_json(event.data)
+                        yield self._read(StateChange.model_validate_json, event.data.encode())
                     elif event is not None and event.name == "end":
-                        yield JobEnd.model_validate_json(event.data)
+                        yield self._read(JobEnd.model_validate_json, event.data.encode())
                         return
         except httpx.HTTPError as error:
             raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
@@ -444,7 +447,7 @@ class SchedulerClient(ServiceClient):
             return await self._call(model, "POST", path, body=body, read_timeout=wait + PATIENCE)
         response = await self._kept.post(path, body.model_dump_json().encode(), wait + PATIENCE)
         raise_for_error(response)
-        return model.model_validate_json(response.content)
+        return self._read(model.model_validate_json, response.content)
 
     async def _send_text(
         self, path: str, document: str | bytes, headers: Mapping[str, str] = _NO_HEADERS, *, method: str = "POST"

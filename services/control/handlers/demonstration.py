@@ -19,10 +19,7 @@ from services.control.views.progress import show_progress
 from services.control.views.tables import describe_job
 from services.control.views.text import open_console, plain
 from services.control.views.tree import write_tree
-from shared.clients.suite.clients import SuiteClients
-from shared.clients.suite.downloads import Download, get_products_of_job
-from shared.clients.suite.paging import list_results, list_tree
-from shared.clients.suite.waiting import wait_for_job
+from shared.clients.suite import Download, Suite
 from shared.contracts.scheduler import JobView, ResultView, TaskLine
 from shared.contracts.states import JobState, TaskState
 
@@ -80,13 +77,11 @@ def _make_document(examples: Path, light_curves: Path | None) -> dict[str, Any]:
     return fill_light_curves(read_example(examples, "light_curves.json"), names)
 
 
-async def _run(suite: SuiteClients, document: bytes, reports: Path) -> Campaign:
-    job = await suite.scheduler.submit_job(document)
+async def _run(suite: Suite, document: bytes, reports: Path) -> Campaign:
+    job = await suite.submit(document)
     with show_progress() as on_progress:
-        job = await wait_for_job(suite.scheduler, job.job_id, on_progress=on_progress)
-    results = await list_results(suite.scheduler, job.job_id)
-    failures = [
-        line for line in await list_tree(suite.scheduler, job.job_id, max_depth=None) if line.state is TaskState.FAILED
-    ]
-    files = await get_products_of_job(suite.product_store, job.job_id, reports, glob=REPORT_GLOB)
-    return Campaign(job, results, failures, sorted(files, key=lambda file: file.path))
+        await job.wait(on_progress=on_progress)
+    results = await job.results()
+    failures = [line for line in await job.tree() if line.state is TaskState.FAILED]
+    files = await job.download(reports, glob=REPORT_GLOB)
+    return Campaign(job.view, results, failures, sorted(files, key=lambda file: file.path))

@@ -12,8 +12,7 @@ from services.control.handlers.options import CsvOption, DataOption, JobArgument
 from services.control.views.diagnostics import describe_change, describe_why, tabulate, write_csv
 from services.control.views.documents import print_json
 from services.control.views.text import open_console
-from shared.clients.suite import paging
-from shared.clients.suite.clients import SuiteClients
+from shared.clients.suite import Suite
 from shared.clients.suite.watching import watch_job
 from shared.contracts.diagnostics import JobEnd, JobFilter, StateChange, TableView
 from shared.contracts.states import JobState
@@ -39,7 +38,7 @@ def why(
 
 def show_table(
     data: Path | None,
-    question: Callable[[SuiteClients], Awaitable[TableView]],
+    question: Callable[[Suite], Awaitable[TableView]],
     *,
     as_json: bool,
     as_csv: bool,
@@ -84,7 +83,7 @@ def outcomes(
 ) -> None:
     """Tabulate what tasks inherited against PASS, FAIL and UNDEFINED."""
     chosen = JobFilter(job, job_name, task_type)
-    show_table(data, lambda suite: paging.gather_outcomes(suite.scheduler, chosen), as_json=as_json, as_csv=as_csv)
+    show_table(data, lambda suite: suite.outcomes(chosen), as_json=as_json, as_csv=as_csv)
 
 
 def timings(
@@ -97,7 +96,7 @@ def timings(
 ) -> None:
     """Tabulate what tasks inherited against the run times of their attempts [s]."""
     chosen = JobFilter(job, job_name, task_type)
-    show_table(data, lambda suite: paging.gather_timings(suite.scheduler, chosen), as_json=as_json, as_csv=as_csv)
+    show_table(data, lambda suite: suite.timings(chosen), as_json=as_json, as_csv=as_csv)
 
 
 def errors(
@@ -127,7 +126,7 @@ def timeline(
     """Show which worker did what when."""
     chosen = JobFilter(job, job_name, task_type)
 
-    async def question(suite: SuiteClients) -> TableView:
+    async def question(suite: Suite) -> TableView:
         return await suite.scheduler.get_timeline(chosen, min_duration=longer_than, limit=limit)
 
     show_table(data, question, as_json=as_json, as_csv=as_csv)
@@ -152,7 +151,7 @@ def watch(
         else:
             console.print(describe_change(found), soft_wrap=True)
 
-    async def run(suite: SuiteClients) -> bool:
+    async def run(suite: Suite) -> bool:
         async for found in watch_job(suite.scheduler, job):
             show(found)
         return isinstance(found, JobEnd) and found.state is JobState.DONE

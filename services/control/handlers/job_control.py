@@ -14,7 +14,7 @@ from services.control.handlers.options import DataOption, JobArgument, JsonOptio
 from services.control.views.documents import print_json
 from services.control.views.tables import describe_job, tabulate_plan, tabulate_task
 from services.control.views.text import open_console
-from shared.clients.suite.clients import SuiteClients
+from shared.clients.suite import Suite
 from shared.contracts.scheduler import JobView, TaskView
 from shared.contracts.states import FailureReason
 
@@ -27,7 +27,7 @@ def plan(
 ) -> None:
     """Check a job and count what it would make, without submitting it. Exit status: 0 it could run, 2 refused."""
     document = read_document(file)
-    found = ask(data, lambda suite: suite.scheduler.plan_job(document, rerun=rerun))
+    found = ask(data, lambda suite: suite.plan(document, rerun=rerun))
     if as_json:
         print_json(found)
     else:
@@ -112,7 +112,7 @@ def excuse(
     _show_task(data, lambda suite: suite.scheduler.excuse_task(task_id, text), as_json=as_json)
 
 
-def _show(data: Path | None, verb: Callable[[SuiteClients], Awaitable[JobView]], *, as_json: bool) -> None:
+def _show(data: Path | None, verb: Callable[[Suite], Awaitable[JobView]], *, as_json: bool) -> None:
     job = ask(data, verb)
     if as_json:
         print_json(job)
@@ -120,7 +120,7 @@ def _show(data: Path | None, verb: Callable[[SuiteClients], Awaitable[JobView]],
         open_console().print(describe_job(job))
 
 
-def _show_task(data: Path | None, verb: Callable[[SuiteClients], Awaitable[TaskView]], *, as_json: bool) -> None:
+def _show_task(data: Path | None, verb: Callable[[Suite], Awaitable[TaskView]], *, as_json: bool) -> None:
     task = ask(data, verb)
     if as_json:
         print_json(task)

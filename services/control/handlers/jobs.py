@@ -23,10 +23,8 @@ from services.control.views.progress import show_progress
 from services.control.views.tables import describe_job, tabulate_jobs, tabulate_results, tabulate_task
 from services.control.views.text import open_console
 from services.control.views.tree import write_tree
-from shared.clients.suite import paging
-from shared.clients.suite.clients import SuiteClients
+from shared.clients.suite import Suite, paging
 from shared.clients.suite.errors import FileError
-from shared.clients.suite.waiting import wait_for_job
 from shared.contracts.scheduler import JobView, TaskPage
 from shared.contracts.states import JobState
 
@@ -45,14 +43,14 @@ def submit(
     """Submit a job. Exit status: 0 submitted (with --wait: done), 1 failed, 2 refused."""
     document = read_document(file)
 
-    async def run(suite: SuiteClients) -> JobView:
-        job = await suite.scheduler.submit_job(document, idempotency_key=key, rerun=rerun)
+    async def run(suite: Suite) -> JobView:
+        job = await suite.submit(document, key=key, rerun=rerun)
         if not wait:
-            return job
+            return job.view
         if not as_json:
             open_console(stderr=True).print(f"job {job.job_id} was submitted")
         with show_progress(hidden=as_json) as on_progress:
-            return await wait_for_job(suite.scheduler, job.job_id, timeout=timeout, on_progress=on_progress)
+            return (await job.wait(timeout=timeout, on_progress=on_progress)).view
 
     job = ask(data, run)
     if as_json:

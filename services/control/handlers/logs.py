@@ -10,8 +10,6 @@ from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
 from services.control.views.tables import write_records
 from services.control.views.text import open_console
-from shared.clients.suite.paging import list_records
-from shared.contracts.logs import LEVEL_NUMBERS, LogQuery
 from shared.contracts.states import LogLevel
 
 DEFAULT_LIMIT = 1000
@@ -27,8 +25,7 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """Show log records, oldest first."""
-    query = LogQuery(attempt_id=attempt, task_id=task, job_id=job, min_level=LEVEL_NUMBERS[level])
-    found = ask(data, lambda suite: list_records(suite.log_service, query, limit))
+    found = ask(data, lambda suite: suite.logs(job_id=job, task_id=task, attempt_id=attempt, level=level, limit=limit))
     if as_json:
         print_json(found)
         return

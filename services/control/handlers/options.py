@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from services.control.domain.errors import UsageError
-from shared.clients.suite.clients import SuiteClients
+from shared.clients.suite import Suite
 from shared.clients.suite.endpoint import find_suite
-from shared.contracts.errors import UnavailableError
 
 Answer = TypeVar("Answer")
 
@@ -35,7 +33,7 @@ def refuse_both(*, as_json: bool, as_csv: bool) -> None:
         raise UsageError("--json and --csv exclude each other")
 
 
-def ask(data: Path | None, question: Callable[[SuiteClients], Awaitable[Answer]]) -> Answer:
+def ask(data: Path | None, question: Callable[[Suite], Awaitable[Answer]]) -> Answer:
     """Ask the suite something.
 
     Parameters
@@ -43,7 +41,7 @@ def ask(data: Path | None, question: Callable[[SuiteClients], Awaitable[Answer]]
     data
         Its data folder, if the user named one.
     question
-        Gets the clients and returns the answer.
+        Gets the suite and returns the answer.
 
     Raises
     ------
@@ -55,11 +53,7 @@ def ask(data: Path | None, question: Callable[[SuiteClients], Awaitable[Answer]]
     address = find_suite(data)
 
     async def run() -> Answer:
-        async with SuiteClients(address) as suite:
-            try:
-                return await question(suite)
-            except ValidationError as error:
-                message = f"{address.url} does not answer like a suite of this version: {error}"
-                raise UnavailableError(message) from error
+        async with Suite(address) as suite:
+            return await question(suite)
 
     return asyncio.run(run())

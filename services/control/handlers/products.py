@@ -12,7 +12,8 @@ from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
 from services.control.views.tables import tabulate_products
 from services.control.views.text import open_console, plain
-from shared.clients.suite.downloads import Download, get_product, get_products_of_job
+from shared.clients.suite import Download, Suite
+from shared.clients.suite.downloads import download_job
 from shared.clients.suite.paging import list_products
 
 app = typer.Typer(no_args_is_help=True, help="List and fetch the files that tasks made.")
@@ -53,13 +54,16 @@ def get_files(
         if folder is not None or glob is not None:
             raise UsageError("--to and --glob go with --job; a single product is written with -o")
         wanted = product
-        found = ask(data, lambda suite: get_product(suite.product_store, wanted, output))
-        _show([found], as_json=as_json, single=True)
+
+        async def fetch(suite: Suite) -> Download:
+            return await (await suite.product(wanted)).download(output)
+
+        _show([ask(data, fetch)], as_json=as_json, single=True)
         return
     if folder is None or output is not None:
         raise UsageError("--job needs --to FOLDER, and no -o")
     job_id, target = job or 0, folder
-    fetched = ask(data, lambda suite: get_products_of_job(suite.product_store, job_id, target, glob=glob))
+    fetched = ask(data, lambda suite: download_job(suite.product_store, job_id, target, glob=glob))
     _show(fetched, as_json=as_json, single=False)
 
 

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, TypeVar
 
+import httpx
+
 from shared.clients.base import ServiceClient
 from shared.clients.log_service import LogClient
 from shared.clients.product_store import ProductStoreClient
@@ -22,10 +24,13 @@ class SuiteClients:
     ----------
     address
         Where the suite is.
+    transport
+        In place of the network, for calling an app in the same process.
     """
 
-    def __init__(self, address: SuiteAddress) -> None:
-        self._address = address
+    def __init__(self, address: SuiteAddress, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.address = address
+        self._transport = transport
         self._clients: dict[type[ServiceClient], ServiceClient] = {}
         self._stack = AsyncExitStack()
 
@@ -35,26 +40,31 @@ class SuiteClients:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._clients.clear()
         await self._stack.aclose()
 
     @property
     def scheduler(self) -> SchedulerClient:
         """Jobs, tasks, workers."""
-        return self._open(SchedulerClient, self._address.scheduler_url)
+        return self._open(SchedulerClient, self.address.scheduler_url)
 
     @property
     def product_store(self) -> ProductStoreClient:
         """Files."""
-        return self._open(ProductStoreClient, self._address.product_store_url)
+        return self._open(ProductStoreClient, self.address.product_store_url)
 
     @property
     def log_service(self) -> LogClient:
         """Log records."""
-        return self._open(LogClient, self._address.log_service_url)
+        return self._open(LogClient, self.address.log_service_url)
 
     def _open(self, kind: type[Client], url: str) -> Client:
         client = self._clients.get(kind)
         if not isinstance(client, kind):
-            client = self._clients[kind] = kind(url, self._address.token)
+            client = self._clients[kind] = kind(url, self.address.token, transport=self._transport)
             self._stack.push_async_callback(client.close)
         return client

@@ -20,6 +20,10 @@ class Download:
     path: Path
     version: VersionView
 
+    def __fspath__(self) -> str:
+        """Let it be opened like a path."""
+        return str(self.path)
+
 
 async def find_product(products: ProductStoreClient, wanted: str) -> ProductView:
     """Find a product by its id, or by its directory and filename.
@@ -51,36 +55,41 @@ def _literal(name: str) -> str:
     return "".join(f"[{found}]" if found in "*?[" else found for found in name)
 
 
-async def get_product(products: ProductStoreClient, wanted: str, target: Path | None) -> Download:
-    """Fetch the latest version of a product.
+def latest_version(product: ProductView) -> VersionView:
+    """Give the version that counts. Raises NotFoundError while there is none."""
+    if product.latest is None:
+        raise NotFoundError(f"product {product.directory}/{product.filename} is planned, but not made yet")
+    return product.latest
+
+
+async def download_product(products: ProductStoreClient, product: ProductView, target: Path | None) -> Download:
+    """Fetch the latest version of a product into a file.
 
     Parameters
     ----------
     products
         The store.
-    wanted
-        See `find_product`.
+    product
+        Which one.
     target
         The file to write, or a folder to write it into; None for the current one.
 
     Raises
     ------
     NotFoundError
-        There is no such product, or no version of it.
+        There is no version of it.
     FileError
         The file cannot be written.
     """
-    product = await find_product(products, wanted)
-    if product.latest is None:
-        raise NotFoundError(f"product {product.directory}/{product.filename} is planned, but not made yet")
+    version = latest_version(product)
     check_filename(product.filename, "product.filename")
     target = target or Path()
     if target.is_dir():
         target /= product.filename
-    return await _download(products, product.latest, target)
+    return await _download(products, version, target)
 
 
-async def get_products_of_job(
+async def download_job(
     products: ProductStoreClient, job_id: int, folder: Path, *, glob: str | None = None
 ) -> list[Download]:
     """Fetch the latest versions of a job's products into a folder, which is made if it is missing.
@@ -102,8 +111,7 @@ async def get_products_of_job(
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(target.parent, error) from error
-        assert product.latest is not None  # noqa: S101 - chosen so
-        downloads.append(await _download(products, product.latest, target))
+        downloads.append(await _download(products, latest_version(product), target))
     return downloads
 
 

@@ -13,43 +13,62 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+
+import httpx
 
 from shared.clients.suite.address import SuiteAddress
 from shared.clients.suite.errors import SuiteNotFoundError
 
 ENDPOINT_NAME = "endpoint.json"
 DEFAULT_FOLDER = Path("eas-data")
+SCHEMES = ("http://", "https://")
 
 #: What a user's commands need, in the order of how good a token is that has them.
 USER_WISHES = (frozenset({"read", "submit", "operate"}), frozenset({"operate"}), frozenset({"read", "submit"}))
 
 
-def find_suite(folder: Path | None) -> SuiteAddress:
-    """Find the suite that a command is meant for.
+def find_suite(where: Path | str | None = None, *, token: str | None = None) -> SuiteAddress:
+    """Find the suite that a command or a program is meant for.
 
     Parameters
     ----------
-    folder
-        Its data folder, if the user named one. Else ``EAS_URL`` counts, and then the default folder.
+    where
+        Its data folder or its URL, if the user named one. Else ``EAS_URL`` counts, and then the default folder.
+    token
+        In place of the data folder's or ``EAS_TOKEN``. A suite that is named by its URL gets no other.
 
     Raises
     ------
     SuiteNotFoundError
         There is none.
     """
-    if folder is not None:
-        return read_endpoint(folder)
+    if isinstance(where, str) and where.startswith(SCHEMES):
+        return SuiteAddress(_check_url(where, "the URL"), token)
+    found = _look_around() if where is None else read_endpoint(Path(where))
+    return found if token is None else replace(found, token=token)
+
+
+def _look_around() -> SuiteAddress:
     if url := os.environ.get("EAS_URL"):
-        if not url.startswith(("http://", "https://")):
-            raise SuiteNotFoundError(f"EAS_URL is {url!r}; expected something like http://127.0.0.1:8321")
-        return SuiteAddress(url.rstrip("/"), os.environ.get("EAS_TOKEN") or None)
+        return SuiteAddress(_check_url(url, "EAS_URL"), os.environ.get("EAS_TOKEN") or None)
     if (DEFAULT_FOLDER / ENDPOINT_NAME).exists():
         return read_endpoint(DEFAULT_FOLDER)
     raise SuiteNotFoundError(
         f"no suite found: {DEFAULT_FOLDER}/ has none. Start one with `eas up`, or say where it is with --data DIR, or "
         "with EAS_URL and EAS_TOKEN"
     )
+
+
+def _check_url(url: str, source: str) -> str:
+    try:
+        usable = url.startswith(SCHEMES) and httpx.URL(url).host
+    except httpx.InvalidURL:
+        usable = False
+    if not usable:
+        raise SuiteNotFoundError(f"{source} is {url!r}; expected something like http://127.0.0.1:8321")
+    return url.rstrip("/")
 
 
 def read_endpoint(folder: Path) -> SuiteAddress:

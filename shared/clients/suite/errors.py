@@ -5,6 +5,7 @@
     EasError
     └── SuiteError               suite
         ├── SuiteNotFoundError   suite_not_found
+        ├── SuiteClosedError     suite_closed
         ├── JobTimeoutError      timeout
         └── FileError            file
 """
@@ -26,6 +27,15 @@ class SuiteNotFoundError(SuiteError):
     """There is no running suite where one was looked for."""
 
     slug = "suite_not_found"
+
+
+class SuiteClosedError(SuiteError):
+    """The connection to the suite has been closed on this side."""
+
+    slug = "suite_closed"
+
+    def __init__(self) -> None:
+        super().__init__("the connection to the suite was closed; connect again")
 
 
 class JobTimeoutError(SuiteError):

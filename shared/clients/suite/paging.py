@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from shared.clients.log_service import LogClient
 from shared.clients.product_store import ProductStoreClient
 from shared.clients.scheduler import SchedulerClient
 from shared.contracts.diagnostics import JobFilter, ResultTables, join_tables
 from shared.contracts.logs import LogQuery, RecordOrder, StoredRecord
-from shared.contracts.products import ProductView
+from shared.contracts.products import ProductView, VersionView
 from shared.contracts.scheduler import JobView, ResultView, TaskLine
 from shared.contracts.states import JobState
 
-Item_co = TypeVar("Item_co", covariant=True)
 Item = TypeVar("Item")
 Cursor = TypeVar("Cursor")
 
 PAGE = 1000
 #: Deeper than any job can be.
 WHOLE_DEPTH = 1000
-
-
-class Page(Protocol[Item_co]):
-    """One page of a list."""
-
-    @property
-    def items(self) -> Sequence[Item_co]:
-        """What is on it."""
+#: How many of the latest log records are listed, if nothing else is said.
+MOST_RECORDS = 1000
 
 
 async def turn_pages(
     fetch: Callable[[Cursor | None], Awaitable[tuple[Sequence[Item], Cursor | None]]],
-) -> AsyncIterator[Item]:
+) -> AsyncGenerator[Item, None]:
     """Go through all items.
 
     Parameters
@@ -52,7 +45,7 @@ async def turn_pages(
             return
 
 
-async def _take(items: AsyncIterator[Item], limit: int | None) -> list[Item]:
+async def _take(items: AsyncGenerator[Item, None], limit: int | None) -> list[Item]:
     """Collect up to `limit` items; all for None."""
     found: list[Item] = []
     if limit is not None and limit <= 0:
@@ -65,7 +58,7 @@ async def _take(items: AsyncIterator[Item], limit: int | None) -> list[Item]:
 
 
 async def list_jobs(
-    scheduler: SchedulerClient, *, state: JobState | None, name: str | None, limit: int | None
+    scheduler: SchedulerClient, *, state: JobState | None = None, name: str | None = None, limit: int | None = None
 ) -> list[JobView]:
     """List jobs, newest first."""
 
@@ -76,24 +69,31 @@ async def list_jobs(
     return await _take(turn_pages(fetch), limit)
 
 
-async def list_tree(
-    scheduler: SchedulerClient, job_id: int, *, max_depth: int | None, running: bool = False
-) -> list[TaskLine]:
-    """List a job's tasks in pre-order; with `running`, only those that run, and the tasks above them."""
+def turn_tree(
+    scheduler: SchedulerClient, job_id: int, *, max_depth: int | None = None, running: bool = False
+) -> AsyncGenerator[TaskLine, None]:
+    """Go through a job's tasks in pre-order; with `running`, only those that run, and the tasks above them."""
     depth = WHOLE_DEPTH if max_depth is None else max_depth
 
     async def fetch(after: str | None) -> tuple[Sequence[TaskLine], str | None]:
         page = await scheduler.get_tree(job_id, after=after, limit=PAGE, max_depth=depth, running=running)
         return page.items, page.next_after
 
-    return await _take(turn_pages(fetch), None)
+    return turn_pages(fetch)
 
 
-async def list_results(scheduler: SchedulerClient, job_id: int) -> list[ResultView]:
+async def list_tree(
+    scheduler: SchedulerClient, job_id: int, *, max_depth: int | None = None, running: bool = False
+) -> list[TaskLine]:
+    """List a job's tasks in pre-order. See `turn_tree`."""
+    return await _take(turn_tree(scheduler, job_id, max_depth=max_depth, running=running), None)
+
+
+async def list_results(scheduler: SchedulerClient, job_id: int, *, task_type: str | None = None) -> list[ResultView]:
     """List the outcomes of a job's finished tasks."""
 
     async def fetch(after: int | None) -> tuple[Sequence[ResultView], int | None]:
-        page = await scheduler.get_results(job_id, after=after, limit=PAGE)
+        page = await scheduler.get_results(job_id, task_type=task_type, after=after, limit=PAGE)
         return page.items, page.next_after
 
     return await _take(turn_pages(fetch), None)
@@ -111,12 +111,26 @@ async def list_records(logs: LogClient, query: LogQuery, limit: int | None) -> l
 
 
 async def list_products(
-    products: ProductStoreClient, *, directory: str | None, glob: str | None, job_id: int | None
+    products: ProductStoreClient,
+    *,
+    directory: str | None = None,
+    glob: str | None = None,
+    job_id: int | None = None,
 ) -> list[ProductView]:
     """List products."""
 
     async def fetch(after: int | None) -> tuple[Sequence[ProductView], int | None]:
         page = await products.list_products(directory=directory, glob=glob, job_id=job_id, after=after or 0, limit=PAGE)
+        return page.items, page.next_after
+
+    return await _take(turn_pages(fetch), None)
+
+
+async def list_versions(products: ProductStoreClient, product_id: int) -> list[VersionView]:
+    """List the versions of a product, oldest first."""
+
+    async def fetch(after: int | None) -> tuple[Sequence[VersionView], int | None]:
+        page = await products.list_product_versions(product_id, after=after or 0, limit=PAGE)
         return page.items, page.next_after
 
     return await _take(turn_pages(fetch), None)

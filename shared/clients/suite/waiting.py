@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
 
 from shared.clients.scheduler import SchedulerClient
 from shared.clients.suite.errors import JobTimeoutError
@@ -62,18 +61,3 @@ async def look_until_end(
                 return
         if timeout is not None and end is not None and clock() >= end:
             raise JobTimeoutError(job_id, timeout)
-
-
-async def wait_for_job(
-    scheduler: SchedulerClient,
-    job_id: int,
-    *,
-    timeout: float | None = None,  # noqa: ASYNC109 - the user's wish, and the error says that the job goes on
-    on_progress: Callable[[JobView], object] | None = None,
-) -> JobView:
-    """Wait until a job has ended; `on_progress` is called with every look. See `look_until_end`."""
-    async with aclosing(look_until_end(scheduler, job_id, timeout)) as looks:
-        async for job in looks:
-            if on_progress is not None:
-                on_progress(job)
-    return job

@@ -211,3 +211,13 @@ async def test_a_download_replaces_its_target_all_at_once(store: Store) -> None:
     target = store.write("back", b"old")
     await store.client.download(version.version_id, target)
     assert target.read_bytes() == DATA
+
+
+async def test_bytes_come_into_memory_as_they_were_stored_or_not_at_all(store: Store) -> None:
+    version = await store.upload(DATA, "a.bin")
+    assert await store.client.read(version.version_id) == DATA
+    assert await store.client.read(version.version_id, sha256=version.sha256) == DATA
+    with pytest.raises(DamagedError, match="arrived with SHA-256"):
+        await store.client.read(version.version_id, sha256="0" * 64)
+    with pytest.raises(NotFoundError):
+        await store.client.read(version.version_id + 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.control.storage.endpoint import remove_endpoint, write_endpoint
+from shared.clients.suite.address import SuiteAddress
 from shared.clients.suite.endpoint import choose_token, find_suite
 from shared.clients.suite.errors import SuiteNotFoundError
 
@@ -96,3 +97,18 @@ def test_the_token_with_the_fewest_scopes_is_chosen(tmp_path: Path) -> None:
     assert choose_token(path, [frozenset({"work", "operate"}), frozenset({"read", "submit"})]) == "of-user"
     with pytest.raises(LookupError, match="operate and work"):
         choose_token(path, [frozenset({"work", "operate"})])
+
+
+def test_a_url_is_taken_with_its_own_token_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EAS_URL", "http://elsewhere:1")
+    monkeypatch.setenv("EAS_TOKEN", "secret")
+
+    assert find_suite("http://127.0.0.1:2/") == SuiteAddress("http://127.0.0.1:2", None)
+    assert find_suite("http://127.0.0.1:2", token="mine").token == "mine"
+    with pytest.raises(SuiteNotFoundError, match="the URL is 'http://'; expected something like"):
+        find_suite("http://")
+
+
+def test_a_given_token_replaces_the_folders(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "data", "http://127.0.0.1:2")
+    assert find_suite(str(folder), token="mine") == SuiteAddress("http://127.0.0.1:2", "mine")

@@ -1,0 +1,85 @@
+"""Job documents as users have them: a mapping, a file, or the text itself."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import orjson
+
+from shared.clients.suite.errors import FileError
+from shared.contracts.errors import InvalidInputError
+
+#: What can be submitted. A text that begins with ``{`` is JSON, any other is the path of a file.
+JobDocument: TypeAlias = Mapping[str, Any] | Path | str | bytes
+
+#: No settings are changed.
+NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
+
+
+async def read_document(document: JobDocument) -> bytes:
+    """Give a job document as JSON text. Texts and files are given as they are, broken or not: the scheduler judges.
+
+    Raises
+    ------
+    FileError
+        The file cannot be read.
+    InvalidInputError
+        The mapping holds something that JSON does not have; `where` is its place.
+    """
+    match document:
+        case bytes():
+            return document
+        case str() if document.lstrip()[:1] == "{":
+            return document.encode()
+        case str() | Path():
+            return await asyncio.to_thread(_read_file, Path(document))
+        case Mapping():
+            try:
+                return orjson.dumps(simplify(document, "$"))
+            except (TypeError, RecursionError) as error:
+                raise InvalidInputError(f"the job cannot be written as JSON: {error}") from error
+        case _:
+            raise InvalidInputError(f"expected a mapping, a path or JSON text, not {type(document).__name__}")
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FileError(path, error) from error
+
+
+def simplify(value: Any, where: str) -> Any:
+    """Make JSON types of tuples, mappings, paths, and of the arrays and scalars of numpy.
+
+    Raises
+    ------
+    InvalidInputError
+        JSON has nothing for it; `where`, the place of the value, leads there.
+    """
+    match value:
+        case None | str() | int():
+            return value
+        case float() if math.isfinite(value):
+            return float(value)
+        case Mapping():
+            return {_check_key(key, where): simplify(item, f"{where}.{key}") for key, item in value.items()}
+        case list() | tuple():
+            return [simplify(item, f"{where}[{index}]") for index, item in enumerate(value)]
+        case Path():
+            return str(value)
+        case _ if hasattr(value, "tolist"):
+            return simplify(value.tolist(), where)
+        case _:
+            raise InvalidInputError(f"JSON has nothing for {value!r} ({type(value).__name__})", where=where)
+
+
+def _check_key(key: object, where: str) -> str:
+    if not isinstance(key, str):
+        raise InvalidInputError(f"expected a string as a key, not {key!r}", where=where)
+    return key

@@ -1,0 +1,86 @@
+"""Single tasks of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from shared.clients.suite.clients import SuiteClients
+from shared.clients.suite.documents import NO_CHANGES, simplify
+from shared.clients.suite.facts import TaskFacts
+from shared.clients.suite.paging import MOST_RECORDS, list_records
+from shared.contracts.diagnostics import WhyView
+from shared.contracts.logs import LEVEL_NUMBERS, LogQuery, StoredRecord
+from shared.contracts.scheduler import TaskView
+from shared.contracts.states import LogLevel
+
+
+class Task(TaskFacts):
+    """A task of a job.
+
+    Parameters
+    ----------
+    clients
+        Of its suite.
+    view
+        What is known of it.
+    """
+
+    def __init__(self, clients: SuiteClients, view: TaskView) -> None:
+        self._clients = clients
+        self._view = view
+
+    @property
+    def view(self) -> TaskView:
+        """All that the scheduler said last."""
+        return self._view
+
+    async def refresh(self) -> Self:
+        """Ask again how it stands."""
+        self._view = await self._clients.scheduler.get_task(self.task_id)
+        return self
+
+    async def why(self) -> WhyView:
+        """Ask why it stands where it does; `words` is for people."""
+        return await self._clients.scheduler.explain_task(self.task_id)
+
+    async def cancel(self) -> Self:
+        """End it and all below it; what depends on them is blocked.
+
+        Raises
+        ------
+        ConflictError
+            It has ended already.
+        """
+        self._view = await self._clients.scheduler.cancel_task(self.task_id)
+        return self
+
+    async def retry(self, *, settings: Mapping[str, Any] = NO_CHANGES) -> Self:
+        """Try it again; `settings` are used instead of the job's own from now on.
+
+        Raises
+        ------
+        ConflictError
+            It has neither failed nor been cancelled.
+        InvalidInputError
+            The settings do not fit.
+        """
+        changes = simplify(settings, "settings")
+        self._view = await self._clients.scheduler.retry_task(self.task_id, settings=changes)
+        return self
+
+    async def excuse(self, excuse: str) -> Self:
+        """Count it as done, without results, although it failed; `excuse` says why that may be.
+
+        Raises
+        ------
+        ConflictError
+            It has not failed, or others need its files.
+        """
+        self._view = await self._clients.scheduler.excuse_task(self.task_id, excuse)
+        return self
+
+    async def logs(self, *, level: LogLevel = LogLevel.DEBUG, limit: int | None = MOST_RECORDS) -> list[StoredRecord]:
+        """List what its attempts logged, oldest first: the latest `limit` records of this level and above."""
+        query = LogQuery(task_id=self.task_id, min_level=LEVEL_NUMBERS[level])
+        return await list_records(self._clients.log_service, query, limit)
