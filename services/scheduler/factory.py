@@ -21,6 +21,7 @@ from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.relay import Relay
 from services.scheduler.logic.submission import Submission
+from services.scheduler.logic.timers import Timers
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.storage.containers import ContainerCatalog
 from services.scheduler.storage.diagnostics import DiagnosticsReader
@@ -45,7 +46,9 @@ class SchedulerFactory:
     """Makes the service's parts around one database."""
 
     def __init__(self, settings: SchedulerSettings) -> None:
-        limits = RetryLimits(attempts=settings.max_attempts, losses=settings.max_losses)
+        limits = RetryLimits(
+            attempts=settings.max_attempts, losses=settings.max_losses, delay=settings.retry_delay_seconds
+        )
         rules = DispatchRules(lease=timedelta(seconds=settings.lease_seconds), limits=limits)
         bells = Bells()
         polls = Polls(rules)
@@ -68,6 +71,7 @@ class SchedulerFactory:
         self._loops = {
             "expansion": Expansion(transactor, bells, _now, limits, settings.max_iterations).run,
             "recovery": Recovery(transactor, bells, _now, limits, settings.reap_seconds).run,
+            "timers": Timers(transactor, bells, _now, polls).run,
             "relay": Relay(transactor, bells, self._announcer).run,
         }
         self._running: list[asyncio.Task[None]] = []

@@ -22,6 +22,9 @@ class SchedulerSettings(BaseSettings):
     lease_seconds: float = Field(default=60.0, gt=0, description="How long an attempt is its worker's unheard [s].")
     reap_seconds: float = Field(default=5.0, gt=0, description="How often expired leases are looked for [s].")
     max_attempts: int = Field(default=5, ge=1, description="Most attempts of a task that fails for passing reasons.")
+    retry_delay_seconds: float = Field(
+        default=1.0, ge=0, description="Pause before a second attempt; each further one doubles it, up to 5 min [s]."
+    )
     max_losses: int = Field(default=3, ge=1, description="Lost workers after which a task is quarantined.")
     max_iterations: int = Field(
         default=10_000, ge=1, description="Most iterations of a loop that tests whether it goes on."

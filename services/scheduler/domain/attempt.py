@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from shared.contracts.metadata import Metadata
@@ -12,13 +13,29 @@ from shared.contracts.states import AttemptState
 
 @dataclass(frozen=True, slots=True)
 class QueuedAttempt:
-    """An attempt that anyone who can run its task type may claim."""
+    """An attempt that anyone who can run its task type may claim.
+
+    Parameters
+    ----------
+    priority
+        Attempts of a higher one are claimed first.
+    not_before
+        It is held back until then.
+    overdue_at
+        If it is still queued then, its task fails.
+    memory_gb
+        What it may use; None where there is no limit [GB].
+    """
 
     attempt_id: int
     task_id: int
     job_id: int
     number: int
     task_type: str
+    priority: int = 0
+    not_before: datetime | None = None
+    overdue_at: datetime | None = None
+    memory_gb: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +53,8 @@ class KnownAttempt:
     cancel_requested: bool
     strikes: int
     losses: int
+    memory_gb: float | None
+    execution: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,7 @@ class TaskToRun:
     iteration: int
     changed_settings: Mapping[str, Any]
     rerun: bool
+    execution: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

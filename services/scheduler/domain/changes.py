@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
 
+from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.lifecycle import check_task_step, path_to
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 
@@ -38,7 +39,10 @@ class OutboxMessage:
 
 @dataclass
 class Changes:
-    """Gathers what follows from the verbs of one transaction; storage writes it all at once before the commit."""
+    """Gathers what follows from the verbs of one transaction; storage writes it all at once before the commit.
+
+    `queued` says how many more attempts of a type may be claimed, `timed` that something is to happen at a set time.
+    """
 
     at: datetime
     transitions: list[Transition] = field(default_factory=list)
@@ -46,13 +50,19 @@ class Changes:
     messages: list[OutboxMessage] = field(default_factory=list)
     queued: Counter[str] = field(default_factory=Counter)
     finished_jobs: list[int] = field(default_factory=list)
+    timed: bool = False
 
-    def note_queued(
-        self, job_id: int, task_id: int, attempt_id: int, task_type: str, reason: str | None = None
-    ) -> None:
+    def note_queued(self, new: QueuedAttempt, reason: str | None = None) -> None:
         """Note a new attempt in its queue."""
         after = AttemptState.QUEUED
-        self.transitions.append(Transition(job_id, task_id, attempt_id, None, after, reason, self.at))
+        self.transitions.append(Transition(new.job_id, new.task_id, new.attempt_id, None, after, reason, self.at))
+        if new.not_before is None:
+            self.queued[new.task_type] += 1
+        if new.not_before is not None or new.overdue_at is not None:
+            self.timed = True
+
+    def note_room(self, task_type: str) -> None:
+        """Note that one more attempt of a type may run, of those that are queued."""
         self.queued[task_type] += 1
 
     def note_attempt(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shared.contracts.states import FailureReason, TaskState
 
@@ -25,6 +26,7 @@ class ControlledTask:
     attempts: int
     unmet: int
     reason: FailureReason | None = None
+    execution: Mapping[str, Any] | None = None
 
     @property
     def purged(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from services.scheduler.domain.evaluation import evaluate_or_note, evaluate_rules
 from services.scheduler.domain.expressions import Scope
 from services.scheduler.domain.job_document import (
     CHAIN,
@@ -22,10 +23,12 @@ from services.scheduler.domain.job_document import (
     ProblemList,
     json_path,
 )
-from services.scheduler.domain.loop_values import evaluate_or_note, find_loop_values
+from services.scheduler.domain.loop_values import find_loop_values
 from services.scheduler.domain.plan import MAX_TASKS, NOTHING, ExternalInput, FlowTask, Plan, PlannedTask, derive_seed
+from services.scheduler.domain.rules import NO_RULES
 from services.scheduler.domain.task_settings import Pointer, TaskTypeSpecification, check_settings, evaluate_settings
 from shared.contracts.errors import UnsafePathError
+from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import Metadata
 from shared.contracts.paths import check_directory, check_filename
 
@@ -46,6 +49,7 @@ def describe_root(document: Mapping[str, Any], seed: int, problems: ProblemList)
         working_directory=reader.override(document, "working_directory", None, scope, ()) or "",
         metadata={},
         seed=seed,
+        execution=reader.rules(document, NO_RULES, scope, ()),
     )
 
 
@@ -145,6 +149,7 @@ class _Expander:
             working_directory=self.override(task, "working_directory", chain.working_directory, scope, pointer) or "",
             metadata=chain.metadata,
             seed=seed,
+            execution=self.rules(task, chain.execution, scope, pointer),
         )
         self.plan.tasks.append(planned)
         self._plan_files(planned, number, task, scope, pointer)
@@ -171,6 +176,7 @@ class _Expander:
             working_directory=planned.working_directory,
             metadata=planned.metadata,
             seed=planned.seed,
+            execution=planned.execution,
         )
 
     def override(
@@ -182,6 +188,15 @@ class _Expander:
         if key == "working_directory" and value:
             self._check_path(value, (*pointer, key), check_directory)
         return value
+
+    def rules(
+        self, task: Mapping[str, Any], inherited: ExecutionRules, scope: Scope, pointer: Pointer
+    ) -> ExecutionRules:
+        """Find the rules for a task's attempts: its own, over those of the list around it."""
+        if task.get("execution") is None or self._is_bad(pointer, "execution"):
+            return inherited
+        own = evaluate_rules(task["execution"], scope, (*pointer, "execution"), self._problems)
+        return inherited if own is None else own.over(inherited)
 
     # --- files and requested metadata ----------------------------------------------------------------------------
 
@@ -303,6 +318,7 @@ class _Expander:
             working_directory=flow.working_directory,
             metadata={**flow.metadata, **changes},
             seed=derive_seed(flow.seed, position),
+            execution=flow.execution,
             expanded=True,
         )
         self.plan.tasks.append(chain)
@@ -386,6 +402,7 @@ class _Expander:
             working_directory=chain.working_directory,
             metadata=chain.metadata,
             seed=derive_seed(chain.seed, position),
+            execution=chain.execution,
             iteration=flow.iteration + 1,
         )
         scope = Scope(chain.metadata, {}, test.seed)

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from services.scheduler.domain.expressions import is_expression, parse_expression
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from shared.contracts.errors import InvalidExpressionError, Problem
+from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import MAX_KEYWORD_LENGTH, find_non_finite
 
 CHAIN = "execution_chain"
@@ -20,7 +23,7 @@ WHILE_LOOP = "execution_while_loop"
 
 #: Keys that every task object may have; all others belong to its task type.
 COMMON_KEYS = frozenset(
-    {"task", "name", "inputs", "outputs", "job_name", "working_directory", "requires_metadata_from"}
+    {"task", "name", "inputs", "outputs", "job_name", "working_directory", "requires_metadata_from", "execution"}
 )
 RANGE_KEYS = ("values", "linear_range", "log_range")
 
@@ -187,11 +190,30 @@ def _check_common(task: dict[str, Any], pointer: tuple[str | int, ...], found: P
     names = task.get("requires_metadata_from")
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         found.add("invalid_type", (*pointer, "requires_metadata_from"), "expected a list of task names")
+    rules = task.get("execution")
+    if isinstance(rules, dict):
+        known = {key: value for key, value in rules.items() if not (isinstance(value, str) and is_expression(value))}
+        check_rules(known, (*pointer, "execution"), found)
+    elif rules is not None:
+        found.add("invalid_type", (*pointer, "execution"), f"expected an object of rules, not {_kind(rules)}")
     for path, text in _expressions(task, pointer):
         try:
             parse_expression(text.strip())
         except InvalidExpressionError as error:
             found.add(error.slug, path, error.message)
+
+
+def check_rules(values: dict[str, Any], place: tuple[str | int, ...], found: ProblemList) -> ExecutionRules | None:
+    """Read rules that have no expressions left; None where something is wrong with them, which is noted."""
+    try:
+        return ExecutionRules.model_validate(values)
+    except ValidationError as error:
+        for fault in error.errors():
+            known = ", ".join(ExecutionRules.model_fields)
+            extra = fault["type"] == "extra_forbidden"
+            message = f"there is no such rule; there are {known}" if extra else fault["msg"]
+            found.add("unknown_key" if extra else "invalid_value", (*place, *fault["loc"]), message)
+    return None
 
 
 def _check_for_loop(task: dict[str, Any], pointer: tuple[str | int, ...], found: ProblemList) -> None:

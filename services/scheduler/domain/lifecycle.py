@@ -42,7 +42,7 @@ HELD = frozenset({AttemptState.RUNNING, AttemptState.CHECKING})
 
 TASK_SUCCESSORS: dict[TaskState, frozenset[TaskState]] = {
     TaskState.WAITING: frozenset({TaskState.QUEUED, TaskState.BLOCKED, TaskState.CANCELLED}),
-    TaskState.QUEUED: frozenset({TaskState.RUNNING, TaskState.CANCELLED}),
+    TaskState.QUEUED: frozenset({TaskState.RUNNING, TaskState.FAILED, TaskState.CANCELLED}),
     TaskState.RUNNING: frozenset({TaskState.DONE, TaskState.FAILED, TaskState.QUEUED, TaskState.CANCELLED}),
     TaskState.DONE: frozenset(),
     TaskState.FAILED: frozenset({TaskState.QUEUED, TaskState.DONE}),

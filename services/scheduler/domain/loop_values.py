@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate
+from services.scheduler.domain.evaluation import evaluate_or_note
+from services.scheduler.domain.expressions import Scope
 from services.scheduler.domain.job_document import RANGE_KEYS, ProblemList
 from services.scheduler.domain.plan import MAX_TASKS, FlowTask
 from services.scheduler.domain.task_settings import Pointer
-from shared.contracts.errors import InvalidExpressionError
 from shared.contracts.metadata import find_non_finite
-
-
-def evaluate_or_note(value: Any, scope: Scope, place: Pointer, problems: ProblemList) -> tuple[bool, Any]:
-    """Evaluate a value; note what is wrong with it. Returns whether all went well, and the result."""
-    try:
-        return True, evaluate(value, scope)
-    except InvalidExpressionError as error:
-        problems.add(error.slug, place, error.message)
-    except UnknownMetadataError:
-        problems.add("unknown_metadata", place, "the metadata of other tasks is not known here")
-    return False, None
 
 
 def find_loop_values(flow: FlowTask, scope: Scope, problems: ProblemList) -> list[Any] | None:

@@ -9,7 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.domain.rules import NO_RULES
 from services.scheduler.domain.task_settings import Pointer
+from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import Metadata
 
 MAX_TASKS = 2_000_000
@@ -46,6 +48,7 @@ class PlannedTask:
     outputs: Mapping[str, str] = field(default_factory=_nothing)
     input_sources: Mapping[str, int | None] = field(default_factory=_nothing)
     requires: Mapping[str, int] = field(default_factory=_nothing)
+    execution: ExecutionRules = NO_RULES
     children: int = 0
     expanded: bool = False
 
@@ -86,6 +89,8 @@ class FlowTask:
         Of a loop that repeats: how many iterations are behind it.
     list_key
         The key of the description that holds the tasks.
+    execution
+        Rules for its attempts and for all tasks inside it.
     """
 
     task_type: str
@@ -99,6 +104,7 @@ class FlowTask:
     requested_metadata: Mapping[str, Metadata] = field(default_factory=dict)
     iteration: int = 0
     list_key: str = "task_list"
+    execution: ExecutionRules = NO_RULES
 
 
 def derive_seed(seed: int, position: int) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from shared.contracts.execution import PASSING_REASONS, ExecutionRules
 from shared.contracts.states import FailureReason
 
 
@@ -20,21 +21,34 @@ class EndedAttempt:
         Those of them that took their worker with them.
     cancel_requested
         A user asked for its end while it was running.
+    memory_limited
+        It had a limit of memory.
     """
 
     reason: FailureReason
     strikes: int
     losses: int
     cancel_requested: bool = False
+    memory_limited: bool = False
 
 
 @dataclass(frozen=True)
 class RetryDecision:
-    """Whether to try again, and words that tell the user why not. A task whose end was wished for has not failed."""
+    """Whether to try again, and words that tell the user why not. A task whose end was wished for has not failed.
+
+    Parameters
+    ----------
+    delay
+        Pause before the next attempt [s].
+    more_memory
+        The next attempt gets twice as much.
+    """
 
     again: bool
     why: str = ""
     cancelled: bool = False
+    delay: float = 0.0
+    more_memory: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,16 +61,33 @@ class RetryLimits:
         The most attempts of a task whose attempts fail for reasons that may pass.
     losses
         A task that took this many workers with it is quarantined.
+    passing
+        Reasons that may pass, so that another attempt is worth its while.
+    delay, longest_delay
+        Pause before the second attempt, doubled before each further one, and its bound [s].
     """
 
     attempts: int = 5
     losses: int = 3
+    passing: frozenset[FailureReason] = PASSING_REASONS
+    delay: float = 1.0
+    longest_delay: float = 300.0
+
+    def under(self, rules: ExecutionRules) -> RetryLimits:
+        """Take what the rules for a task say in place of what holds for all."""
+        return replace(
+            self,
+            attempts=self.attempts if rules.max_attempts is None else rules.max_attempts,
+            passing=self.passing if rules.retry_on is None else frozenset(rules.retry_on),
+            delay=self.delay if rules.retry_delay is None else rules.retry_delay,
+        )
+
+    def delay_after(self, strikes: int) -> float:
+        """Compute the pause after so many attempts that ended badly [s]."""
+        return min(self.delay * 2.0 ** min(max(strikes - 1, 0), 64), max(self.longest_delay, self.delay))
 
 
 Policy = Callable[[EndedAttempt, RetryLimits], RetryDecision | None]
-
-#: Reasons that another attempt would meet again.
-_LASTING = frozenset({FailureReason.SCIENCE, FailureReason.INPUT, FailureReason.QUALITY})
 
 
 def stop_when_cancelled(ended: EndedAttempt, _limits: RetryLimits) -> RetryDecision | None:
@@ -66,9 +97,12 @@ def stop_when_cancelled(ended: EndedAttempt, _limits: RetryLimits) -> RetryDecis
     return None
 
 
-def stop_on_lasting_reasons(ended: EndedAttempt, _limits: RetryLimits) -> RetryDecision | None:
+def stop_on_lasting_reasons(ended: EndedAttempt, limits: RetryLimits) -> RetryDecision | None:
     """Do not repeat what would fail in the same way."""
-    return RetryDecision(again=False) if ended.reason in _LASTING else None
+    if ended.reason in limits.passing:
+        return None
+    ruled_out = ended.reason in PASSING_REASONS
+    return RetryDecision(again=False, why="its rules ask for no attempt after this reason" if ruled_out else "")
 
 
 def allow_handing_back(ended: EndedAttempt, _limits: RetryLimits) -> RetryDecision | None:
@@ -92,8 +126,8 @@ def limit_attempts(ended: EndedAttempt, limits: RetryLimits) -> RetryDecision | 
 
 POLICIES: Sequence[Policy] = (
     stop_when_cancelled,
-    stop_on_lasting_reasons,
     allow_handing_back,
+    stop_on_lasting_reasons,
     quarantine_worker_killers,
     limit_attempts,
 )
@@ -102,4 +136,15 @@ POLICIES: Sequence[Policy] = (
 def decide_retry(ended: EndedAttempt, limits: RetryLimits) -> RetryDecision:
     """Decide whether a task whose attempt ended badly gets another."""
     decisions = (policy(ended, limits) for policy in POLICIES)
-    return next((decision for decision in decisions if decision is not None), RetryDecision(again=True))
+    return next((decision for decision in decisions if decision is not None), _try_again(ended, limits))
+
+
+def _try_again(ended: EndedAttempt, limits: RetryLimits) -> RetryDecision:
+    """Wait the longer the more attempts there were.
+
+    What had too little memory gets more of it instead, and one lost worker is not held against the task.
+    """
+    if ended.reason is FailureReason.OUT_OF_MEMORY and ended.memory_limited:
+        return RetryDecision(again=True, more_memory=True)
+    lost_first = ended.reason is FailureReason.LOST and ended.losses <= 1
+    return RetryDecision(again=True, delay=0.0 if lost_first else limits.delay_after(ended.strikes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,6 +35,7 @@ class NewTask:
     attempts: int
     accepted_attempt_id: int | None
     iteration: int = 0
+    execution: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class ReadyTask:
     task_id: int
     job_id: int
     task_type: str
+    execution: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

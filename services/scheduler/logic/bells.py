@@ -25,6 +25,7 @@ class Bells:
     def __init__(self) -> None:
         self.expansion = asyncio.Event()
         self.outbox = asyncio.Event()
+        self.timers = asyncio.Event()
         self._waiters: dict[Waiter, None] = {}
         self._job_waiters: dict[int, set[asyncio.Event]] = {}
         self._followers: set[asyncio.Event] = set()
@@ -99,6 +100,8 @@ class Bells:
         for job_id in changes.finished_jobs:
             for event in self._job_waiters.get(job_id, ()):
                 event.set()
+        if changes.timed:
+            self.timers.set()
         if changes.messages:
             self.outbox.set()
         if changes.transitions:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.control import RETRYABLE, UNHELD, ControlledJob, ControlledTask, choose_states
+from services.scheduler.domain.rules import find_rules, queue_attempt
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.changed_settings import change_settings
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
@@ -78,10 +78,11 @@ class Control:
             if paused and job.ended:
                 raise ConflictError(f"job {job_id} has ended; there is nothing to pause", where="path.job_id")
             if job.paused is not paused:
-                held = unit.control.set_paused(job_id, paused=paused)
+                held = unit.control.set_paused(job_id, changes.at, paused=paused)
                 changes.note_pause(job_id, job.root_task_id, paused=paused)
                 if not paused:
                     changes.queued.update(held)
+                    changes.timed = True
             unit.save(changes)
             return unit.jobs.describe(job_id)
 
@@ -298,16 +299,22 @@ def try_again(
     waiting = [task for task in tasks if task.unmet]
     unit.control.mark_restored(ready, TaskState.QUEUED)
     unit.control.mark_restored(waiting, TaskState.WAITING)
-    keys = unit.attempts.take_ids(len(ready))
-    unit.attempts.add_queued(
-        [
-            QueuedAttempt(key, task.task_id, task.job_id, task.attempts + 1, task.task_type)
-            for key, task in zip(keys, ready, strict=True)
-        ],
-        changes.at,
-    )
-    for key, task in zip(keys, ready, strict=True):
-        changes.note_queued(task.job_id, task.task_id, key, task.task_type, reason)
+    of_types = unit.registry.find_rules()
+    attempts = [
+        queue_attempt(
+            key,
+            task_id=task.task_id,
+            job_id=task.job_id,
+            task_type=task.task_type,
+            rules=find_rules(task.execution, task.task_type, of_types),
+            at=changes.at,
+            number=task.attempts + 1,
+        )
+        for key, task in zip(unit.attempts.take_ids(len(ready)), ready, strict=True)
+    ]
+    unit.attempts.add_queued(attempts, changes.at)
+    for attempt, task in zip(attempts, ready, strict=True):
+        changes.note_queued(attempt, reason)
         changes.note_task(task.job_id, task.state, TaskState.QUEUED)
     for task in waiting:
         changes.note_step(task.job_id, task.task_id, task.state, TaskState.WAITING, reason)

@@ -17,12 +17,14 @@ from services.scheduler.domain.job_document import FLOW_TYPES, ProblemList, json
 from services.scheduler.domain.job_mode import JobMode, choose_promise, find_claim_fault
 from services.scheduler.domain.plan import FlowTask, Plan
 from services.scheduler.domain.policies import RetryLimits
+from services.scheduler.domain.rules import NO_RULES, complete_rules, queue_attempt
 from services.scheduler.domain.task import FILE, METADATA, NewDependency, NewTask, Promise
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from services.scheduler.logic.progress import block_what_follows, settle
 from shared.contracts.errors import EasError, InvalidJobError, Problem, ProductExistsError
+from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import Metadata
 from shared.contracts.scheduler import AttemptReport
 from shared.contracts.states import AttemptState, FailureReason, TaskState
@@ -169,10 +171,18 @@ class _Planting:
     def _make_attempts(self, states: list[TaskState]) -> dict[int, QueuedAttempt]:
         numbers = [number for number, state in enumerate(states) if state is not TaskState.WAITING]
         keys = self._unit.attempts.take_ids(len(numbers))
-        tasks = self._plan.tasks
+        of_types = self._unit.registry.find_rules()
         return {
-            number: QueuedAttempt(key, self._task_ids[number], self._job_id, 1, tasks[number].task_type)
+            number: queue_attempt(
+                key,
+                task_id=self._task_ids[number],
+                job_id=self._job_id,
+                task_type=task.task_type,
+                rules=complete_rules(task.execution, task.task_type, of_types),
+                at=self._changes.at,
+            )
             for key, number in zip(keys, numbers, strict=True)
+            for task in (self._plan.tasks[number],)
         }
 
     def _make_tasks(
@@ -198,6 +208,7 @@ class _Planting:
                 attempts=int(number in attempts),
                 accepted_attempt_id=attempts[number].attempt_id if states[number] is TaskState.DONE else None,
                 iteration=task.iteration,
+                execution=task.execution.said() or None,
             )
             for number, task in enumerate(self._plan.tasks)
         )
@@ -206,7 +217,7 @@ class _Planting:
         self._changes.note_new_tasks(self._job_id, Counter(states))
         for number, attempt in attempts.items():
             if states[number] is TaskState.QUEUED:
-                self._changes.note_queued(self._job_id, attempt.task_id, attempt.attempt_id, attempt.task_type)
+                self._changes.note_queued(attempt)
             else:
                 self._changes.note_expanded(self._job_id, attempt.task_id, attempt.attempt_id)
 
@@ -393,6 +404,7 @@ def _find_candidate(unit: UnitOfWork) -> _Candidate | None:
         seed=task.seed,
         requested_metadata=requested,
         iteration=task.iteration,
+        execution=NO_RULES if task.execution is None else ExecutionRules.model_validate(task.execution),
     )
     mode = unit.jobs.find_mode(attempt.job_id)
     return _Candidate(attempt, _find_parent(unit, task), flow, unit.registry.find_task_types(), mode)

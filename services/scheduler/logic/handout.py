@@ -14,6 +14,7 @@ from services.scheduler.domain.expansion import task_settings_of
 from services.scheduler.domain.expressions import Scope
 from services.scheduler.domain.job_document import FLOW_TYPES, json_path, resolve_pointer
 from services.scheduler.domain.policies import RetryLimits
+from services.scheduler.domain.rules import count_room, find_rules
 from services.scheduler.domain.task import FILE, METADATA, Promise
 from services.scheduler.domain.task_settings import TaskTypeSpecification, check_settings, evaluate_settings
 from services.scheduler.logic.expansion import take_attempts
@@ -42,6 +43,9 @@ class DispatchRules:
 def hand_out(unit: UnitOfWork, changes: Changes, request: ClaimRequest, rules: DispatchRules) -> list[ClaimedAttempt]:
     """Take the oldest attempts that a claim asks for. Some may fail here, so that fewer come back."""
     wanted = {name: most for name, most in request.limits.items() if name not in FLOW_TYPES}
+    of_types = unit.registry.find_rules()
+    if any(name in wanted and rules.max_running is not None for name, rules in of_types.items()):
+        wanted = count_room(wanted, unit.attempts.count_held(), of_types)
     queued = unit.attempts.find_queued(wanted, request.limit)
     if not queued:
         return []
@@ -86,6 +90,13 @@ class _Briefing:
                     faults[attempt.attempt_id] = fault
                     continue
             claimed.append(self._describe(attempt, task, settings, needs, outputs.get(attempt.task_id, ())))
+        unit.attempts.record_limits(
+            [
+                (one.attempt_id, one.run_timeout, one.memory_gb)
+                for one in claimed
+                if one.run_timeout is not None or one.memory_gb is not None
+            ]
+        )
         unit.attempts.record_what_it_reads(
             [
                 (one.attempt_id, one.settings, {slot: version.model_dump() for slot, version in one.inputs.items()})
@@ -104,6 +115,7 @@ class _Briefing:
         needs: Sequence[MetDependency],
         outputs: Sequence[Promise],
     ) -> ClaimedAttempt:
+        rules = find_rules(task.execution, task.task_type, self._unit.registry.find_rules())
         return ClaimedAttempt(
             attempt_id=attempt.attempt_id,
             lease_token=self._token,
@@ -124,6 +136,8 @@ class _Briefing:
             outputs={promise.slot: promise.filename for promise in outputs},
             seed=task.seed,
             rerun=task.rerun,
+            run_timeout=rules.run_timeout,
+            memory_gb=rules.memory_gb if attempt.memory_gb is None else attempt.memory_gb,
         )
 
     def _fail(self, faults: Mapping[int, str]) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
+from services.scheduler.domain.attempt import KnownAttempt
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry
+from services.scheduler.domain.rules import find_rules, queue_attempt
 from services.scheduler.domain.task import Promise, ReadyTask
 from services.scheduler.logic.ports import UnitOfWork
 from services.scheduler.logic.taken_names import refuse_taken_names, register_names
@@ -37,14 +38,22 @@ def enqueue(unit: UnitOfWork, changes: Changes, tasks: Sequence[ReadyTask]) -> N
     if not tasks:
         return
     attempt_ids = unit.attempts.take_ids(len(tasks))
+    of_types = unit.registry.find_rules()
     attempts = [
-        QueuedAttempt(attempt_id, task.task_id, task.job_id, 1, task.task_type)
+        queue_attempt(
+            attempt_id,
+            task_id=task.task_id,
+            job_id=task.job_id,
+            task_type=task.task_type,
+            rules=find_rules(task.execution, task.task_type, of_types),
+            at=changes.at,
+        )
         for attempt_id, task in zip(attempt_ids, tasks, strict=True)
     ]
     unit.attempts.add_queued(attempts, changes.at)
     unit.tasks.mark_queued([task.task_id for task in tasks])
     for attempt in attempts:
-        changes.note_queued(attempt.job_id, attempt.task_id, attempt.attempt_id, attempt.task_type)
+        changes.note_queued(attempt)
         changes.note_task(attempt.job_id, TaskState.WAITING, TaskState.QUEUED)
 
 
@@ -120,7 +129,10 @@ def settle(
         if report.outputs:
             changes.tell("verdicts", _verdicts(report, changes.at))
     _accept(unit, changes, [pair for pair in judged if pair[1].state == "accepted"], promises)
+    of_types = unit.registry.find_rules()
     for attempt, report in judged:
+        if attempt.task_type in of_types and of_types[attempt.task_type].max_running is not None:
+            changes.note_room(attempt.task_type)
         if report.state != "accepted":
             _try_again_or_fail(unit, changes, attempt, report, limits)
 
@@ -173,14 +185,29 @@ def _try_again_or_fail(
 ) -> None:
     reason = report.reason or FailureReason.INFRASTRUCTURE
     strikes = attempt.strikes + (reason is not FailureReason.EVICTED)
-    losses = attempt.losses + (reason in (FailureReason.LOST, FailureReason.OUT_OF_MEMORY))
-    decision = decide_retry(EndedAttempt(reason, strikes, losses, attempt.cancel_requested), limits)
+    limited = attempt.memory_gb is not None
+    took_its_worker = reason is FailureReason.LOST or (reason is FailureReason.OUT_OF_MEMORY and not limited)
+    losses = attempt.losses + took_its_worker
+    rules = find_rules(attempt.execution, attempt.task_type, unit.registry.find_rules())
+    ended = EndedAttempt(reason, strikes, losses, attempt.cancel_requested, limited)
+    decision = decide_retry(ended, limits.under(rules))
     if decision.again:
         (attempt_id,) = unit.attempts.take_ids(1)
-        again = QueuedAttempt(attempt_id, attempt.task_id, attempt.job_id, attempt.number + 1, attempt.task_type)
+        more = 2.0 if decision.more_memory else 1.0
+        again = queue_attempt(
+            attempt_id,
+            task_id=attempt.task_id,
+            job_id=attempt.job_id,
+            task_type=attempt.task_type,
+            rules=rules,
+            at=changes.at,
+            number=attempt.number + 1,
+            delay=decision.delay,
+            memory_gb=None if attempt.memory_gb is None else more * attempt.memory_gb,
+        )
         unit.attempts.add_queued([again], changes.at)
         unit.tasks.mark_queued_again(attempt.task_id, strikes=strikes, losses=losses)
-        changes.note_queued(attempt.job_id, attempt.task_id, attempt_id, attempt.task_type)
+        changes.note_queued(again)
         changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.QUEUED)
         return
     words = "; ".join(part for part in (report.message, decision.why) if part) or reason.value
@@ -208,6 +235,26 @@ def _verdicts(report: AttemptReport, at: datetime) -> dict[str, Any]:
             for output in report.outputs
         ]
     }
+
+
+def give_up_overdue(unit: UnitOfWork, changes: Changes, overdue: Sequence[KnownAttempt]) -> None:
+    """Fail tasks that nobody took in time."""
+    if not overdue:
+        return
+    words = "nobody took it in time: it was queued for longer than its queue_timeout"
+    unit.attempts.mark_overdue([attempt.attempt_id for attempt in overdue], words, changes.at)
+    unit.tasks.mark_overdue([attempt.task_id for attempt in overdue], words)
+    for attempt in overdue:
+        changes.note_attempt(
+            attempt.job_id,
+            attempt.task_id,
+            attempt.attempt_id,
+            AttemptState.QUEUED,
+            AttemptState.CANCELLED,
+            FailureReason.TIMEOUT,
+        )
+        changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.FAILED)
+    block_what_follows(unit, changes, [attempt.task_id for attempt in overdue])
 
 
 def beat(unit: UnitOfWork, changes: Changes, request: HeartbeatRequest, lease: timedelta) -> HeartbeatResponse:

@@ -223,6 +223,7 @@ def _insert(
         children=plan.children,
         attempts=1,
         accepted_attempt_id=attempt_id,
+        execution=flow.execution.said() or None,
     )
     unit.tasks.add([root])
     unit.attempts.add_expanded([QueuedAttempt(attempt_id, root_id, job_id, 1, CHAIN)], changes.at, SCHEDULER)

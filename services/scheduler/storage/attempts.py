@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Integer, TextClause, bindparam, insert, select, text, update
+from sqlalchemy import BindParameter, Connection, Integer, TextClause, bindparam, func, insert, select, text, update
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import IS_HELD, AttemptRow, JobRow, TaskRow, WorkerRow
+from services.scheduler.storage.schema import (
+    IS_DELAYED,
+    IS_HELD,
+    MAY_BE_OVERDUE,
+    AttemptRow,
+    JobRow,
+    TaskRow,
+)
 from shared.contracts.scheduler import AttemptReport
-from shared.contracts.states import AttemptState
+from shared.contracts.states import AttemptState, FailureReason
 
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _task = TaskRow.__table__  # type: ignore[attr-defined]
-_worker = WorkerRow.__table__  # type: ignore[attr-defined]
 
 _KNOWN = select(
     _attempt.c.id,
@@ -33,6 +40,8 @@ _KNOWN = select(
     _attempt.c.cancel_requested,
     _task.c.strikes,
     _task.c.losses,
+    _attempt.c.memory_gb,
+    _task.c.execution,
 ).select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
 # Statements of the hot path are built once: building one takes longer than SQLite takes to run it.
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
@@ -46,7 +55,28 @@ _HELD_BY = _KNOWN.where(
     IS_HELD, _attempt.c.lease_expires_at.is_not(None), _attempt.c.worker_id == bindparam("worker")
 ).order_by(_attempt.c.lease_expires_at, _attempt.c.id)
 _KNOWN_BY_ID = _KNOWN.where(_attempt.c.id.in_(_IDS))
-_ADD_QUEUED = insert(_attempt).values(held=select(_job.c.paused).where(_job.c.id == bindparam("job")).scalar_subquery())
+_PAUSED = select(_job.c.paused).where(_job.c.id == bindparam("job")).scalar_subquery()
+_ADD_QUEUED = insert(_attempt).values(held=_PAUSED)
+_ADD_DELAYED = insert(_attempt).values(held=True)
+_DELAYED = (
+    select(_attempt.c.id, _attempt.c.task_type, _attempt.c.not_before)
+    .join(_job, _job.c.id == _attempt.c.job_id)
+    .where(IS_DELAYED, _job.c.paused.is_(False))
+    .order_by(_attempt.c.not_before)
+    .limit(bindparam("most", type_=Integer))
+)
+_DUE = _DELAYED.where(_attempt.c.not_before <= bindparam("at"))
+_OVERDUE = (
+    _KNOWN.where(MAY_BE_OVERDUE, _attempt.c.overdue_at <= bindparam("at"))
+    .order_by(_attempt.c.overdue_at)
+    .limit(bindparam("most", type_=Integer))
+)
+_NEXT_OVERDUE = select(func.min(_attempt.c.overdue_at)).where(MAY_BE_OVERDUE)
+_HELD_BY_TYPE = (
+    select(_attempt.c.task_type, func.count())
+    .where(IS_HELD, _attempt.c.lease_expires_at.is_not(None))
+    .group_by(_attempt.c.task_type)
+)
 _TAKE = (
     update(_attempt)
     .where(_attempt.c.id.in_(_IDS), _attempt.c.state == AttemptState.QUEUED.value)
@@ -80,8 +110,8 @@ _END = (
 def _queue_query(types: int) -> TextClause:
     """Write the query for the heads of `types` queues: one index seek each, merged by priority and age."""
     head = (
-        "SELECT * FROM (SELECT id, task_id, job_id, number, task_type, priority FROM attempt WHERE state = 'queued'"
-        " AND NOT held AND task_type = :type{0} ORDER BY priority, id LIMIT :most{0}) AS head{0}"
+        "SELECT * FROM (SELECT id, task_id, job_id, number, task_type, priority, memory_gb FROM attempt"
+        " WHERE state = 'queued' AND NOT held AND task_type = :type{0} ORDER BY priority, id LIMIT :most{0}) AS head{0}"
     )
     heads = " UNION ALL ".join(head.format(index) for index in range(types))
     return text("SELECT * FROM ({}) AS heads ORDER BY priority, id LIMIT :most".format(heads))  # noqa: S608, UP032
@@ -100,25 +130,15 @@ class AttemptStore:
 
     def add_queued(self, attempts: Sequence[QueuedAttempt], at: datetime) -> None:
         """Insert new attempts into their queues; those of paused jobs are held back."""
-        for part in chunks(attempts, CHUNK):
-            self._connection.execute(
-                _ADD_QUEUED,
-                [
-                    {
-                        "id": attempt.attempt_id,
-                        "task_id": attempt.task_id,
-                        "job_id": attempt.job_id,
-                        "number": attempt.number,
-                        "task_type": attempt.task_type,
-                        "priority": 0,
-                        "state": AttemptState.QUEUED.value,
-                        "cancel_requested": False,
-                        "queued_at": at,
-                        "job": attempt.job_id,
-                    }
-                    for attempt in part
-                ],
-            )
+        delayed = [attempt for attempt in attempts if attempt.not_before is not None]
+        ruled = [attempt for attempt in attempts if attempt.not_before is None and _is_ruled(attempt)]
+        plain = attempts if not ruled and not delayed else [one for one in attempts if not _is_ruled(one)]
+        for part in chunks(plain, CHUNK):
+            self._connection.execute(_ADD_QUEUED, [_new_row(attempt, at) for attempt in part])
+        for part in chunks(ruled, CHUNK):
+            self._connection.execute(_ADD_QUEUED, [_new_row(one, at) | _ruled_columns(one) for one in part])
+        for part in chunks(delayed, CHUNK):
+            self._connection.execute(_ADD_DELAYED, [_new_row(one, at) | _ruled_columns(one) for one in part])
 
     def add_expanded(self, attempts: Sequence[QueuedAttempt], at: datetime, worker_id: str) -> None:
         """Insert the attempts of flow-control tasks that were expanded where they were made."""
@@ -155,7 +175,14 @@ class AttemptStore:
             values[f"type{index}"] = name
             values[f"most{index}"] = min(most, limit)
         rows = self._connection.execute(_queue_query(len(wanted)), values)
-        return [QueuedAttempt(row.id, row.task_id, row.job_id, row.number, row.task_type) for row in rows]
+        return [
+            QueuedAttempt(row.id, row.task_id, row.job_id, row.number, row.task_type, memory_gb=row.memory_gb)
+            for row in rows
+        ]
+
+    def count_held(self) -> Counter[str]:
+        """Count the attempts that workers hold, by task type."""
+        return Counter({row[0]: row[1] for row in self._connection.execute(_HELD_BY_TYPE)})
 
     def mark_running(
         self, attempt_ids: Sequence[int], *, worker_id: str, lease_token: str, expires_at: datetime, at: datetime
@@ -181,6 +208,49 @@ class AttemptStore:
                 .values(settings=bindparam("evaluated"), inputs=bindparam("read")),
                 changed,
             )
+
+    def record_limits(self, limits: Sequence[tuple[int, float | None, float | None]]) -> None:
+        """Record how long attempts may run and how much memory they may use: (id, seconds, GB)."""
+        if limits:
+            self._connection.execute(
+                update(_attempt)
+                .where(_attempt.c.id == bindparam("key"))
+                .values(run_timeout=bindparam("seconds"), memory_gb=bindparam("gb")),
+                [{"key": attempt_id, "seconds": seconds, "gb": gb} for attempt_id, seconds, gb in limits],
+            )
+
+    # --- what is to happen at a set time -------------------------------------------------------------------------
+
+    def release_due(self, at: datetime, limit: int) -> Counter[str]:
+        """Let attempts be claimed whose pause is over. Returns how many of each type there were."""
+        rows = self._connection.execute(_DUE, {"at": at, "most": limit}).all()
+        if rows:
+            self._connection.execute(
+                update(_attempt).where(_attempt.c.id.in_([row.id for row in rows])).values(held=False)
+            )
+        return Counter(row.task_type for row in rows)
+
+    def find_overdue(self, at: datetime, limit: int) -> list[KnownAttempt]:
+        """List queued attempts that nobody took in time."""
+        return [_known(row) for row in self._connection.execute(_OVERDUE, {"at": at, "most": limit})]
+
+    def mark_overdue(self, attempt_ids: Sequence[int], message: str, at: datetime) -> None:
+        """Queued to cancelled, because nobody took them in time."""
+        result = self._connection.execute(
+            update(_attempt)
+            .where(_attempt.c.id.in_(attempt_ids), _attempt.c.state == AttemptState.QUEUED.value)
+            .values(
+                state=AttemptState.CANCELLED.value, reason=FailureReason.TIMEOUT.value, message=message, ended_at=at
+            )
+        )
+        StaleRowError.check(result.rowcount, len(attempt_ids), "attempt")
+
+    def find_next_time(self) -> datetime | None:
+        """Find when the next pause ends or the next attempt has been queued for too long."""
+        times: list[datetime] = [row.not_before for row in self._connection.execute(_DELAYED, {"most": 1})]
+        if (overdue := self._connection.execute(_NEXT_OVERDUE).scalar_one()) is not None:
+            times.append(overdue)
+        return min(times, default=None)
 
     def find_known(self, attempt_ids: Sequence[int]) -> dict[int, KnownAttempt]:
         """Fetch attempts by id, whatever their state."""
@@ -245,6 +315,29 @@ class AttemptStore:
         StaleRowError.check(result.rowcount, len(reports), "attempt")
 
 
+def _is_ruled(attempt: QueuedAttempt) -> bool:
+    return bool(attempt.priority or attempt.not_before or attempt.overdue_at or attempt.memory_gb is not None)
+
+
+def _new_row(attempt: QueuedAttempt, at: datetime) -> dict[str, Any]:
+    return {
+        "id": attempt.attempt_id,
+        "task_id": attempt.task_id,
+        "job_id": attempt.job_id,
+        "number": attempt.number,
+        "task_type": attempt.task_type,
+        "priority": -attempt.priority,  # the index is in ascending order: what comes first has the lowest number
+        "state": AttemptState.QUEUED.value,
+        "cancel_requested": False,
+        "queued_at": at,
+        "job": attempt.job_id,
+    }
+
+
+def _ruled_columns(attempt: QueuedAttempt) -> dict[str, Any]:
+    return {"not_before": attempt.not_before, "overdue_at": attempt.overdue_at, "memory_gb": attempt.memory_gb}
+
+
 def _known(row: Any) -> KnownAttempt:
     return KnownAttempt(
         attempt_id=row.id,
@@ -258,4 +351,6 @@ def _known(row: Any) -> KnownAttempt:
         cancel_requested=row.cancel_requested,
         strikes=row.strikes,
         losses=row.losses,
+        memory_gb=row.memory_gb,
+        execution=row.execution,
     )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, literal, select, update
 
 from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.control import UNHELD, ControlledJob, ControlledTask
@@ -18,6 +18,7 @@ from services.scheduler.storage.jobs import read_mode
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
 from services.scheduler.storage.schema import AttemptRow, DependencyRow, JobRow, TaskRow
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
+from shared.database.types import UtcTime
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _task = TaskRow.__table__  # type: ignore[attr-defined]
@@ -25,7 +26,9 @@ _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _edge = DependencyRow.__table__  # type: ignore[attr-defined]
 _source = _task.alias("source")
 
-_COLUMNS = tuple(_task.c[name] for name in ("id", "job_id", "task_type", "state", "attempts", "unmet", "reason"))
+_COLUMNS = tuple(
+    _task.c[name] for name in ("id", "job_id", "task_type", "state", "attempts", "unmet", "reason", "execution")
+)
 _HELD_STATES = [state.value for state in HELD]
 _UNHELD_STATES = [state.value for state in UNHELD]
 _HOPELESS = [TaskState.FAILED.value, TaskState.BLOCKED.value, TaskState.CANCELLED.value]
@@ -118,6 +121,7 @@ class ControlStore:
                 row.attempts,
                 row.unmet,
                 FailureReason(row.reason) if row.reason else None,
+                row.execution,
             )
             for row in rows
         ]
@@ -198,14 +202,27 @@ class ControlStore:
 
     # --- pause -------------------------------------------------------------------------------------------------------
 
-    def set_paused(self, job_id: int, *, paused: bool) -> Counter[str]:
+    def set_paused(self, job_id: int, at: datetime, *, paused: bool) -> Counter[str]:
         """Hold a job's queued attempts back from claims, or no longer. Returns how many of each type there are.
 
-        Attempts that are queued while the job is paused are held back from the start.
+        Attempts that are queued while the job is paused are held back from the start. Those that are to wait for
+        longer stay held back, and the time that they may be queued begins anew.
         """
         self._connection.execute(update(_job).where(_job.c.id == job_id).values(paused=paused))
         queued = (_attempt.c.job_id == job_id) & (_attempt.c.state == AttemptState.QUEUED.value)
-        self._connection.execute(update(_attempt).where(queued).values(held=paused))
+        if paused:
+            self._connection.execute(update(_attempt).where(queued).values(held=True))
+        else:
+            queued &= _attempt.c.not_before.is_(None) | (_attempt.c.not_before <= at)
+            self._connection.execute(update(_attempt).where(queued).values(held=False))
+            since = func.coalesce(_attempt.c.not_before, _attempt.c.queued_at)
+            limit = _attempt.c.overdue_at - since
+            later = update(_attempt).where(queued, _attempt.c.overdue_at.is_not(None))
+            now = literal(at, UtcTime)
+            # In this order: MariaDB computes each value from what those before it have become.
+            self._connection.execute(
+                later.ordered_values((_attempt.c.overdue_at, now + limit), (_attempt.c.not_before, now))
+            )
         rows = self._connection.execute(
             select(_attempt.c.task_type, func.count()).where(queued).group_by(_attempt.c.task_type)
         )

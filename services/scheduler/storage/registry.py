@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from services.scheduler.domain.task_settings import TaskTypeSpecification
-from services.scheduler.storage.schema import TaskTypeRow, WorkerRow
+from services.scheduler.storage.schema import TaskTypeRow, TaskTypeRulesRow, WorkerRow
+from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
 
 _type = TaskTypeRow.__table__  # type: ignore[attr-defined]
+_rules = TaskTypeRulesRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
+_ALL_RULES = select(_rules.c.name, _rules.c.rules)
 _STAMP = select(func.count(), func.max(_type.c.announced_at))
 
 
@@ -30,6 +33,7 @@ class RegistryStore:
     def __init__(self, connection: Connection, cache: TaskTypeCache) -> None:
         self._connection = connection
         self._cache = cache
+        self._rules: dict[str, TaskTypeRules] | None = None
 
     def save_worker(self, announcement: WorkerAnnouncement, at: datetime) -> None:
         """Insert a worker, or update the one of this id."""
@@ -101,6 +105,20 @@ class RegistryStore:
             self._cache.found = self._read_task_types()
             self._cache.stamp = stamp
         return self._cache.found
+
+    def find_rules(self) -> dict[str, TaskTypeRules]:
+        """Fetch what operators have set, by task type; read once in a transaction."""
+        if self._rules is None:
+            rows = self._connection.execute(_ALL_RULES)
+            self._rules = {row.name: TaskTypeRules.model_validate(row.rules) for row in rows}
+        return self._rules
+
+    def save_rules(self, name: str, rules: TaskTypeRules, *, at: datetime, by: str) -> None:
+        """Set the rules of a task type; empty ones are removed."""
+        self._connection.execute(delete(_rules).where(_rules.c.name == name))
+        if said := rules.said():
+            self._connection.execute(insert(_rules).values(name=name, rules=said, set_at=at, set_by=by))
+        self._rules = None
 
     def _read_task_types(self) -> dict[str, TaskTypeSpecification]:
         rows = self._connection.execute(select(_type.c.description)).scalars()

@@ -21,6 +21,8 @@ _LONG_TEXT = Text(length=2**31 - 1)
 #: The conditions of the partial indexes on attempts. Queries have them word for word, or the engines do not use them.
 IS_CLAIMABLE = text("attempt.state = 'queued' AND NOT attempt.held")
 IS_HELD = text("attempt.state IN ('running', 'checking')")
+IS_DELAYED = text("attempt.state = 'queued' AND attempt.held AND attempt.not_before IS NOT NULL")
+MAY_BE_OVERDUE = text("attempt.state = 'queued' AND NOT attempt.held AND attempt.overdue_at IS NOT NULL")
 
 
 class SchedulerRow(SQLModel, registry=registry()):
@@ -68,6 +70,16 @@ class TaskTypeRow(SchedulerRow, table=True):
     version: str = Field(sa_column=Column(String(64), nullable=False))
     description: dict[str, Any] = _json(nullable=False)
     announced_at: datetime = _time(nullable=False)
+
+
+class TaskTypeRulesRow(SchedulerRow, table=True):
+    """What an operator has set for the attempts of a task type."""
+
+    __tablename__ = "task_type_rules"
+    name: str = Field(sa_column=Column(String(64), primary_key=True))
+    rules: dict[str, Any] = _json(nullable=False)
+    set_at: datetime = _time(nullable=False)
+    set_by: str = Field(sa_column=Column(String(256), nullable=False))
 
 
 class ContainerRow(SchedulerRow, table=True):
@@ -174,6 +186,7 @@ class TaskRow(SchedulerRow, table=True):
     changed_settings: dict[str, Any] | None = _json()
     changed_by: str | None = Field(default=None, sa_column=Column(String(256)))
     changed_at: datetime | None = _time()
+    execution: dict[str, Any] | None = _json()
 
 
 class ProductPromiseRow(SchedulerRow, table=True):
@@ -236,6 +249,18 @@ class AttemptRow(SchedulerRow, table=True):
             sqlite_where=text("state IN ('running', 'checking')"),
             postgresql_where=text("state IN ('running', 'checking')"),
         ),
+        Index(
+            "ix_attempt_delayed",
+            "not_before",
+            sqlite_where=text("state = 'queued' AND held AND not_before IS NOT NULL"),
+            postgresql_where=text("state = 'queued' AND held AND not_before IS NOT NULL"),
+        ),
+        Index(
+            "ix_attempt_overdue",
+            "overdue_at",
+            sqlite_where=text("state = 'queued' AND NOT held AND overdue_at IS NOT NULL"),
+            postgresql_where=text("state = 'queued' AND NOT held AND overdue_at IS NOT NULL"),
+        ),
     )
     id: int = _key(autoincrement=False)
     task_id: int = _reference("task.id")
@@ -250,6 +275,10 @@ class AttemptRow(SchedulerRow, table=True):
     cancel_requested: bool = False
     held: bool = _flag()
     queued_at: datetime = _time(nullable=False)
+    not_before: datetime | None = _time()
+    overdue_at: datetime | None = _time()
+    run_timeout: float | None = None
+    memory_gb: float | None = None
     claimed_at: datetime | None = _time()
     started_at: datetime | None = _time()
     ended_at: datetime | None = _time()

@@ -37,6 +37,7 @@ _TO_RUN = select(
     _task.c.parent_id,
     _task.c.iteration,
     _task.c.changed_settings,
+    _task.c.execution,
     _job.c.rerun,
 ).where(_task.c.id.in_(_IDS), _job.c.id == _task.c.job_id)
 _DEPENDENCIES = (
@@ -59,7 +60,7 @@ _MARK_DONE = (
 _CONSUMERS = select(_edge.c.task_id, func.count()).where(_edge.c.source_id.in_(_IDS)).group_by(_edge.c.task_id)
 _COUNT_DOWN = update(_task).where(_task.c.id == bindparam("key")).values(unmet=_task.c.unmet - bindparam("met"))
 _READY = (
-    select(_task.c.id, _task.c.job_id, _task.c.task_type)
+    select(_task.c.id, _task.c.job_id, _task.c.task_type, _task.c.execution)
     .where(_task.c.id.in_(_IDS), _task.c.unmet == 0, _task.c.state == TaskState.WAITING.value)
     .order_by(_task.c.id)
 )
@@ -107,6 +108,7 @@ class TaskStore:
                         "iteration": task.iteration,
                         "attempts": task.attempts,
                         "accepted_attempt_id": task.accepted_attempt_id,
+                        "execution": task.execution,
                     }
                     for task in part
                 ],
@@ -216,6 +218,7 @@ class TaskStore:
                 iteration=row.iteration,
                 changed_settings=row.changed_settings or {},
                 rerun=row.rerun,
+                execution=row.execution,
             )
             for row in rows
         }
@@ -252,6 +255,11 @@ class TaskStore:
         again = _MOVE_AND_COUNT.values(strikes=strikes, losses=losses)
         self._move([task_id], TaskState.RUNNING, TaskState.QUEUED, again)
 
+    def mark_overdue(self, task_ids: Sequence[int], message: str) -> None:
+        """Queued to failed: nobody took them in time."""
+        failed = _MOVE.values(reason=FailureReason.TIMEOUT.value, message=message)
+        self._move(task_ids, TaskState.QUEUED, TaskState.FAILED, failed)
+
     def mark_ended(
         self, task_id: int, state: TaskState, *, reason: FailureReason, message: str, strikes: int, losses: int
     ) -> None:
@@ -272,7 +280,7 @@ class TaskStore:
         ready: list[ReadyTask] = []
         for part in chunks([row[0] for row in rows], CHUNK):
             found = self._connection.execute(_READY, {"ids": list(part)})
-            ready.extend(ReadyTask(row.id, row.job_id, row.task_type) for row in found)
+            ready.extend(ReadyTask(row.id, row.job_id, row.task_type, row.execution) for row in found)
         return ready
 
     def block_consumers(self, causes: Mapping[int, int]) -> list[BlockedTask]:

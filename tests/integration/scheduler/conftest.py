@@ -125,6 +125,7 @@ def open_bench(tmp_path: Path) -> OpenBench:
             "database_url": f"sqlite:///{tmp_path}/scheduler.db",
             "product_store_url": "http://127.0.0.1:9",
             "reap_seconds": 3600,
+            "retry_delay_seconds": 0,
         }
         app = create_app(SchedulerSettings(**values | settings))
         transport = httpx.ASGITransport(app)

@@ -30,8 +30,10 @@ from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.submission import Submission
+from services.scheduler.logic.timers import Timers
 from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
 from shared.contracts.errors import ConflictError, NotFoundError
+from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
@@ -122,6 +124,7 @@ class World:
         self.dispatch = Dispatch(transactor, bells, lambda: self.now, polls)
         self.expansion = Expansion(transactor, bells, lambda: self.now, LIMITS, 5)
         self.recovery = Recovery(transactor, bells, lambda: self.now, LIMITS, 1.0)
+        self.timers = Timers(transactor, bells, lambda: self.now, polls)
         self.control = Control(transactor, bells, lambda: self.now)
         self.submission = Submission(transactor, bells, lambda: self.now, polls, 5)
 
@@ -143,6 +146,7 @@ class World:
             self.die,
             self.expand,
             self.reap,
+            self.do_due,
         ]
         rare = [self.cancel_a_task, self.pause, self.resume, self.retry]
         action = self.dice.choice(rare if self.dice.random() < 0.08 else actions)
@@ -221,6 +225,9 @@ class World:
     async def reap(self, _worker: SimulatedWorker) -> None:
         await self.recovery.reap()
 
+    async def do_due(self, _worker: SimulatedWorker) -> None:
+        await self.timers.do_due()
+
     async def cancel_a_task(self, _worker: SimulatedWorker) -> None:
         leaves = self.transactor.query("SELECT id FROM task WHERE parent_id IS NOT NULL AND children = 0")
         await self.control.cancel_task(self.dice.choice(leaves)[0], by="dice")
@@ -237,7 +244,8 @@ class World:
     def end_of(self, attempt: ClaimedAttempt, *, well: bool = False) -> AttemptReport:
         state, reason = "accepted", None
         if not well:
-            ends = [("accepted", None)] * 7 + [("failed", "science"), ("failed", "infrastructure"), ("lost", "evicted")]
+            bad = [("failed", "science"), ("failed", "infrastructure"), ("failed", "timeout"), ("lost", "evicted")]
+            ends = [("accepted", None)] * 8 + bad + [("failed", "out_of_memory")]
             state, reason = self.dice.choice(ends)
         outputs = [
             OutputVersion(
@@ -273,6 +281,7 @@ class World:
         for _ in range(400):
             self.now += timedelta(seconds=10)
             await self.recovery.reap()
+            await self.timers.do_due()
             while await self.expansion.expand_next():
                 pass
             limits = {found.name: 100 for found in TASK_TYPES}
@@ -319,7 +328,15 @@ def draw_job(dice: random.Random, number: int) -> dict[str, Any]:
                     tasks.append({"task": "execution_do_while_loop", **loop, **test, "task_list": inner})
         return tasks
 
-    return {"working_directory": f"job{number}", "task_list": body(2, "t")}
+    rules = {
+        "priority": dice.randint(-2, 2),
+        "max_attempts": dice.randint(1, 4),
+        "retry_delay": dice.choice([0, 3, 40]),
+        "memory_gb": dice.choice([0.5, 2]),
+        "queue_timeout": dice.choice([60.0, 5000.0, 5000.0]),
+    }
+    some = dict(dice.sample(sorted(rules.items()), dice.randint(0, 4)))
+    return {"working_directory": f"job{number}", "task_list": body(2, "t"), "execution": some}
 
 
 @pytest.fixture(scope="module")
@@ -344,13 +361,25 @@ def test_every_history_keeps_the_law(seed: int, template: Path, tmp_path: Path) 
 async def live_through(world: World) -> None:
     for worker in world.workers:
         await world.announce(worker)
+    await world.transactor.run(limit_types)
     for number in range(2):
         await world.submission.submit(orjson.dumps(draw_job(world.dice, number)), submitted_by="dice")
     world.transactor.crash_chance = 0.15
     for _ in range(STEPS):
         await world.step()
+        check_limits(world)
     world.restart()
     await world.run_to_the_end()
+
+
+def limit_types(unit: SqlUnitOfWork) -> None:
+    unit.registry.save_rules("make", TaskTypeRules(max_running=2), at=datetime(2026, 1, 1, tzinfo=UTC), by="dice")
+
+
+def check_limits(world: World) -> None:
+    """Never more of a limited type at the same time than the operator allows."""
+    held = "SELECT COUNT(*) FROM attempt WHERE task_type = 'make' AND state IN ('running', 'checking')"
+    assert world.transactor.query(held)[0][0] <= 2
 
 
 def check_law(world: World) -> None:

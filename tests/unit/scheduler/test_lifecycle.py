@@ -22,7 +22,7 @@ ATTEMPT_STEPS = {
 }
 TASK_STEPS = {
     "waiting": "queued blocked cancelled",
-    "queued": "running cancelled",
+    "queued": "running failed cancelled",
     "running": "done failed queued cancelled",
     "failed": "queued done",
     "blocked": "waiting cancelled",

@@ -1,0 +1,32 @@
+"""Evaluation that goes on after a mistake: what is wrong is noted with its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate
+from services.scheduler.domain.job_document import ProblemList, check_rules
+from services.scheduler.domain.task_settings import Pointer
+from shared.contracts.errors import InvalidExpressionError
+from shared.contracts.execution import ExecutionRules
+
+
+def evaluate_or_note(value: Any, scope: Scope, place: Pointer, problems: ProblemList) -> tuple[bool, Any]:
+    """Evaluate a value; note what is wrong with it. Returns whether all went well, and the result."""
+    try:
+        return True, evaluate(value, scope)
+    except InvalidExpressionError as error:
+        problems.add(error.slug, place, error.message)
+    except UnknownMetadataError:
+        problems.add("unknown_metadata", place, "the metadata of other tasks is not known here")
+    return False, None
+
+
+def evaluate_rules(raw: Any, scope: Scope, place: Pointer, problems: ProblemList) -> ExecutionRules | None:
+    """Evaluate the rules of a task object; None where something is wrong with them, which is noted."""
+    if not isinstance(raw, dict):
+        return None
+    outcomes = {key: evaluate_or_note(value, scope, (*place, key), problems) for key, value in raw.items()}
+    if not all(good for good, _ in outcomes.values()):
+        return None
+    return check_rules({key: value for key, (_, value) in outcomes.items()}, place, problems)
