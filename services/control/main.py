@@ -63,6 +63,7 @@ def make_app() -> typer.Typer:
     app.command()(workers.workers)
     app.add_typer(containers.app, name="containers")
     app.command("task-types")(workers.task_types)
+    app.command()(workers.rules)
     app.command()(demonstration.demo)
     return app
 

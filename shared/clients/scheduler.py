@@ -30,6 +30,7 @@ from shared.contracts.diagnostics import (
     WhyView,
 )
 from shared.contracts.errors import UnavailableError
+from shared.contracts.execution import TaskTypeRules
 from shared.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
 from shared.contracts.scheduler import (
     AttemptView,
@@ -104,6 +105,16 @@ class SchedulerClient(ServiceClient):
     async def list_task_types(self) -> list[TaskTypeView]:
         """List the task types that jobs may name."""
         return self._read(_TASK_TYPES.validate_json, await self._send("GET", "task-types"))
+
+    async def set_rules(self, task_type: str, rules: TaskTypeRules) -> TaskTypeRules:
+        """Set the rules for the attempts of a task type, in place of those that were set before.
+
+        Raises
+        ------
+        NotFoundError
+            No worker has announced such a task type.
+        """
+        return await self._call(TaskTypeRules, "PUT", f"task-types/{quote(task_type, safe='')}/rules", body=rules)
 
     async def list_containers(self) -> RegistryView:
         """List the kinds of worker with what they can run, ask for and were given."""

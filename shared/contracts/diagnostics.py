@@ -85,6 +85,8 @@ class WhyCode(StrEnum):
 
     WAITING_FOR_TASKS = "waiting_for_tasks"
     WAITING_FOR_WORKER = "waiting_for_worker"
+    WAITING_FOR_ROOM = "waiting_for_room"
+    WAITING_FOR_TIME = "waiting_for_time"
     WAITING_FOR_SCHEDULER = "waiting_for_scheduler"
     JOB_PAUSED = "job_paused"
     RUNNING = "running"
@@ -149,6 +151,8 @@ class WhyView(BaseModel):
     waits_for: list[UnmetDependency] = Field(default_factory=list, description="A hundred at most.")
     unmet: int = 0
     queue: QueueStanding | None = None
+    not_before: datetime | None = Field(default=None, description="It is held back until then.")
+    overdue_at: datetime | None = Field(default=None, description="It fails if it is still queued then.")
     attempt_id: int | None = None
     worker_id: str | None = None
     running_since: datetime | None = None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from shared.contracts.states import FailureReason
 
@@ -21,16 +21,19 @@ class ExecutionRules(BaseModel):
 
     priority: int | None = Field(default=None, ge=-1000, le=1000, description="Higher ones are handed out first.")
     max_attempts: int | None = Field(default=None, ge=1, le=1000, description="Most attempts of a task.")
-    retry_on: tuple[FailureReason, ...] | None = Field(
+    retry_on: tuple[Annotated[FailureReason, Strict(strict=False)], ...] | None = Field(
         default=None, strict=False, description="Reasons after which there is another attempt."
     )
     retry_delay: float | None = Field(
-        default=None, ge=0, le=86_400, description="Pause before the second attempt; each further one doubles it [s]."
+        default=None,
+        ge=0,
+        le=86_400,
+        description="Pause before the second attempt; each further one doubles it [s].",
     )
-    run_timeout: float | None = Field(default=None, gt=0, description="Most time that an attempt may run [s].")
-    queue_timeout: float | None = Field(default=None, gt=0, description="Most time that it may be queued [s].")
+    run_timeout: float | None = Field(default=None, gt=0, le=1e9, description="Most time that an attempt may run [s].")
+    queue_timeout: float | None = Field(default=None, gt=0, le=1e9, description="Most time that it may be queued [s].")
     memory_gb: float | None = Field(
-        default=None, gt=0, description="Memory of an attempt; doubled each time it was not enough [GB]."
+        default=None, gt=0, le=1e6, description="Memory of an attempt; doubled each time it was not enough [GB]."
     )
 
     def said(self) -> dict[str, Any]:

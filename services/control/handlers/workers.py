@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
+from services.control.domain.errors import UsageError
 from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
-from services.control.views.tables import tabulate_task_types, tabulate_workers
+from services.control.views.tables import describe_rules, tabulate_task_types, tabulate_workers
 from services.control.views.text import open_console
+from shared.clients.suite.clients import SuiteClients
+from shared.contracts.errors import NotFoundError
+from shared.contracts.execution import TaskTypeRules
+from shared.contracts.states import FailureReason
 
 
 def workers(
@@ -33,3 +39,54 @@ def task_types(data: DataOption = None, as_json: JsonOption = False) -> None:
         print_json(found)
     else:
         open_console().print(tabulate_task_types(found))
+
+
+def rules(
+    task_type: Annotated[str, typer.Argument(metavar="TYPE", help="A task type that workers run.")],
+    max_running: Annotated[int | None, typer.Option(min=0, help="Most attempts at the same time.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Higher ones are handed out first.")] = None,
+    max_attempts: Annotated[int | None, typer.Option(min=1, help="Most attempts of a task.")] = None,
+    retry_on: Annotated[list[FailureReason] | None, typer.Option(help="Reasons for another attempt.")] = None,
+    retry_delay: Annotated[float | None, typer.Option(min=0, help="Pause before the second attempt [s].")] = None,
+    run_timeout: Annotated[float | None, typer.Option(help="Most time that an attempt may run [s].")] = None,
+    queue_timeout: Annotated[float | None, typer.Option(help="Most time that it may be queued [s].")] = None,
+    memory_gb: Annotated[float | None, typer.Option(help="Memory of an attempt [GB].")] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all that was set.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Set the rules for the attempts of a task type, in place of those before; without options, show them."""
+    said = {
+        "max_running": max_running,
+        "priority": priority,
+        "max_attempts": max_attempts,
+        "retry_on": tuple(retry_on) if retry_on else None,
+        "retry_delay": retry_delay,
+        "run_timeout": run_timeout,
+        "queue_timeout": queue_timeout,
+        "memory_gb": memory_gb,
+    }
+    said = {name: value for name, value in said.items() if value is not None}
+
+    async def run(suite: SuiteClients) -> TaskTypeRules:
+        if said or clear:
+            return await suite.scheduler.set_rules(task_type, read_rules(said))
+        known = {found.name: found.rules for found in await suite.scheduler.list_task_types()}
+        if task_type not in known:
+            raise NotFoundError(f"there is no task type {task_type!r}; there are {', '.join(known)}")
+        return known[task_type]
+
+    found = ask(data, run)
+    if as_json:
+        print_json(found)
+    else:
+        open_console().print(describe_rules(task_type, found))
+
+
+def read_rules(said: dict[str, Any]) -> TaskTypeRules:
+    """Check rules that were given as options. Raises `UsageError`."""
+    try:
+        return TaskTypeRules.model_validate(said)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise UsageError(f"--{str(fault['loc'][0]).replace('_', '-')}: {fault['msg']}") from error

@@ -19,6 +19,7 @@ from services.control.views.text import (
     time_text,
 )
 from shared.contracts.containers import ContainerView
+from shared.contracts.execution import TaskTypeRules
 from shared.contracts.logs import StoredRecord
 from shared.contracts.products import ProductView
 from shared.contracts.scheduler import JobPlan, JobView, ResultView, TaskCounts, TaskTypeView, TaskView, WorkerView
@@ -176,6 +177,16 @@ def tabulate_task_types(task_types: Iterable[TaskTypeView]) -> Table:
             plain(settings) or "-",
         )
     return table
+
+
+def describe_rules(task_type: str, rules: TaskTypeRules) -> str:
+    """One line on what an operator has set for a task type."""
+    said = ", ".join(f"{name} {_value(value)}" for name, value in rules.said().items())
+    return plain(f"{task_type}: {said or 'no rules are set'}")
+
+
+def _value(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def tabulate_task(task: TaskView) -> Table:

@@ -9,7 +9,9 @@ from typing import Any
 
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry
+from services.scheduler.domain.rules import NO_RULES
 from shared.contracts.diagnostics import EarlierAttempt, QueueStanding, RelatedTask, UnmetDependency, WhyCode, WhyView
+from shared.contracts.execution import ExecutionRules
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 
 
@@ -27,6 +29,8 @@ class AttemptFacts:
     lease_expires_at: datetime | None
     reason: FailureReason | None
     message: str | None
+    not_before: datetime | None = None
+    overdue_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,10 @@ class TaskFacts:
         The task that blocks it.
     changed_settings
         What replaces the job's own settings, as `changed_by` wished at the time `changed_at`.
+    rules
+        For its attempts.
+    max_running, running
+        How many of its type may run at the same time, and do; looked up only while it is queued.
     """
 
     task_id: int
@@ -78,6 +86,9 @@ class TaskFacts:
     changed_settings: Mapping[str, Any] = field(default_factory=dict)
     changed_by: str | None = None
     changed_at: datetime | None = None
+    rules: ExecutionRules = NO_RULES
+    max_running: int | None = None
+    running: int = 0
 
     @property
     def last(self) -> AttemptFacts | None:
@@ -176,13 +187,24 @@ def _explain_queued(facts: TaskFacts, at: datetime, rules: WhyRules) -> WhyView:
         return _view(facts, WhyCode.JOB_PAUSED, f"Its job is paused: it is ready and runs once the job resumes.{tried}")
     if facts.task_type in FLOW_TYPES or last is None:
         return _view(facts, WhyCode.WAITING_FOR_SCHEDULER, "The scheduler is about to expand it into its tasks.")
+    if last.not_before is not None and last.not_before > at:
+        words = f"It is tried again {_clock(last.not_before)}, after a pause.{tried}"
+        return _view(facts, WhyCode.WAITING_FOR_TIME, words).model_copy(update={"not_before": last.not_before})
     heard = [worker for worker in facts.workers if at - worker.last_heard_at <= rules.silence]
     idle = [worker for worker in heard if worker.held < worker.slots]
     position = None if facts.before is None else facts.before + 1
     queue = QueueStanding(queued_since=last.queued_at, position=position, workers=len(heard), idle_workers=len(idle))
     place = "far back in its queue" if position is None else f"number {position} in its queue"
-    words = f"It is ready and {place} since {_clock(last.queued_at)}; {_crew_words(facts, heard, idle)}.{tried}"
-    return _view(facts, WhyCode.WAITING_FOR_WORKER, words).model_copy(update={"queue": queue})
+    is_full = facts.max_running is not None and facts.running >= facts.max_running
+    code = WhyCode.WAITING_FOR_ROOM if is_full else WhyCode.WAITING_FOR_WORKER
+    obstacle = (
+        f"{facts.running} of its type run, and an operator allows {facts.max_running} at the same time"
+        if is_full
+        else _crew_words(facts, heard, idle)
+    )
+    until = "" if last.overdue_at is None else f" It fails if nobody takes it until {_clock(last.overdue_at)}."
+    words = f"It is ready and {place} since {_clock(last.queued_at)}; {obstacle}.{until}{tried}"
+    return _view(facts, code, words).model_copy(update={"queue": queue, "overdue_at": last.overdue_at})
 
 
 def _crew_words(facts: TaskFacts, heard: Sequence[WorkerFacts], idle: Sequence[WorkerFacts]) -> str:
@@ -245,10 +267,13 @@ def _explain_blocked(facts: TaskFacts) -> WhyView:
 
 def _explain_failed(facts: TaskFacts, rules: WhyRules) -> WhyView:
     reason = facts.reason or FailureReason.INFRASTRUCTURE
-    decision = decide_retry(EndedAttempt(reason, facts.strikes, facts.losses), rules.limits)
-    retry = decision.why or (
-        "another attempt would fail in the same way" if not decision.again else "its limit was met"
-    )
+    decision = decide_retry(EndedAttempt(reason, facts.strikes, facts.losses), rules.limits.under(facts.rules))
+    if facts.last is not None and facts.last.state is AttemptState.CANCELLED and reason is FailureReason.TIMEOUT:
+        retry = "it would only queue again"
+    else:
+        retry = decision.why or (
+            "another attempt would fail in the same way" if not decision.again else "its limit was met"
+        )
     words = f"It failed ({reason.value}){_because(facts.message)}. It is not tried again: {retry}.{_tried(facts)}"
     return _view(facts, WhyCode.FAILED, words).model_copy(
         update={"retry": retry, "worker_id": facts.last.worker_id if facts.last else None}

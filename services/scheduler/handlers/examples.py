@@ -91,6 +91,7 @@ RESCHEDULE: dict[str, Any] = {"failed": True}
 
 TASK_RETRY: dict[str, Any] = {"settings": {"lc_duration": 13.5}}
 
+RULES: dict[str, Any] = {"max_running": 4, "run_timeout": 3600.0, "max_attempts": 3}
 EXCUSE: dict[str, Any] = {"excuse": "the star left the field in the second quarter"}
 
 HEARTBEAT: dict[str, Any] = {

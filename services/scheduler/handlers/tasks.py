@@ -6,8 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Path
 
-from services.scheduler.handlers.dependencies import Reader, Scheduler, Submitter
-from services.scheduler.handlers.examples import EXCUSE, TASK_RETRY
+from services.scheduler.handlers.dependencies import Operator, Reader, Scheduler, Submitter
+from services.scheduler.handlers.examples import EXCUSE, RULES, TASK_RETRY
+from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import ExcuseRequest, TaskRetryRequest, TaskTypeView, TaskView
 
 router = APIRouter(tags=["tasks"])
@@ -56,3 +57,18 @@ async def excuse_task(
 async def list_task_types(scheduler: Scheduler, _principal: Reader) -> list[TaskTypeView]:
     """List what a job may name under `task`, with slots and the JSON Schema of the settings."""
     return await scheduler.views.list_task_types()
+
+
+@router.put("/task-types/{name}/rules", summary="Set the rules of a task type", operation_id="set_rules")
+async def set_rules(
+    name: Annotated[str, Path(examples=["transit_search_tls"])],
+    rules: Annotated[TaskTypeRules, Body(examples=[RULES])],
+    scheduler: Scheduler,
+    principal: Operator,
+) -> TaskTypeRules:
+    """Say how attempts of a type are made where a task says nothing itself, and how many may run at the same time.
+
+    They replace those that were set before. Priorities, pauses and queue time-outs hold for what is queued from now on.
+    """
+    await scheduler.control.set_rules(name, rules, by=principal.name)
+    return rules

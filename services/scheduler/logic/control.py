@@ -16,6 +16,7 @@ from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from services.scheduler.logic.progress import block_what_follows, enqueue
 from shared.contracts.diagnostics import StepReason
 from shared.contracts.errors import ConflictError, InvalidInputError, NotFoundError, Problem
+from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import JobView, RetryRequest, TaskRetryRequest
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 
@@ -87,6 +88,24 @@ class Control:
             return unit.jobs.describe(job_id)
 
         return await self._run(command)
+
+    async def set_rules(self, task_type: str, rules: TaskTypeRules, *, by: str) -> None:
+        """Set the rules for the attempts of a task type, in place of those that were set before.
+
+        Raises
+        ------
+        NotFoundError
+            No worker has announced such a task type.
+        """
+
+        def command(unit: UnitOfWork, changes: Changes) -> None:
+            if task_type not in unit.registry.find_task_types():
+                raise NotFoundError(f"there is no task type {task_type!r} that workers run", where="path.name")
+            unit.registry.save_rules(task_type, rules, at=changes.at, by=by)
+
+        await self._run(command)
+        self._bells.wake_claims()
+        logger.info("the rules of %s were set by %s: %s", task_type, by, rules.said())
 
     async def retry_job(self, job_id: int, request: RetryRequest, *, by: str) -> JobView:
         """Try again what failed: the tasks that the request means, and with them what they blocked.

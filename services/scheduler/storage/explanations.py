@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
+from services.scheduler.domain.rules import find_rules
 from services.scheduler.domain.why import AttemptFacts, TaskFacts, WorkerFacts
 from services.scheduler.storage.schema import (
     IS_CLAIMABLE,
@@ -15,10 +16,12 @@ from services.scheduler.storage.schema import (
     JobRow,
     ProductPromiseRow,
     TaskRow,
+    TaskTypeRulesRow,
     WorkerRow,
 )
 from shared.contracts.diagnostics import RelatedTask, UnmetDependency
 from shared.contracts.errors import NotFoundError
+from shared.contracts.execution import TaskTypeRules
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 from shared.database.engine import Database
 
@@ -27,6 +30,7 @@ _task = TaskRow.__table__  # type: ignore[attr-defined]
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
 _edge = DependencyRow.__table__  # type: ignore[attr-defined]
+_rules = TaskTypeRulesRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
 
 _MOST_NEEDS = 100
@@ -54,6 +58,7 @@ def _find_facts(connection: Connection, task_id: int) -> TaskFacts:
     tries = connection.execute(select(_attempt).where(_attempt.c.task_id == task_id).order_by(_attempt.c.number)).all()
     state = TaskState(row.state)
     is_queued = state is TaskState.QUEUED and bool(tries)
+    of_type = _find_type_rules(connection, row.task_type)
     return TaskFacts(
         task_id=row.id,
         job_id=row.job_id,
@@ -76,7 +81,20 @@ def _find_facts(connection: Connection, task_id: int) -> TaskFacts:
         changed_settings=row.changed_settings or {},
         changed_by=row.changed_by,
         changed_at=row.changed_at,
+        rules=find_rules(row.execution, row.task_type, of_type),
+        max_running=of_type[row.task_type].max_running if of_type else None,
+        running=_count_running(connection, row.task_type) if is_queued and of_type else 0,
     )
+
+
+def _find_type_rules(connection: Connection, task_type: str) -> dict[str, TaskTypeRules]:
+    found = connection.execute(select(_rules.c.rules).where(_rules.c.name == task_type)).scalar_one_or_none()
+    return {} if found is None else {task_type: TaskTypeRules.model_validate(found)}
+
+
+def _count_running(connection: Connection, task_type: str) -> int:
+    held = select(func.count()).where(IS_HELD, _attempt.c.lease_expires_at.is_not(None))
+    return connection.execute(held.where(_attempt.c.task_type == task_type)).scalar_one()
 
 
 def _attempt_facts(row: Any) -> AttemptFacts:
@@ -91,6 +109,8 @@ def _attempt_facts(row: Any) -> AttemptFacts:
         lease_expires_at=row.lease_expires_at,
         reason=_reason(row),
         message=row.message,
+        not_before=row.not_before,
+        overdue_at=row.overdue_at,
     )
 
 

@@ -18,6 +18,7 @@ from services.scheduler.storage.schema import (
     ProductPromiseRow,
     TaskRow,
     TaskTypeRow,
+    TaskTypeRulesRow,
     WorkerRow,
 )
 from services.scheduler.storage.tree import TreeReader
@@ -45,6 +46,7 @@ _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
 _edge = DependencyRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
+_rules = TaskTypeRulesRow.__table__  # type: ignore[attr-defined]
 _type = TaskTypeRow.__table__  # type: ignore[attr-defined]
 
 
@@ -160,13 +162,14 @@ class SchedulerViews:
 
     async def list_task_types(self) -> list[TaskTypeView]:
         """List what can be written under ``task`` in a job."""
-        query = select(_type.c.description).order_by(_type.c.name)
-        rows = await self._read(lambda connection: connection.execute(query).scalars().all())
+        query = select(_type.c.description, _rules.c.rules).order_by(_type.c.name)
+        query = query.select_from(_type.outerjoin(_rules, _rules.c.name == _type.c.name))
+        rows = await self._read(lambda connection: connection.execute(query).all())
         flow = [
             TaskTypeView(name=name, version="1", inputs=[], outputs=[], settings_schema={}, built_in=True)
             for name in sorted(FLOW_TYPES)
         ]
-        return [*flow, *(TaskTypeView.model_validate(row) for row in rows)]
+        return [*flow, *(TaskTypeView.model_validate(row.description | {"rules": row.rules or {}}) for row in rows)]
 
 
 def _no_job(job_id: int) -> NotFoundError:
@@ -205,6 +208,9 @@ def _attempt_view(row: Any) -> AttemptView:
         cpu_time_with_children=row.cpu_time_with_children,
         reason=row.reason,
         message=row.message,
+        not_before=row.not_before,
+        run_timeout=row.run_timeout,
+        memory_gb=row.memory_gb,
         settings=row.settings,
         metadata=row.metadata or {},
         inputs={slot: OutputVersion.model_validate(found) for slot, found in (row.inputs or {}).items()},
@@ -242,6 +248,7 @@ def _find_task(connection: Connection, task_id: int) -> TaskView:
         changed_settings=row.changed_settings or {},
         changed_by=row.changed_by,
         changed_at=row.changed_at,
+        execution=row.execution or {},
         unmet_dependencies=row.unmet,
         inputs={edge.label: edge.filename for edge in edges if edge.kind == "file"},
         outputs={found.slot: found.filename for found in outputs},
