@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 SCHEDULER = "scheduler"
 
 _ANNOUNCED_AT_ONCE = 500
-#: A loop holds chains, and each chain ends with the test for the next.
+#: A loop holds chains, and each chain ends with the test for the next, which spawns on behalf of the loop.
 _LEVELS_BELOW_ITS_LOOP = 2
 _FAILED_FOR_GOOD = frozenset({TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED})
 
@@ -194,7 +194,7 @@ class _Planting:
                 job_id=self._job_id,
                 parent_id=self._parent_id if task.parent is None else self._task_ids[task.parent],
                 position=task.position,
-                level=task.level - _LEVELS_BELOW_ITS_LOOP if task.iteration else task.level,
+                level=task.level,
                 pointer=task.pointer,
                 task_type=task.task_type,
                 name=task.name,
@@ -397,7 +397,7 @@ def _find_candidate(unit: UnitOfWork) -> _Candidate | None:
         task_type=task.task_type,
         description=resolve_pointer(document, task.pointer),
         pointer=task.pointer,
-        level=task.level,
+        level=task.level - _LEVELS_BELOW_ITS_LOOP if task.iteration else task.level,
         job_name=task.job_name,
         working_directory=task.working_directory,
         metadata=task.metadata,
