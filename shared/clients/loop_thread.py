@@ -37,7 +37,7 @@ class LoopThread:
         Raises
         ------
         SuiteClosedError
-            The loop was closed, before or meanwhile.
+            The loop was closed, before or meanwhile, or is that of the process that this one was forked from.
         RuntimeError
             It is called from a coroutine on this very loop, which would wait for itself.
         """
@@ -89,7 +89,7 @@ class _Serving:
     def start(self, coroutine: Coroutine[Any, Any, Answer]) -> Future[Answer]:
         """Have a coroutine run. What was started before `stop` always ends, if only by being cancelled."""
         with self._lock:
-            if self._closed:
+            if self._closed or not self._thread.is_alive():  # a forked process has no threads
                 coroutine.close()
                 raise SuiteClosedError
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -106,7 +106,7 @@ class _Serving:
     def stop(self) -> None:
         """End what runs, and then the thread."""
         with self._lock:
-            if not self._closed:
+            if not self._closed and self._thread.is_alive():
                 self._closed = True
                 self._loop.call_soon_threadsafe(self._end.set)
         if not self.is_current:

@@ -128,6 +128,7 @@ class Job(Face[_Job], JobFacts):
     pause = blocking_own(_Job.pause)
     resume = blocking_own(_Job.resume)
     retry = blocking_own(_Job.retry)
+    reschedule = blocking_own(_Job.reschedule)
     excuse = blocking_own(_Job.excuse)
 
 
@@ -182,6 +183,11 @@ class Suite(Face[_Suite]):
     timeline = blocking(_Suite.timeline)
     queues = blocking(_Suite.queues)
     hosts = blocking(_Suite.hosts)
+    purge_queue = blocking(_Suite.purge_queue)
+    reschedule = blocking(_Suite.reschedule)
+    set_rules = blocking(_Suite.set_rules)
+    load_registry = blocking(_Suite.load_registry)
+    assign_resources = blocking(_Suite.assign_resources)
 
 
 def connect(where: Path | str | None = None, *, token: str | None = None) -> Suite:

@@ -17,7 +17,8 @@ import pytest
 from shared.clients import notebook
 from shared.clients.suite import FileError, JobTimeoutError, SuiteNotFoundError, connect
 from shared.contracts.diagnostics import JobEnd, WhyCode
-from shared.contracts.errors import InvalidInputError, NotFoundError, UnauthenticatedError
+from shared.contracts.errors import InvalidInputError, NotFoundError, ProductExistsError, UnauthenticatedError
+from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import JobView
 from shared.contracts.states import FailureReason, JobState, TaskState
 from tests.acceptance.conftest import ENVIRONMENT, RunningSuite, running_suite
@@ -130,6 +131,44 @@ def test_a_job_is_paused_and_resumed(client: notebook.Suite) -> None:
     assert not job.resume().view.paused
     assert job.document() == SLEEPING
     job.cancel()
+
+
+def test_what_is_purged_is_rescheduled(client: notebook.Suite) -> None:
+    busy = [client.submit(SLEEPING) for _ in range(2)]
+    job = client.submit({"task_list": [{"task": "null", "name": "purged"}]})
+    assert client.purge_queue("null").purged >= 1
+    assert job.refresh().has_ended
+    assert job.reschedule().state is JobState.RUNNING
+    for found in busy:
+        found.cancel()
+    assert job.wait(timeout=60).state is JobState.DONE
+    assert client.reschedule().rescheduled == 0
+
+
+def test_operators_set_rules_and_resources(client: notebook.Suite) -> None:
+    rules = TaskTypeRules(max_attempts=4)
+    assert client.set_rules("error", rules) == rules
+    assert {found.name: found.rules for found in client.task_types()}["error"] == rules
+    client.set_rules("error", TaskTypeRules())
+    with pytest.raises(InvalidInputError):
+        client.load_registry("<nonsense/>")
+    with pytest.raises(NotFoundError, match="no container 'box'"):
+        client.assign_resources("box", cpu=1)
+
+
+def test_products_are_made_again_as_new_versions(client: notebook.Suite) -> None:
+    star = {"duration": 1, "orbital_period": 2, "semi_major_axis": 0.03, "planet_radius": 0.1, "sampling_cadence": 900}
+    task = {"task": "synthesis_batman", "outputs": {"lightcurve": "star.npz"}, "specs": star}
+    document = {"working_directory": "again", "task_list": [task]}
+    client.submit(document).wait(timeout=60)
+    with pytest.raises(ProductExistsError):
+        client.plan(document)
+    assert client.plan(document, rerun=True).new_versions == 1
+    job = client.submit(document, rerun=True).wait(timeout=60)
+    (product,) = job.outputs()
+    assert product.path == "again/star.npz"
+    assert len(product.versions()) == 2
+    assert product.refresh().latest == product.versions()[-1]
 
 
 def test_a_reader_may_leave_a_stream(client: notebook.Suite) -> None:

@@ -10,7 +10,6 @@ import typer
 from services.control.domain.errors import UsageError
 from services.control.handlers.jobs import read_document
 from services.control.handlers.options import DataOption, JsonOption, ask
-from services.control.logic.assignments import assign as assign_some
 from services.control.views.documents import print_json
 from services.control.views.tables import tabulate_containers
 from services.control.views.text import open_console
@@ -66,7 +65,7 @@ def assign(
     """Change what the workers of a container are given. They heed it when they are next started."""
     if cpu is None and gpu is None and memory_gb is None:
         raise UsageError("say what to assign: --cpu, --gpu or --memory-gb")
-    found = ask(data, lambda suite: assign_some(suite.scheduler, name, cpu=cpu, gpu=gpu, memory_gb=memory_gb))
+    found = ask(data, lambda suite: suite.assign_resources(name, cpu=cpu, gpu=gpu, memory_gb=memory_gb))
     if as_json:
         print_json(found)
     else:

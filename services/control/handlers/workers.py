@@ -12,7 +12,7 @@ from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
 from services.control.views.tables import describe_rules, tabulate_task_types, tabulate_workers
 from services.control.views.text import open_console
-from shared.clients.suite.clients import SuiteClients
+from shared.clients.suite import Suite
 from shared.contracts.errors import NotFoundError
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.states import FailureReason
@@ -68,7 +68,7 @@ def rules(
     }
     said = {name: value for name, value in said.items() if value is not None}
 
-    async def run(suite: SuiteClients) -> TaskTypeRules:
+    async def run(suite: Suite) -> TaskTypeRules:
         if said or clear:
             return await suite.scheduler.set_rules(task_type, read_rules(said))
         known = {found.name: found.rules for found in await suite.scheduler.list_task_types()}

@@ -13,6 +13,7 @@ from shared.clients.log_service import LogClient
 from shared.clients.product_store import ProductStoreClient
 from shared.clients.scheduler import SchedulerClient
 from shared.clients.suite.address import SuiteAddress
+from shared.clients.suite.errors import SuiteClosedError
 
 Client = TypeVar("Client", bound=ServiceClient)
 
@@ -26,6 +27,11 @@ class SuiteClients:
         Where the suite is.
     transport
         In place of the network, for calling an app in the same process.
+
+    Raises
+    ------
+    SuiteClosedError
+        From whatever is done with it, or with what came from it, when it has been closed.
     """
 
     def __init__(self, address: SuiteAddress, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
@@ -33,6 +39,7 @@ class SuiteClients:
         self._transport = transport
         self._clients: dict[type[ServiceClient], ServiceClient] = {}
         self._stack = AsyncExitStack()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -43,7 +50,8 @@ class SuiteClients:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections. May be repeated."""
+        self._closed = True
         self._clients.clear()
         await self._stack.aclose()
 
@@ -63,6 +71,8 @@ class SuiteClients:
         return self._open(LogClient, self.address.log_service_url)
 
     def _open(self, kind: type[Client], url: str) -> Client:
+        if self._closed:
+            raise SuiteClosedError
         client = self._clients.get(kind)
         if not isinstance(client, kind):
             client = self._clients[kind] = kind(url, self.address.token, transport=self._transport)

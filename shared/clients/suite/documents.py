@@ -32,12 +32,8 @@ async def read_document(document: JobDocument) -> bytes:
         The mapping holds something that JSON does not have; `where` is its place.
     """
     match document:
-        case bytes():
-            return document
-        case str() if document.lstrip()[:1] == "{":
-            return document.encode()
-        case str() | Path():
-            return await asyncio.to_thread(_read_file, Path(document))
+        case bytes() | str() | Path():
+            return await read_text(document, opening="{")
         case Mapping():
             try:
                 return orjson.dumps(simplify(document, "$"))
@@ -45,6 +41,22 @@ async def read_document(document: JobDocument) -> bytes:
                 raise InvalidInputError(f"the job cannot be written as JSON: {error}") from error
         case _:
             raise InvalidInputError(f"expected a mapping, a path or JSON text, not {type(document).__name__}")
+
+
+async def read_text(source: Path | str | bytes, *, opening: str) -> bytes:
+    """Give a text, or the content of the file that it names: a text begins with `opening`. Raises `FileError`."""
+    found = _find_text(source, opening)
+    return found if isinstance(found, bytes) else await asyncio.to_thread(_read_file, found)
+
+
+def _find_text(source: Path | str | bytes, opening: str) -> Path | bytes:
+    match source:
+        case bytes():
+            return source
+        case str() if source.lstrip()[:1] == opening:
+            return source.encode(errors="surrogatepass")
+        case _:
+            return Path(source)
 
 
 def _read_file(path: Path) -> bytes:

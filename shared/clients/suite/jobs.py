@@ -220,6 +220,11 @@ class Job(JobFacts):
         )
         return self
 
+    async def reschedule(self, *, failed: bool = False) -> Self:
+        """Queue again what was purged of it, and with `failed` also what failed. Twice is as good as once."""
+        await self._clients.scheduler.reschedule(self.job_id, failed=failed)
+        return await self.refresh()
+
     async def excuse(self, task_id: int, excuse: str) -> Self:
         """Count a failed task of it as done, without results; `excuse` says why that may be.
 

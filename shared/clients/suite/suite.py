@@ -6,8 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
+from shared.clients.suite.assignments import assign
 from shared.clients.suite.clients import SuiteClients
-from shared.clients.suite.documents import JobDocument, read_document
+from shared.clients.suite.documents import JobDocument, read_document, read_text
 from shared.clients.suite.downloads import find_product
 from shared.clients.suite.endpoint import find_suite
 from shared.clients.suite.errors import SuiteNotFoundError
@@ -35,7 +36,9 @@ from shared.contracts.diagnostics import (
     TroublePage,
 )
 from shared.contracts.errors import UnavailableError
+from shared.contracts.execution import TaskTypeRules
 from shared.contracts.logs import LEVEL_NUMBERS, LogQuery, StoredRecord
+from shared.contracts.queues import PurgeResult, RescheduleResult
 from shared.contracts.scheduler import JobPlan, TaskTypeView, WorkerView
 from shared.contracts.states import JobState, LogLevel
 
@@ -194,6 +197,36 @@ class Suite(SuiteClients):
     async def hosts(self) -> HostTable:
         """List the machines whose workers are here."""
         return await self.scheduler.list_hosts()
+
+    async def purge_queue(self, task_type: str) -> PurgeResult:
+        """Cancel all that is queued of a task type, until it is rescheduled. Raises NotFoundError."""
+        return await self.scheduler.purge_queue(task_type)
+
+    async def reschedule(self, *, failed: bool = False) -> RescheduleResult:
+        """Queue again what was purged, and with `failed` also what failed. Twice is as good as once."""
+        return await self.scheduler.reschedule(failed=failed)
+
+    async def set_rules(self, task_type: str, rules: TaskTypeRules) -> TaskTypeRules:
+        """Set the rules for the attempts of a task type, in place of those before. Raises NotFoundError."""
+        return await self.scheduler.set_rules(task_type, rules)
+
+    async def load_registry(self, registry: Path | str | bytes) -> list[ContainerView]:
+        """Add the containers and task types of a registry in XML, a file or the text itself.
+
+        Raises
+        ------
+        InvalidInputError
+            It is not a registry.
+        FileError
+            The file cannot be read.
+        """
+        return (await self.scheduler.load_registry(await read_text(registry, opening="<"))).containers
+
+    async def assign_resources(
+        self, name: str, *, cpu: float | None = None, gpu: int | None = None, memory_gb: float | None = None
+    ) -> ContainerView:
+        """Change what each worker of a container is given; what is None stays. Raises NotFoundError."""
+        return await assign(self.scheduler, name, cpu=cpu, gpu=gpu, memory_gb=memory_gb)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from shared.clients.suite import Suite, SuiteAddress, SuiteNotFoundError
+from shared.clients.suite import Suite, SuiteAddress, SuiteClosedError, SuiteNotFoundError
 from shared.contracts.errors import UnavailableError
 
 
@@ -22,6 +22,14 @@ async def test_every_call_says_who_answers_wrongly() -> None:
             await suite.workers()
         with pytest.raises(UnavailableError, match="http://stranger/products/ does not answer like a service"):
             await suite.products()
+
+
+async def test_what_has_been_closed_is_not_opened_again() -> None:
+    suite = suite_of_strangers()
+    await suite.close()
+    await suite.close()
+    with pytest.raises(SuiteClosedError, match="connect again"):
+        await suite.job(1)
 
 
 async def test_a_check_says_what_to_do() -> None:

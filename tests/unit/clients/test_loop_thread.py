@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -157,6 +159,28 @@ def test_the_thread_ends_when_nobody_has_it_any_more(recorder: Recorder) -> None
     gc.collect()
     assert not thread.is_alive()
     assert recorder.words == ["closed"]
+
+
+def test_a_forked_process_has_to_connect_itself() -> None:
+    script = """
+import asyncio, os
+from shared.clients.loop_thread import LoopThread
+from shared.clients.suite.errors import SuiteClosedError
+
+loop = LoopThread(lambda: asyncio.sleep(0))
+if child := os.fork():
+    print("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), loop.run(asyncio.sleep(0, "parent")))
+else:
+    try:
+        loop.run(asyncio.sleep(0))
+    except SuiteClosedError:
+        loop.close()
+        os._exit(7)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("child 7 parent\n", "")
 
 
 def test_the_loop_does_not_wait_for_itself(loop: LoopThread) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from services.control.logic.assignments import assign
 from services.control.views.tables import tabulate_containers
+from shared.clients.suite.assignments import assign
 from shared.contracts.containers import ContainerView, RegistryView, ResourcesView
 from shared.contracts.errors import NotFoundError
 
