@@ -83,3 +83,8 @@ def test_no_token_or_password_is_written_down() -> None:
         and pattern.search(path.read_text("utf-8", errors="replace"))
     ]
     assert guilty == []
+
+
+def test_type_checkers_of_others_may_trust_the_client() -> None:
+    assert (ROOT / "shared" / "py.typed").exists()
+    assert '"py.typed"' in (ROOT / "pyproject.toml").read_text("utf-8")
