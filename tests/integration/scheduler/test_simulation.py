@@ -28,12 +28,14 @@ from services.scheduler.logic.dispatch import Dispatch
 from services.scheduler.logic.expansion import Expansion
 from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.submission import Submission
 from services.scheduler.logic.timers import Timers
 from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
 from shared.contracts.errors import ConflictError, NotFoundError
 from shared.contracts.execution import TaskTypeRules
+from shared.contracts.queues import RescheduleRequest
 from shared.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
@@ -126,6 +128,7 @@ class World:
         self.recovery = Recovery(transactor, bells, lambda: self.now, LIMITS, 1.0)
         self.timers = Timers(transactor, bells, lambda: self.now, polls)
         self.control = Control(transactor, bells, lambda: self.now)
+        self.queues = Queues(transactor, bells, lambda: self.now, at_once=2)
         self.submission = Submission(transactor, bells, lambda: self.now, polls, 5)
 
     async def announce(self, worker: SimulatedWorker) -> None:
@@ -148,7 +151,7 @@ class World:
             self.reap,
             self.do_due,
         ]
-        rare = [self.cancel_a_task, self.pause, self.resume, self.retry]
+        rare = [self.cancel_a_task, self.pause, self.resume, self.retry, self.purge, self.reschedule]
         action = self.dice.choice(rare if self.dice.random() < 0.08 else actions)
         try:
             await action(worker)
@@ -240,6 +243,14 @@ class World:
 
     async def retry(self, _worker: SimulatedWorker) -> None:
         await self.control.retry_job(self.dice.randint(1, 2), RetryRequest(), by="dice")
+
+    async def purge(self, _worker: SimulatedWorker) -> None:
+        task_types = [found.name for found in TASK_TYPES] + ["execution_for_loop", "execution_conditional"]
+        await self.queues.purge(self.dice.choice(task_types), by="dice")
+
+    async def reschedule(self, _worker: SimulatedWorker) -> None:
+        request = RescheduleRequest(failed=self.dice.random() < 0.5)
+        await self.queues.reschedule(request, job_id=self.dice.choice([None, 1, 2]))
 
     def end_of(self, attempt: ClaimedAttempt, *, well: bool = False) -> AttemptReport:
         state, reason = "accepted", None
