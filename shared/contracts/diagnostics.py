@@ -326,9 +326,12 @@ class QueueLength(BaseModel):
     """How much of one task type waits for workers."""
 
     task_type: str
-    waiting: int
-    oldest_queued_at: datetime
-    oldest_age: float = Field(description="[s]")
+    waiting: int = Field(description="What workers may take now.")
+    held: int = Field(
+        default=0, description="Queued, but held back: its job is paused, or it waits before another try."
+    )
+    oldest_queued_at: datetime | None = Field(description="Of what workers may take; null where that is nothing.")
+    oldest_age: float | None = Field(description="[s]")
 
 
 class QueueTable(TableView):

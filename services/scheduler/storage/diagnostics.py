@@ -26,6 +26,7 @@ from shared.contracts.diagnostics import (
     TypeProgress,
 )
 from shared.contracts.errors import NotFoundError
+from shared.contracts.states import TaskState
 from shared.database.engine import Database
 from shared.database.types import UtcTime
 
@@ -125,7 +126,7 @@ class DiagnosticsReader:
         return TroublePage(items=items, next_before=items[0].attempt_id if len(rows) > limit else None)
 
     async def read_queues(self) -> QueueTable:
-        """Count what waits in each queue, and find the age of the oldest. What paused jobs hold back is not in them."""
+        """Count what waits in each queue and what is held back from it, and find the age of the oldest."""
         at = self._clock()
         heads = (
             select(_attempt.c.task_type, func.count().label("waiting"), func.min(_attempt.c.id).label("oldest"))
@@ -138,18 +139,23 @@ class DiagnosticsReader:
             .select_from(heads.join(_attempt, _attempt.c.id == heads.c.oldest))
             .order_by(heads.c.task_type)
         )
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return QueueTable(
-            items=[
-                QueueLength(
-                    task_type=row.task_type,
-                    waiting=row.waiting,
-                    oldest_queued_at=row.queued_at,
-                    oldest_age=max(0.0, (at - row.queued_at).total_seconds()),
-                )
-                for row in rows
-            ]
+        jobs = select(_job.c.id).where(_job.c.queued > 0)
+        by_job = (
+            select(_task.c.task_type, func.count().label("tasks"))
+            .where(_task.c.job_id.in_(jobs), _task.c.state == TaskState.QUEUED.value)
+            .group_by(_task.c.job_id, _task.c.task_type)
+            .subquery()
         )
+        queued = select(by_job.c.task_type, func.sum(by_job.c.tasks)).group_by(by_job.c.task_type)
+
+        def read(connection: Connection) -> QueueTable:
+            heads_by_type = {row.task_type: row for row in connection.execute(query)}
+            numbers = {task_type: int(number) for task_type, number in connection.execute(queued)}
+            return QueueTable(
+                items=[_queue_length(name, numbers[name], heads_by_type.get(name), at) for name in sorted(numbers)]
+            )
+
+        return await self._database.read(read)
 
     async def read_queue(self, task_type: str) -> QueueContent:
         """List the head of one queue. Raises `NotFoundError` for an unknown task type."""
@@ -252,6 +258,16 @@ def _read_progress(connection: Connection, chosen: JobFilter, stalled_before: da
         row = found[task_type]
         row.running, row.stalled = row.running - number, number
     return ProgressTable(items=[found[name] for name in sorted(found)])
+
+
+def _queue_length(task_type: str, queued: int, head: Any | None, at: datetime) -> QueueLength:
+    return QueueLength(
+        task_type=task_type,
+        waiting=0 if head is None else head.waiting,
+        held=queued if head is None else queued - head.waiting,
+        oldest_queued_at=None if head is None else head.queued_at,
+        oldest_age=None if head is None else max(0.0, (at - head.queued_at).total_seconds()),
+    )
 
 
 def _queue_entry(row: Any, at: datetime) -> QueueEntry:

@@ -168,8 +168,17 @@ async def test_purged_tasks_can_be_tried_again_by_reason(bench: Bench) -> None:
 async def test_paused_jobs_are_purged_too_and_stay_paused_when_rescheduled(bench: Bench) -> None:
     job_id = await bench.submit(NULL, NULL)
     await bench.client.pause_job(job_id)
+    await bench.submit(NULL, MAKE)
+    lengths = (await bench.client.list_queues()).items
+    assert [(one.task_type, one.waiting, one.held) for one in lengths] == [("make", 1, 0), ("null", 1, 2)]
+    (attempt,) = await bench.claim(1)
+    await bench.report(attempt)
+    (_, null) = (await bench.client.list_queues()).items
+    assert (null.waiting, null.held, null.oldest_age) == (0, 2, None)
     assert (await bench.client.purge_queue("null")).purged == 2
+    assert [one.task_type for one in (await bench.client.list_queues()).items] == ["make"]
     assert (await bench.client.reschedule(job_id)).rescheduled == 2
+    await bench.claim()
     assert await bench.claim() == []
     await bench.client.resume_job(job_id)
     assert len(await bench.claim()) == 2

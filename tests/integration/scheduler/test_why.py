@@ -150,11 +150,11 @@ async def test_a_blocked_task_names_the_root_cause_with_its_message(bench: Bench
         assert found.words.endswith("'maker' (make, failed): no such star.")
 
 
-async def test_a_paused_job_is_why_nothing_of_it_starts_and_its_tasks_are_in_no_queue(bench: Bench) -> None:
+async def test_a_paused_job_is_why_nothing_of_it_starts_and_its_tasks_are_held_back(bench: Bench) -> None:
     job_id = await bench.submit({"task": "null", "name": "mine"})
     await bench.client.pause_job(job_id)
     assert (await ask(bench, job_id, "mine")).code is WhyCode.JOB_PAUSED
-    assert (await bench.client.list_queues()).items == []
+    assert [(queue.waiting, queue.held) for queue in (await bench.client.list_queues()).items] == [(0, 1)]
     await bench.client.resume_job(job_id)
     assert (await ask(bench, job_id, "mine")).code is WhyCode.WAITING_FOR_WORKER
     assert [queue.waiting for queue in (await bench.client.list_queues()).items] == [1]
