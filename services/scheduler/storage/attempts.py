@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Integer, TextClause, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Integer, bindparam, func, insert, select, text, update
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.storage.keys import KeyBlocks
@@ -23,6 +23,7 @@ from services.scheduler.storage.schema import (
 )
 from shared.contracts.scheduler import AttemptReport
 from shared.contracts.states import AttemptState, FailureReason
+from shared.database.prepared import Prepared, PreparedForKeys, prepare_insert
 
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]
@@ -43,8 +44,6 @@ _KNOWN = select(
     _attempt.c.memory_gb,
     _task.c.execution,
 ).select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
-# Statements of the hot path are built once: building one takes longer than SQLite takes to run it.
-_IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _EXPIRED = (
     _KNOWN.where(IS_HELD, _attempt.c.lease_expires_at < bindparam("at"))
     .order_by(_attempt.c.lease_expires_at, _attempt.c.id)
@@ -54,10 +53,14 @@ _EXPIRED = (
 _HELD_BY = _KNOWN.where(
     IS_HELD, _attempt.c.lease_expires_at.is_not(None), _attempt.c.worker_id == bindparam("worker")
 ).order_by(_attempt.c.lease_expires_at, _attempt.c.id)
-_KNOWN_BY_ID = _KNOWN.where(_attempt.c.id.in_(_IDS))
+_KNOWN_BY_ID = PreparedForKeys(lambda keys: _KNOWN.where(_attempt.c.id.in_(keys)))
 _PAUSED = select(_job.c.paused).where(_job.c.id == bindparam("job")).scalar_subquery()
-_ADD_QUEUED = insert(_attempt).values(held=_PAUSED)
-_ADD_DELAYED = insert(_attempt).values(held=True)
+_NEW = ("id", "task_id", "job_id", "number", "task_type", "priority", "state", "cancel_requested", "queued_at")
+_RULED = (*_NEW, "not_before", "overdue_at", "memory_gb")
+_ADD_QUEUED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _NEW} | {"held": _PAUSED}))
+_ADD_RULED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"held": _PAUSED}))
+_ADD_DELAYED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"held": True}))
+_ADD_EXPANDED = prepare_insert(_attempt, *_NEW, "claimed_at", "started_at", "ended_at", "worker_id")
 _DELAYED = (
     select(_attempt.c.id, _attempt.c.task_type, _attempt.c.not_before)
     .join(_job, _job.c.id == _attempt.c.job_id)
@@ -77,18 +80,33 @@ _HELD_BY_TYPE = (
     .where(IS_HELD, _attempt.c.lease_expires_at.is_not(None))
     .group_by(_attempt.c.task_type)
 )
-_TAKE = (
-    update(_attempt)
-    .where(_attempt.c.id.in_(_IDS), _attempt.c.state == AttemptState.QUEUED.value)
-    .values(
-        state=AttemptState.RUNNING.value,
-        worker_id=bindparam("worker"),
-        lease_token=bindparam("token"),
-        lease_expires_at=bindparam("expires"),
-        claimed_at=bindparam("at"),
+_TAKE = PreparedForKeys(
+    lambda keys: (
+        update(_attempt)
+        .where(_attempt.c.id.in_(keys), _attempt.c.state == AttemptState.QUEUED.value)
+        .values(
+            state=AttemptState.RUNNING.value,
+            worker_id=bindparam("worker"),
+            lease_token=bindparam("token"),
+            lease_expires_at=bindparam("expires"),
+            claimed_at=bindparam("at"),
+        )
     )
 )
-_END = (
+_RECORD_LIMITS = Prepared(
+    update(_attempt)
+    .where(_attempt.c.id == bindparam("key"))
+    .values(run_timeout=bindparam("seconds"), memory_gb=bindparam("gb"))
+)
+_RECORD_WHAT_IT_READS = Prepared(
+    update(_attempt)
+    .where(_attempt.c.id == bindparam("key"))
+    .values(settings=bindparam("evaluated"), inputs=bindparam("read"))
+)
+_RENEW = PreparedForKeys(
+    lambda keys: update(_attempt).where(_attempt.c.id.in_(keys), IS_HELD).values(lease_expires_at=bindparam("expires"))
+)
+_END = Prepared(
     update(_attempt)
     .where(_attempt.c.id == bindparam("key"), IS_HELD)
     .values(
@@ -107,14 +125,17 @@ _END = (
 
 
 @lru_cache(maxsize=64)
-def _queue_query(types: int) -> TextClause:
+def _queue_query(types: int) -> Prepared:
     """Write the query for the heads of `types` queues: one index seek each, merged by priority and age."""
     head = (
         "SELECT * FROM (SELECT id, task_id, job_id, number, task_type, priority, memory_gb FROM attempt"
         " WHERE state = 'queued' AND NOT held AND task_type = :type{0} ORDER BY priority, id LIMIT :most{0}) AS head{0}"
     )
     heads = " UNION ALL ".join(head.format(index) for index in range(types))
-    return text("SELECT * FROM ({}) AS heads ORDER BY priority, id LIMIT :most".format(heads))  # noqa: S608, UP032
+    query = (
+        "SELECT id, task_id, job_id, number, task_type, memory_gb FROM ({}) AS heads ORDER BY priority, id LIMIT :most"
+    )
+    return Prepared(text(query.format(heads)))
 
 
 class AttemptStore:
@@ -134,35 +155,28 @@ class AttemptStore:
         ruled = [attempt for attempt in attempts if attempt.not_before is None and _is_ruled(attempt)]
         plain = attempts if not ruled and not delayed else [one for one in attempts if not _is_ruled(one)]
         for part in chunks(plain, CHUNK):
-            self._connection.execute(_ADD_QUEUED, [_new_row(attempt, at) for attempt in part])
+            _ADD_QUEUED.execute_many(self._connection, (_new_row(one, at) for one in part))
         for part in chunks(ruled, CHUNK):
-            self._connection.execute(_ADD_QUEUED, [_new_row(one, at) | _ruled_columns(one) for one in part])
+            _ADD_RULED.execute_many(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in part))
         for part in chunks(delayed, CHUNK):
-            self._connection.execute(_ADD_DELAYED, [_new_row(one, at) | _ruled_columns(one) for one in part])
+            _ADD_DELAYED.execute_many(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in part))
 
     def add_expanded(self, attempts: Sequence[QueuedAttempt], at: datetime, worker_id: str) -> None:
         """Insert the attempts of flow-control tasks that were expanded where they were made."""
         for part in chunks(attempts, CHUNK):
-            self._connection.execute(
-                insert(_attempt),
-                [
-                    {
-                        "id": attempt.attempt_id,
-                        "task_id": attempt.task_id,
-                        "job_id": attempt.job_id,
-                        "number": attempt.number,
-                        "task_type": attempt.task_type,
-                        "priority": 0,
+            _ADD_EXPANDED.execute_many(
+                self._connection,
+                (
+                    _new_row(attempt, at)
+                    | {
                         "state": AttemptState.ACCEPTED.value,
-                        "cancel_requested": False,
-                        "queued_at": at,
                         "claimed_at": at,
                         "started_at": at,
                         "ended_at": at,
                         "worker_id": worker_id,
                     }
                     for attempt in part
-                ],
+                ),
             )
 
     def find_queued(self, limits: Mapping[str, int], limit: int) -> list[QueuedAttempt]:
@@ -174,10 +188,10 @@ class AttemptStore:
         for index, (name, most) in enumerate(wanted.items()):
             values[f"type{index}"] = name
             values[f"most{index}"] = min(most, limit)
-        rows = self._connection.execute(_queue_query(len(wanted)), values)
+        rows = _queue_query(len(wanted)).fetch(self._connection, values)
         return [
-            QueuedAttempt(row.id, row.task_id, row.job_id, row.number, row.task_type, memory_gb=row.memory_gb)
-            for row in rows
+            QueuedAttempt(attempt_id, task_id, job_id, number, task_type, memory_gb=memory_gb)
+            for attempt_id, task_id, job_id, number, task_type, memory_gb in rows
         ]
 
     def count_held(self) -> Counter[str]:
@@ -188,11 +202,8 @@ class AttemptStore:
         self, attempt_ids: Sequence[int], *, worker_id: str, lease_token: str, expires_at: datetime, at: datetime
     ) -> None:
         """Queued to running, with the lease, in one statement: two claims cannot take the same attempt."""
-        result = self._connection.execute(
-            _TAKE,
-            {"ids": list(attempt_ids), "worker": worker_id, "token": lease_token, "expires": expires_at, "at": at},
-        )
-        StaleRowError.check(result.rowcount, len(attempt_ids), "attempt")
+        values = {"worker": worker_id, "token": lease_token, "expires": expires_at, "at": at}
+        StaleRowError.check(_TAKE.execute(self._connection, attempt_ids, values), len(attempt_ids), "attempt")
 
     def record_what_it_reads(self, records: Sequence[tuple[int, dict[str, Any] | None, dict[str, Any] | None]]) -> None:
         """Record the settings as evaluated and the exact input versions of attempts, for provenance."""
@@ -201,23 +212,12 @@ class AttemptStore:
             for attempt_id, settings, inputs in records
             if settings or inputs
         ]
-        if changed:
-            self._connection.execute(
-                update(_attempt)
-                .where(_attempt.c.id == bindparam("key"))
-                .values(settings=bindparam("evaluated"), inputs=bindparam("read")),
-                changed,
-            )
+        _RECORD_WHAT_IT_READS.execute_many(self._connection, changed)
 
     def record_limits(self, limits: Sequence[tuple[int, float | None, float | None]]) -> None:
         """Record how long attempts may run and how much memory they may use: (id, seconds, GB)."""
-        if limits:
-            self._connection.execute(
-                update(_attempt)
-                .where(_attempt.c.id == bindparam("key"))
-                .values(run_timeout=bindparam("seconds"), memory_gb=bindparam("gb")),
-                [{"key": attempt_id, "seconds": seconds, "gb": gb} for attempt_id, seconds, gb in limits],
-            )
+        rows = [{"key": attempt_id, "seconds": seconds, "gb": gb} for attempt_id, seconds, gb in limits]
+        _RECORD_LIMITS.execute_many(self._connection, rows)
 
     # --- what is to happen at a set time -------------------------------------------------------------------------
 
@@ -254,11 +254,7 @@ class AttemptStore:
 
     def find_known(self, attempt_ids: Sequence[int]) -> dict[int, KnownAttempt]:
         """Fetch attempts by id, whatever their state."""
-        found: dict[int, KnownAttempt] = {}
-        for part in chunks(attempt_ids, CHUNK):
-            rows = self._connection.execute(_KNOWN_BY_ID, {"ids": list(part)})
-            found |= {row.id: _known(row) for row in rows}
-        return found
+        return {row[0]: _known(row) for row in _KNOWN_BY_ID.fetch(self._connection, attempt_ids)}
 
     def find_expired(self, at: datetime, limit: int) -> list[KnownAttempt]:
         """List held attempts whose lease ended before `at`."""
@@ -282,10 +278,7 @@ class AttemptStore:
 
     def renew_leases(self, attempt_ids: Sequence[int], expires_at: datetime) -> None:
         """Give held attempts more time."""
-        for part in chunks(attempt_ids, CHUNK):
-            self._connection.execute(
-                update(_attempt).where(_attempt.c.id.in_(part), IS_HELD).values(lease_expires_at=expires_at)
-            )
+        _RENEW.execute(self._connection, attempt_ids, {"expires": expires_at})
 
     def mark_ended(self, reports: Sequence[AttemptReport], at: datetime) -> None:
         """Running or checking to the state that each report says.
@@ -293,26 +286,23 @@ class AttemptStore:
         A report and the reaper may both want to end an attempt; whichever commits first wins, and the other finds the
         attempt no longer held.
         """
-        result = self._connection.execute(
-            _END,
-            [
-                {
-                    "key": report.attempt_id,
-                    "to": report.state,
-                    "why": report.reason,
-                    "words": report.message,
-                    "start": report.started_at,
-                    "end": report.ended_at or at,
-                    "wall": report.wall_time,
-                    "cpu": report.cpu_time,
-                    "cpu_all": report.cpu_time_with_children,
-                    "result": report.metadata or None,
-                    "made": [output.model_dump() for output in report.outputs] or None,
-                }
-                for report in reports
-            ],
-        )
-        StaleRowError.check(result.rowcount, len(reports), "attempt")
+        rows = [
+            {
+                "key": report.attempt_id,
+                "to": report.state,
+                "why": report.reason,
+                "words": report.message,
+                "start": report.started_at,
+                "end": report.ended_at or at,
+                "wall": report.wall_time,
+                "cpu": report.cpu_time,
+                "cpu_all": report.cpu_time_with_children,
+                "result": report.metadata or None,
+                "made": [output.model_dump() for output in report.outputs] or None,
+            }
+            for report in reports
+        ]
+        StaleRowError.check(_END.execute_many(self._connection, rows), len(reports), "attempt")
 
 
 def _is_ruled(attempt: QueuedAttempt) -> bool:
@@ -338,19 +328,6 @@ def _ruled_columns(attempt: QueuedAttempt) -> dict[str, Any]:
     return {"not_before": attempt.not_before, "overdue_at": attempt.overdue_at, "memory_gb": attempt.memory_gb}
 
 
-def _known(row: Any) -> KnownAttempt:
-    return KnownAttempt(
-        attempt_id=row.id,
-        task_id=row.task_id,
-        job_id=row.job_id,
-        number=row.number,
-        task_type=row.task_type,
-        state=AttemptState(row.state),
-        worker_id=row.worker_id,
-        lease_token=row.lease_token,
-        cancel_requested=row.cancel_requested,
-        strikes=row.strikes,
-        losses=row.losses,
-        memory_gb=row.memory_gb,
-        execution=row.execution,
-    )
+def _known(row: Sequence[Any]) -> KnownAttempt:
+    attempt_id, task_id, job_id, number, task_type, state, *rest = row
+    return KnownAttempt(attempt_id, task_id, job_id, number, task_type, AttemptState(state), *rest)

@@ -15,15 +15,18 @@ from services.scheduler.domain.lifecycle import job_state_of
 from services.scheduler.storage.schema import JobRow
 from shared.contracts.scheduler import JobView, TaskCounts
 from shared.contracts.states import JobState, TaskState
+from shared.database.prepared import Prepared, PreparedForKeys
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _COUNTS = {state: _job.c[state.value] for state in TaskState}
-_ADD_COUNTS = (
+_ADD_COUNTS = Prepared(
     update(_job)
     .where(_job.c.id == bindparam("key"))
     .values({column: column + bindparam(f"d_{state}") for state, column in _COUNTS.items()})
 )
-_READ_COUNTS = select(_job.c.id, _job.c.state, *_COUNTS.values()).where(_job.c.id.in_(bindparam("ids", expanding=True)))
+_READ_COUNTS = PreparedForKeys(
+    lambda keys: select(_job.c.id, _job.c.state, *_COUNTS.values()).where(_job.c.id.in_(keys))
+)
 
 
 #: What a view of a job shows: all but its document.
@@ -140,24 +143,22 @@ class JobStore:
         changed = {job_id: deltas for job_id, deltas in counts.items() if any(deltas.values())}
         if not changed:
             return []
-        self._connection.execute(
-            _ADD_COUNTS,
-            [
-                {"key": job_id, **{f"d_{state}": deltas.get(state, 0) for state in TaskState}}
-                for job_id, deltas in changed.items()
-            ],
+        deltas_by_name = (
+            {"key": job_id, **{f"d_{state}": deltas.get(state, 0) for state in TaskState}}
+            for job_id, deltas in changed.items()
         )
-        rows = self._connection.execute(_READ_COUNTS, {"ids": list(changed)})
+        _ADD_COUNTS.execute_many(self._connection, deltas_by_name)
         moved = []
-        for row in rows:
+        for job_id, before, *values in _READ_COUNTS.fetch(self._connection, list(changed)):
+            count = dict(zip(_COUNTS, values, strict=True))
             state = job_state_of(
-                unfinished=row.waiting + row.queued + row.running,
-                failed=row.failed,
-                blocked=row.blocked,
-                cancelled=row.cancelled,
+                unfinished=count[TaskState.WAITING] + count[TaskState.QUEUED] + count[TaskState.RUNNING],
+                failed=count[TaskState.FAILED],
+                blocked=count[TaskState.BLOCKED],
+                cancelled=count[TaskState.CANCELLED],
             )
-            if state != row.state:
-                moved.append({"key": row.id, "to": state.value, "end": None if state is JobState.RUNNING else at})
+            if state != before:
+                moved.append({"key": job_id, "to": state.value, "end": None if state is JobState.RUNNING else at})
         if moved:
             self._connection.execute(
                 update(_job)

@@ -11,12 +11,19 @@ from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.storage.schema import TaskTypeRow, TaskTypeRulesRow, WorkerRow
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
+from shared.database.prepared import Prepared
 
 _type = TaskTypeRow.__table__  # type: ignore[attr-defined]
 _rules = TaskTypeRulesRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
-_ALL_RULES = select(_rules.c.name, _rules.c.rules)
-_STAMP = select(func.count(), func.max(_type.c.announced_at))
+_ALL_RULES = Prepared(select(_rules.c.name, _rules.c.rules))
+_STAMP = Prepared(select(func.count(_type.c.name), func.max(_type.c.announced_at)))
+_HEAR = Prepared(
+    update(_worker)
+    .where(_worker.c.worker_id == bindparam("worker"), _worker.c.gone.is_(False))
+    .values(last_heard_at=bindparam("at"))
+)
+_GONE = Prepared(select(_worker.c.gone).where(_worker.c.worker_id == bindparam("worker")))
 
 
 class TaskTypeCache:
@@ -81,17 +88,12 @@ class RegistryStore:
 
     def hear_from(self, worker_id: str, at: datetime) -> bool:
         """Note that a worker gave a sign of life. False if it is not known, or was declared gone."""
-        result = self._connection.execute(
-            update(_worker).where(_worker.c.worker_id == worker_id, _worker.c.gone.is_(False)).values(last_heard_at=at)
-        )
-        return bool(result.rowcount)
+        return bool(_HEAR.execute(self._connection, {"worker": worker_id, "at": at}))
 
     def is_present(self, worker_id: str) -> bool:
         """Tell whether a worker has announced itself and was not declared gone since."""
-        found = self._connection.execute(
-            select(_worker.c.gone).where(_worker.c.worker_id == worker_id)
-        ).scalar_one_or_none()
-        return found is False
+        found = _GONE.fetch(self._connection, {"worker": worker_id})
+        return bool(found) and not found[0][0]
 
     def mark_gone(self, worker_id: str) -> bool:
         """Declare a worker gone. False if it is not known."""
@@ -100,7 +102,7 @@ class RegistryStore:
 
     def find_task_types(self) -> dict[str, TaskTypeSpecification]:
         """Fetch all task types by name."""
-        stamp = tuple(self._connection.execute(_STAMP).one())
+        stamp = tuple(_STAMP.fetch(self._connection)[0])
         if stamp != self._cache.stamp:
             self._cache.found = self._read_task_types()
             self._cache.stamp = stamp
@@ -109,8 +111,8 @@ class RegistryStore:
     def find_rules(self) -> dict[str, TaskTypeRules]:
         """Fetch what operators have set, by task type; read once in a transaction."""
         if self._rules is None:
-            rows = self._connection.execute(_ALL_RULES)
-            self._rules = {row.name: TaskTypeRules.model_validate(row.rules) for row in rows}
+            rows = _ALL_RULES.fetch(self._connection)
+            self._rules = {name: TaskTypeRules.model_validate(rules) for name, rules in rows}
         return self._rules
 
     def save_rules(self, name: str, rules: TaskTypeRules, *, at: datetime, by: str) -> None:

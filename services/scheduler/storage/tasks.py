@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Update, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import BindParameter, Connection, Update, bindparam, func, select, tuple_, update
 
 from services.scheduler.domain.attempt import MetDependency, TaskToRun
 from services.scheduler.domain.task import BlockedTask, KnownPromise, NewDependency, NewTask, Promise, ReadyTask
@@ -13,6 +13,7 @@ from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
 from services.scheduler.storage.schema import AttemptRow, DependencyRow, JobRow, ProductPromiseRow, TaskRow
 from shared.contracts.states import FailureReason, TaskState
+from shared.database.prepared import Prepared, PreparedForKeys, prepare_insert
 
 _task = TaskRow.__table__  # type: ignore[attr-defined]
 _promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
@@ -21,49 +22,99 @@ _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _source = _task.alias("source")
 
-# Statements of the hot path are built once: building one takes longer than SQLite takes to run it.
-_IDS: BindParameter[int] = bindparam("ids", expanding=True)
-_TO_RUN = select(
-    _task.c.id,
-    _task.c.job_id,
-    _task.c.task_type,
-    _task.c.name,
-    _task.c.job_name,
-    _task.c.working_directory,
-    _task.c.pointer,
-    _task.c.level,
-    _task.c.metadata,
-    _task.c.seed,
-    _task.c.parent_id,
-    _task.c.iteration,
-    _task.c.changed_settings,
-    _task.c.execution,
-    _job.c.rerun,
-).where(_task.c.id.in_(_IDS), _job.c.id == _task.c.job_id)
-_DEPENDENCIES = (
-    select(_edge.c.task_id, _edge.c.kind, _edge.c.label, _promise.c.version, _attempt.c.metadata)
-    .select_from(
-        _edge.join(_source, _source.c.id == _edge.c.source_id)
-        .outerjoin(_promise, _promise.c.id == _edge.c.promise_id)
-        .outerjoin(_attempt, _attempt.c.id == _source.c.accepted_attempt_id)
-    )
-    .where(_edge.c.task_id.in_(_IDS))
+_ADD = prepare_insert(
+    _task,
+    *("id", "job_id", "parent_id", "position", "level", "pointer", "task_type", "name", "job_name"),
+    *("working_directory", "metadata", "seed", "state", "unmet", "children", "iteration", "attempts"),
+    *("accepted_attempt_id", "execution"),
 )
-_OUTPUTS = select(_promise).where(_promise.c.task_id.in_(_IDS))
-_MOVE = update(_task).where(_task.c.id.in_(_IDS), _task.c.state == bindparam("before")).values(state=bindparam("after"))
-_MOVE_AND_COUNT = _MOVE.values(attempts=_task.c.attempts + 1)
-_MARK_DONE = (
+_ADD_PROMISE = prepare_insert(_promise, "id", "task_id", "slot", "directory", "filename", "generation", "version")
+_ADD_EDGE = prepare_insert(_edge, "task_id", "kind", "label", "source_id", "promise_id")
+_TO_RUN = PreparedForKeys(
+    lambda keys: select(
+        _task.c.id,
+        _task.c.job_id,
+        _task.c.task_type,
+        _task.c.name,
+        _task.c.job_name,
+        _task.c.working_directory,
+        _task.c.pointer,
+        _task.c.level,
+        _task.c.metadata,
+        _task.c.seed,
+        _task.c.parent_id,
+        _task.c.iteration,
+        _task.c.changed_settings,
+        _task.c.execution,
+        _job.c.rerun,
+    ).where(_task.c.id.in_(keys), _job.c.id == _task.c.job_id)
+)
+_DEPENDENCIES = PreparedForKeys(
+    lambda keys: (
+        select(_edge.c.task_id, _edge.c.kind, _edge.c.label, _promise.c.version, _attempt.c.metadata)
+        .select_from(
+            _edge.join(_source, _source.c.id == _edge.c.source_id)
+            .outerjoin(_promise, _promise.c.id == _edge.c.promise_id)
+            .outerjoin(_attempt, _attempt.c.id == _source.c.accepted_attempt_id)
+        )
+        .where(_edge.c.task_id.in_(keys))
+    )
+)
+_OUTPUTS = PreparedForKeys(
+    lambda keys: select(
+        _promise.c.id,
+        _promise.c.task_id,
+        _promise.c.slot,
+        _promise.c.directory,
+        _promise.c.filename,
+        _promise.c.version,
+        _promise.c.generation,
+    ).where(_promise.c.task_id.in_(keys))
+)
+
+
+def _moving(keys: Sequence[BindParameter[Any]]) -> Update:
+    changing = update(_task).where(_task.c.id.in_(keys), _task.c.state == bindparam("before"))
+    return changing.values(state=bindparam("after"))
+
+
+_MOVE = PreparedForKeys(_moving)
+_MOVE_AND_COUNT = PreparedForKeys(lambda keys: _moving(keys).values(attempts=_task.c.attempts + 1))
+_TRY_AGAIN = PreparedForKeys(
+    lambda keys: _moving(keys).values(
+        attempts=_task.c.attempts + 1, strikes=bindparam("to_strikes"), losses=bindparam("to_losses")
+    )
+)
+_END = PreparedForKeys(
+    lambda keys: _moving(keys).values(
+        reason=bindparam("to_reason"),
+        message=bindparam("to_message"),
+        strikes=bindparam("to_strikes"),
+        losses=bindparam("to_losses"),
+    )
+)
+_GIVE_UP = PreparedForKeys(
+    lambda keys: _moving(keys).values(reason=FailureReason.TIMEOUT.value, message=bindparam("to_message"))
+)
+_MARK_DONE = Prepared(
     update(_task)
     .where(_task.c.id == bindparam("key"), _task.c.state == TaskState.RUNNING.value)
     .values(state=TaskState.DONE.value, accepted_attempt_id=bindparam("attempt"), reason=None, message=None)
 )
-_CONSUMERS = select(_edge.c.task_id, func.count()).where(_edge.c.source_id.in_(_IDS)).group_by(_edge.c.task_id)
-_COUNT_DOWN = update(_task).where(_task.c.id == bindparam("key")).values(unmet=_task.c.unmet - bindparam("met"))
-_READY = (
-    select(_task.c.id, _task.c.job_id, _task.c.task_type, _task.c.execution)
-    .where(_task.c.id.in_(_IDS), _task.c.unmet == 0, _task.c.state == TaskState.WAITING.value)
-    .order_by(_task.c.id)
+_CONSUMERS = PreparedForKeys(
+    lambda keys: select(_edge.c.task_id, func.count()).where(_edge.c.source_id.in_(keys)).group_by(_edge.c.task_id)
 )
+_COUNT_DOWN = Prepared(
+    update(_task).where(_task.c.id == bindparam("key")).values(unmet=_task.c.unmet - bindparam("met"))
+)
+_READY = PreparedForKeys(
+    lambda keys: (
+        select(_task.c.id, _task.c.job_id, _task.c.task_type, _task.c.execution)
+        .where(_task.c.id.in_(keys), _task.c.unmet == 0, _task.c.state == TaskState.WAITING.value)
+        .order_by(_task.c.id)
+    )
+)
+_SET_VERSION = Prepared(update(_promise).where(_promise.c.id == bindparam("key")).values(version=bindparam("found")))
 
 
 class TaskStore:
@@ -86,8 +137,8 @@ class TaskStore:
     def add(self, tasks: Iterable[NewTask]) -> None:
         """Insert tasks; parents come before their children."""
         for part in chunks(tasks, CHUNK):
-            self._connection.execute(
-                insert(_task),
+            _ADD.execute_many(
+                self._connection,
                 [
                     {
                         "id": task.task_id,
@@ -116,29 +167,28 @@ class TaskStore:
 
     def add_promises(self, promises: Sequence[Promise]) -> None:
         """Insert promised products. A name that is already promised is a violation of uniqueness."""
-        for part in chunks(promises, CHUNK):
-            self._connection.execute(
-                insert(_promise),
-                [
-                    {
-                        "id": promise.promise_id,
-                        "task_id": promise.task_id,
-                        "slot": promise.slot,
-                        "directory": promise.directory,
-                        "filename": promise.filename,
-                        "generation": promise.generation,
-                        "version": promise.version,
-                    }
-                    for promise in part
-                ],
-            )
+        _ADD_PROMISE.execute_many(
+            self._connection,
+            (
+                {
+                    "id": promise.promise_id,
+                    "task_id": promise.task_id,
+                    "slot": promise.slot,
+                    "directory": promise.directory,
+                    "filename": promise.filename,
+                    "generation": promise.generation,
+                    "version": promise.version,
+                }
+                for promise in promises
+            ),
+        )
 
     def add_dependencies(self, edges: Sequence[NewDependency]) -> None:
         """Insert edges."""
         for part in chunks(edges, CHUNK):
-            self._connection.execute(
-                insert(_edge),
-                [
+            _ADD_EDGE.execute_many(
+                self._connection,
+                (
                     {
                         "task_id": edge.task_id,
                         "kind": edge.kind,
@@ -147,7 +197,7 @@ class TaskStore:
                         "promise_id": edge.promise_id,
                     }
                     for edge in part
-                ],
+                ),
             )
 
     def add_children(self, task_id: int, children: int) -> None:
@@ -201,40 +251,40 @@ class TaskStore:
 
     def find_to_run(self, task_ids: Sequence[int]) -> dict[int, TaskToRun]:
         """Fetch what a worker, or an expansion, must know of these tasks."""
-        rows = self._connection.execute(_TO_RUN, {"ids": list(task_ids)})
-        return {
-            row.id: TaskToRun(
-                task_id=row.id,
-                job_id=row.job_id,
-                task_type=row.task_type,
-                name=row.name,
-                job_name=row.job_name,
-                working_directory=row.working_directory,
-                pointer=tuple(row.pointer),
-                level=row.level,
-                metadata=row.metadata or {},
-                seed=row.seed,
-                parent_id=row.parent_id,
-                iteration=row.iteration,
-                changed_settings=row.changed_settings or {},
-                rerun=row.rerun,
-                execution=row.execution,
+        found: dict[int, TaskToRun] = {}
+        for row in _TO_RUN.fetch(self._connection, task_ids):
+            task_id, job_id, task_type, name, job_name, directory, pointer, level, metadata, seed, *rest = row
+            parent_id, iteration, changed_settings, execution, rerun = rest
+            found[task_id] = TaskToRun(
+                task_id=task_id,
+                job_id=job_id,
+                task_type=task_type,
+                name=name,
+                job_name=job_name,
+                working_directory=directory,
+                pointer=tuple(pointer),
+                level=level,
+                metadata=metadata or {},
+                seed=seed,
+                parent_id=parent_id,
+                iteration=iteration,
+                changed_settings=changed_settings or {},
+                rerun=rerun,
+                execution=execution,
             )
-            for row in rows
-        }
+        return found
 
     def find_dependencies(self, task_ids: Sequence[int]) -> list[MetDependency]:
         """Fetch the accepted versions and metadata that these tasks depend on."""
-        rows = self._connection.execute(_DEPENDENCIES, {"ids": list(task_ids)})
-        return [MetDependency(row.task_id, row.kind, row.label, row.version, row.metadata or {}) for row in rows]
+        rows = _DEPENDENCIES.fetch(self._connection, task_ids)
+        return [
+            MetDependency(task_id, kind, label, version, metadata or {})
+            for task_id, kind, label, version, metadata in rows
+        ]
 
     def find_outputs(self, task_ids: Sequence[int]) -> list[Promise]:
         """Fetch the products that these tasks promise."""
-        rows = self._connection.execute(_OUTPUTS, {"ids": list(task_ids)})
-        return [
-            Promise(row.id, row.task_id, row.slot, row.directory, row.filename, row.version, row.generation)
-            for row in rows
-        ]
+        return [Promise(*row) for row in _OUTPUTS.fetch(self._connection, task_ids)]
 
     def mark_running(self, task_ids: Sequence[int]) -> None:
         """Queued to running, for the tasks of attempts that were just claimed."""
@@ -245,27 +295,23 @@ class TaskStore:
 
         Two reports of the same task cannot both win: the second finds the task no longer running and is refused.
         """
-        result = self._connection.execute(
-            _MARK_DONE, [{"key": task_id, "attempt": attempt_id} for task_id, attempt_id in accepted.items()]
-        )
-        StaleRowError.check(result.rowcount, len(accepted), "task")
+        rows = [{"key": task_id, "attempt": attempt_id} for task_id, attempt_id in accepted.items()]
+        StaleRowError.check(_MARK_DONE.execute_many(self._connection, rows), len(accepted), "task")
 
     def mark_queued_again(self, task_id: int, *, strikes: int, losses: int) -> None:
         """Running to queued: another attempt follows."""
-        again = _MOVE_AND_COUNT.values(strikes=strikes, losses=losses)
-        self._move([task_id], TaskState.RUNNING, TaskState.QUEUED, again)
+        self._move([task_id], TaskState.RUNNING, TaskState.QUEUED, _TRY_AGAIN, to_strikes=strikes, to_losses=losses)
 
     def mark_overdue(self, task_ids: Sequence[int], message: str) -> None:
         """Queued to failed: nobody took them in time."""
-        failed = _MOVE.values(reason=FailureReason.TIMEOUT.value, message=message)
-        self._move(task_ids, TaskState.QUEUED, TaskState.FAILED, failed)
+        self._move(task_ids, TaskState.QUEUED, TaskState.FAILED, _GIVE_UP, to_message=message)
 
     def mark_ended(
         self, task_id: int, state: TaskState, *, reason: FailureReason, message: str, strikes: int, losses: int
     ) -> None:
         """Running to failed or cancelled: only a user's wish can change that."""
-        ended = _MOVE.values(reason=reason.value, message=message, strikes=strikes, losses=losses)
-        self._move([task_id], TaskState.RUNNING, state, ended)
+        values = {"to_reason": reason.value, "to_message": message, "to_strikes": strikes, "to_losses": losses}
+        self._move([task_id], TaskState.RUNNING, state, _END, **values)
 
     def mark_queued(self, task_ids: Sequence[int]) -> None:
         """Waiting to queued: everything that the tasks depend on is there."""
@@ -273,15 +319,9 @@ class TaskStore:
 
     def release_consumers(self, source_ids: Sequence[int]) -> list[ReadyTask]:
         """Count down what depends on tasks that are done, and list what has become ready."""
-        rows = self._connection.execute(_CONSUMERS, {"ids": list(source_ids)}).all()
-        if not rows:
-            return []
-        self._connection.execute(_COUNT_DOWN, [{"key": task_id, "met": count} for task_id, count in rows])
-        ready: list[ReadyTask] = []
-        for part in chunks([row[0] for row in rows], CHUNK):
-            found = self._connection.execute(_READY, {"ids": list(part)})
-            ready.extend(ReadyTask(row.id, row.job_id, row.task_type, row.execution) for row in found)
-        return ready
+        rows = _CONSUMERS.fetch(self._connection, source_ids)
+        _COUNT_DOWN.execute_many(self._connection, [{"key": task_id, "met": count} for task_id, count in rows])
+        return [ReadyTask(*row) for row in _READY.fetch(self._connection, sorted({row[0] for row in rows}))]
 
     def block_consumers(self, causes: Mapping[int, int]) -> list[BlockedTask]:
         """Waiting to blocked, for all that depends, directly or through others, on tasks that will not be done.
@@ -318,14 +358,18 @@ class TaskStore:
 
     def set_versions(self, versions: Mapping[int, dict[str, Any]]) -> None:
         """Give promised products the version that their readers get from now on."""
-        if versions:
-            self._connection.execute(
-                update(_promise).where(_promise.c.id == bindparam("key")).values(version=bindparam("found")),
-                [{"key": promise_id, "found": version} for promise_id, version in versions.items()],
-            )
+        rows = [{"key": promise_id, "found": version} for promise_id, version in versions.items()]
+        _SET_VERSION.execute_many(self._connection, rows)
 
-    def _move(self, task_ids: Sequence[int], before: TaskState, after: TaskState, statement: Update = _MOVE) -> None:
-        for part in chunks(task_ids, CHUNK):
-            values = {"ids": list(part), "before": before.value, "after": after.value}
-            result = self._connection.execute(statement, values)
-            StaleRowError.check(result.rowcount, len(part), "task")
+    def _move(
+        self,
+        task_ids: Sequence[int],
+        before: TaskState,
+        after: TaskState,
+        statement: PreparedForKeys = _MOVE,
+        **values: Any,
+    ) -> None:
+        changed = statement.execute(
+            self._connection, task_ids, {"before": before.value, "after": after.value, **values}
+        )
+        StaleRowError.check(changed, len(task_ids), "task")

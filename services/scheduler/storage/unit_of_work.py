@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from services.scheduler.domain.changes import Changes
 from services.scheduler.storage.attempts import AttemptStore
@@ -19,10 +19,14 @@ from services.scheduler.storage.rows import CHUNK, chunks
 from services.scheduler.storage.schema import TransitionRow
 from services.scheduler.storage.tasks import TaskStore
 from shared.database.engine import Database
+from shared.database.prepared import prepare_insert
 
 T = TypeVar("T")
 
 _transition = TransitionRow.__table__  # type: ignore[attr-defined]
+_ADD_TRANSITION = prepare_insert(
+    _transition, "job_id", "task_id", "attempt_id", "state_before", "state_after", "reason", "at"
+)
 
 
 class SqlUnitOfWork:
@@ -43,9 +47,9 @@ class SqlUnitOfWork:
     def save(self, changes: Changes) -> None:
         """Write what follows from a command's verbs: its events, the jobs' counts and messages."""
         for part in chunks(changes.transitions, CHUNK):
-            self._connection.execute(
-                insert(_transition),
-                [
+            _ADD_TRANSITION.execute_many(
+                self._connection,
+                (
                     {
                         "job_id": step.job_id,
                         "task_id": step.task_id,
@@ -56,7 +60,7 @@ class SqlUnitOfWork:
                         "at": step.at,
                     }
                     for step in part
-                ],
+                ),
             )
         changes.finished_jobs += self.jobs.add_counts(changes.counts, changes.at)
         self.outbox.add(changes.messages, changes.at)

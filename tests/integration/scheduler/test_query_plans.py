@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from services.scheduler.factory import MIGRATIONS
 from services.scheduler.storage.attempts import AttemptStore
@@ -22,22 +22,24 @@ from shared.database.migrations import upgrade_schema
         (lambda store: store.find_expired(datetime.now(UTC), 10), "ix_attempt_lease"),
         (lambda store: store.find_held_by("w1"), "ix_attempt_lease"),
         (lambda store: store.find_queued({"null": 3, "make": 2}, 4), "ix_attempt_queue"),
+        (lambda store: store.count_held(), "ix_attempt_lease"),
+        (lambda store: store.release_due(datetime.now(UTC), 10), "ix_attempt_delayed"),
+        (lambda store: store.find_overdue(datetime.now(UTC), 10), "ix_attempt_overdue"),
+        (lambda store: store.find_next_time(), "ix_attempt_overdue"),
     ],
 )
 def test_the_partial_index_is_used(call: Any, index: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     upgrade_schema(url, MIGRATIONS)
     engine = create_sqlite_engine(url, writer=True, connections=1)
-    plans: list[str] = []
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def explain(_connection: Any, cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        if statement.startswith("SELECT"):
-            rows = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
-            plans.extend(row[3] for row in rows)
-
+    said: list[str] = []
     with engine.begin() as connection:
+        driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+        driver.set_trace_callback(said.append)
         call(AttemptStore(connection, KeyBlocks()))
+        driver.set_trace_callback(None)
+        queries = [statement for statement in said if statement.startswith("SELECT")]
+        plans = [row[3] for query in queries for row in driver.execute(f"EXPLAIN QUERY PLAN {query}")]
     engine.dispose()
     assert any(f"USING INDEX {index}" in plan or f"USING COVERING INDEX {index}" in plan for plan in plans), plans
     assert not any(plan.startswith("SCAN attempt") and "INDEX" not in plan for plan in plans), plans

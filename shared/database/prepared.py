@@ -1,0 +1,191 @@
+"""Statements of hot paths: compiled once for each kind of engine, and run without SQLAlchemy's handling of parameters.
+
+That handling takes several times longer than SQLite takes to run a small statement. What is written down is still
+SQLAlchemy's: the same tables, types and operators, on every engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import BindParameter, ClauseElement, Connection, Dialect, Table, bindparam, insert
+from sqlalchemy.exc import DBAPIError
+
+#: How many keys one statement names at most. Below every engine's limit of bound values.
+MOST_KEYS = 1024
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_ABSENT: Any = object()
+_Processor = Callable[[Any], Any] | None
+
+
+class _Compiled:
+    """One statement for one kind of engine."""
+
+    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        names = getattr(compiled, "positiontup", None)
+        self._is_positional = names is not None
+        self._binds: list[tuple[str, _Processor, Any]] = []
+        for name in names if names is not None else compiled.params:
+            processor = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)  # type: ignore[attr-defined]
+            fixed = compiled.params[name]
+            self._binds.append((name, processor, processor(fixed) if processor and fixed is not None else fixed))
+        self._results: list[tuple[int, Callable[[Any], Any]]] = []
+        for index, column in enumerate(getattr(statement, "selected_columns", ())):
+            processor = column.type.dialect_impl(dialect).result_processor(dialect, None)
+            if processor is not None:
+                self._results.append((index, processor))
+
+    def bind(self, values: Mapping[str, Any]) -> Any:
+        """Make one set of parameters. What `values` leaves out has the value that the statement gives it."""
+        row = [
+            fixed
+            if (value := values.get(name, _ABSENT)) is _ABSENT
+            else value
+            if processor is None or value is None
+            else processor(value)
+            for name, processor, fixed in self._binds
+        ]
+        if self._is_positional:
+            return tuple(row)
+        return {name: value for (name, _, _), value in zip(self._binds, row, strict=True)}
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """Run it once. Returns how many rows it changed."""
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self.text, self.bind(values))
+            return int(cursor.rowcount)
+        except Exception as error:
+            raise self._translate(connection, error) from error
+        finally:
+            cursor.close()
+
+    def run_many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Run it for each set of values. Returns how many rows all of them changed."""
+        bound = [self.bind(values) for values in rows]
+        if not bound:
+            return 0
+        cursor = connection.connection.cursor()
+        try:
+            cursor.executemany(self.text, bound)
+            return int(cursor.rowcount)
+        except Exception as error:
+            raise self._translate(connection, error) from error
+        finally:
+            cursor.close()
+
+    def fetch(self, connection: Connection, values: Mapping[str, Any]) -> list[Sequence[Any]]:
+        """Fetch all rows, with values as Python has them."""
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self.text, self.bind(values))
+            rows: list[Sequence[Any]] = list(cursor.fetchall())
+        except Exception as error:
+            raise self._translate(connection, error) from error
+        finally:
+            cursor.close()
+        return [self._read(row) for row in rows] if self._results else rows
+
+    def _read(self, row: Sequence[Any]) -> Sequence[Any]:
+        values = list(row)
+        for index, processor in self._results:
+            values[index] = processor(values[index])
+        return values
+
+    def _translate(self, connection: Connection, error: Exception) -> BaseException:
+        """Make a driver's error what SQLAlchemy would have made of it."""
+        base = connection.dialect.loaded_dbapi.Error
+        if not isinstance(error, base):
+            return error
+        return DBAPIError.instance(self.text, None, error, base, dialect=connection.dialect)
+
+
+class Prepared:
+    """A statement with named parameters.
+
+    Parameters
+    ----------
+    statement
+        Every value that changes is a `bindparam`; an insertion names its columns with ``values``.
+    """
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def execute(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """Run it once. Returns how many rows it changed."""
+        return self._for(connection).run(connection, values)
+
+    def execute_many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Run it for each set of values. Returns how many rows all of them changed."""
+        return self._for(connection).run_many(connection, rows)
+
+    def fetch(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> list[Sequence[Any]]:
+        """Run it once and fetch its rows, with values in the order of the selected columns."""
+        return self._for(connection).fetch(connection, values)
+
+    def _for(self, connection: Connection) -> _Compiled:
+        name = connection.dialect.name
+        compiled = self._compiled.get(name)
+        if compiled is None:
+            compiled = self._compiled[name] = _Compiled(self._statement, connection.dialect)
+        return compiled
+
+
+def prepare_insert(table: Table, *names: str) -> Prepared:
+    """Prepare the insertion of rows of which these columns are given."""
+    return Prepared(insert(table).values({name: bindparam(name) for name in names}))
+
+
+class PreparedForKeys:
+    """A statement about rows of some keys, prepared for 1, 2, 4, … of them.
+
+    Parameters
+    ----------
+    build
+        Makes the statement with these parameters for the keys.
+    """
+
+    def __init__(self, build: Callable[[Sequence[BindParameter[Any]]], ClauseElement]) -> None:
+        self._build = build
+        self._prepared: dict[int, tuple[Prepared, list[str]]] = {}
+
+    def execute(self, connection: Connection, keys: Sequence[Any], values: Mapping[str, Any]) -> int:
+        """Run it. Returns how many rows it changed."""
+        changed = 0
+        for prepared, bound in self._parts(keys, values):
+            changed += prepared.execute(connection, bound)
+        return changed
+
+    def fetch(
+        self, connection: Connection, keys: Sequence[Any], values: Mapping[str, Any] = _NOTHING
+    ) -> list[Sequence[Any]]:
+        """Run it and fetch its rows, with values in the order of the selected columns.
+
+        An order that the statement asks for holds within `MOST_KEYS` keys.
+        """
+        rows: list[Sequence[Any]] = []
+        for prepared, bound in self._parts(keys, values):
+            rows += prepared.fetch(connection, bound)
+        return rows
+
+    def _parts(self, keys: Sequence[Any], values: Mapping[str, Any]) -> Iterable[tuple[Prepared, dict[str, Any]]]:
+        for start in range(0, len(keys), MOST_KEYS):
+            part = list(keys[start : start + MOST_KEYS])
+            size = 1 << (len(part) - 1).bit_length()
+            part += part[-1:] * (size - len(part))  # a key that is named twice means the same row
+            prepared, names = self._prepare(size)
+            yield prepared, {**values, **dict(zip(names, part, strict=True))}
+
+    def _prepare(self, size: int) -> tuple[Prepared, list[str]]:
+        found = self._prepared.get(size)
+        if found is None:
+            names = [f"key_{number}" for number in range(size)]
+            found = self._prepared[size] = Prepared(self._build([bindparam(name) for name in names])), names
+        return found

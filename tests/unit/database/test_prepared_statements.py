@@ -1,0 +1,97 @@
+"""Prepared statements mean what SQLAlchemy would have made of them, for any number of keys and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Boolean, Column, Connection, Integer, MetaData, String, Table, bindparam, func, select, update
+from sqlalchemy.exc import IntegrityError
+
+from shared.database.engine import create_sqlite_engine
+from shared.database.prepared import MOST_KEYS, Prepared, PreparedForKeys, prepare_insert
+from shared.database.types import Json, UtcTime
+
+STAR = Table(
+    "star",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("name", String(32), nullable=False, unique=True),
+    Column("planets", Json),
+    Column("seen_at", UtcTime),
+    Column("bright", Boolean, nullable=False, server_default="1"),
+)
+NIGHT = datetime(2026, 11, 22, 21, 30, tzinfo=UTC)
+ADD = prepare_insert(STAR, "id", "name", "planets", "seen_at")
+FIND = PreparedForKeys(
+    lambda keys: select(STAR.c.id, STAR.c.planets, STAR.c.seen_at, STAR.c.bright).where(STAR.c.id.in_(keys))
+)
+DIM = PreparedForKeys(
+    lambda keys: (
+        update(STAR).where(STAR.c.id.in_(keys), STAR.c.bright == bindparam("before")).values(bright=bindparam("after"))
+    )
+)
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    engine = create_sqlite_engine(f"sqlite:///{tmp_path}/stars.db", writer=True, connections=1)
+    with engine.begin() as connection:
+        STAR.metadata.create_all(connection)
+        yield connection
+    engine.dispose()
+
+
+def stars(count: int) -> list[dict[str, Any]]:
+    return [
+        {"id": key, "name": f"star {key}", "planets": {"b": key} if key % 2 else None, "seen_at": NIGHT}
+        for key in range(count)
+    ]
+
+
+def test_values_come_back_as_they_were_given(connection: Connection) -> None:
+    assert ADD.execute_many(connection, stars(2)) == 2
+    assert [tuple(row) for row in FIND.fetch(connection, [0, 1])] == [
+        (0, None, NIGHT, True),
+        (1, {"b": 1}, NIGHT, True),
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 31, 32, 33, MOST_KEYS, MOST_KEYS + 1, 3 * MOST_KEYS])
+def test_any_number_of_keys_means_as_many_rows(connection: Connection, count: int) -> None:
+    ADD.execute_many(connection, stars(3 * MOST_KEYS + 10))
+    keys = list(range(count))
+    assert sorted(row[0] for row in FIND.fetch(connection, keys)) == keys
+    assert DIM.execute(connection, keys, {"before": True, "after": False}) == count
+    assert DIM.execute(connection, keys, {"before": True, "after": False}) == 0
+
+
+def test_no_rows_are_no_statement(connection: Connection) -> None:
+    assert ADD.execute_many(connection, []) == 0
+
+
+def test_types_hold_for_comparisons_and_fixed_values(connection: Connection) -> None:
+    ADD.execute_many(connection, stars(3))
+    later = Prepared(select(func.count()).where(STAR.c.seen_at > bindparam("at"), STAR.c.bright.is_(True)))
+    assert later.fetch(connection, {"at": NIGHT - timedelta(seconds=1)})[0][0] == 3
+    assert later.fetch(connection, {"at": NIGHT})[0][0] == 0
+    forget = Prepared(update(STAR).where(STAR.c.id == bindparam("key")).values(planets=None, seen_at=NIGHT))
+    assert forget.execute_many(connection, [{"key": 1}, {"key": 99}]) == 1
+    assert FIND.fetch(connection, [1])[0][1] is None
+
+
+def test_what_is_left_out_is_null_and_not_the_value_of_the_row_before(connection: Connection) -> None:
+    rows = [{"id": 1, "name": "a", "planets": [1], "seen_at": NIGHT}, {"id": 2, "name": "b"}]
+    ADD.execute_many(connection, rows)
+    assert [tuple(row[1:3]) for row in FIND.fetch(connection, [1, 2])] == [([1], NIGHT), (None, None)]
+
+
+def test_errors_are_those_of_sqlalchemy(connection: Connection) -> None:
+    ADD.execute_many(connection, stars(1))
+    with pytest.raises(IntegrityError, match="UNIQUE"):
+        ADD.execute_many(connection, stars(1))
+    with pytest.raises(ValueError, match="naive"):
+        ADD.execute(connection, {"id": 7, "name": "x", "seen_at": datetime(2026, 1, 1)})
