@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from services.product_store.logic.adoption import Adoptions
 from services.product_store.logic.deposit import Depositary
 from services.product_store.logic.inventory import Inventory
 from services.product_store.logic.planning import Planning
@@ -36,6 +37,7 @@ class ProductStoreFactory:
         self.depositary = Depositary(
             self._catalog, self._archive, self._recovery, _now, max_size=settings.max_version_bytes
         )
+        self.adoptions = Adoptions(self._catalog, _now)
         self.retrieval = Retrieval(self._catalog, self._archive, _now)
         self.quality = QualityLedger(self._catalog, _now)
         self.inventory = Inventory(self._catalog)

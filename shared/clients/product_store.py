@@ -20,6 +20,10 @@ from shared.contracts.metadata import Metadata
 from shared.contracts.products import (
     METADATA_HEADER,
     VERSION_HEADER,
+    Adoption,
+    AdoptionAnswer,
+    AdoptionRequest,
+    AdoptionResponse,
     DirectoryPage,
     PlannedProduct,
     PlanRequest,
@@ -50,6 +54,11 @@ class ProductStoreClient(ServiceClient):
             Another task holds one of the names.
         """
         return await self._call(PlanResponse, "POST", "plan", body=PlanRequest(products=list(products)))
+
+    async def adopt(self, adoptions: Sequence[Adoption]) -> list[AdoptionAnswer]:
+        """Let attempts take over versions that equal attempts made; one answer for each. May be repeated."""
+        body = AdoptionRequest(adoptions=list(adoptions))
+        return (await self._call(AdoptionResponse, "POST", "adoptions", body=body)).answers
 
     async def upload(
         self,

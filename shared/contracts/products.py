@@ -95,6 +95,42 @@ class UploadParameters(BaseModel):
     )
 
 
+class Adoption(BaseModel):
+    """An attempt takes over a version that an equal attempt made: the bytes are not stored again."""
+
+    version_id: Identifier = Field(description="The version that is adopted.")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="What its bytes have to be.", examples=["a3" * 32])
+    directory: Directory
+    filename: Filename
+    semantic_type: SemanticType
+    attempt_id: Identifier
+    task_id: Identifier
+    job_id: Identifier
+    rerun: bool = Field(default=False, description="The job makes new versions of products that others promised.")
+
+
+class AdoptionRequest(BaseModel):
+    """Versions to adopt, each by itself. Adopting again what was adopted gives the same answer."""
+
+    adoptions: list[Adoption] = Field(
+        max_length=MAX_VERDICTS,
+        examples=[
+            [
+                {
+                    "version_id": 7,
+                    "sha256": "a3" * 32,
+                    "directory": "hot_jupiters_again",
+                    "filename": "lightcurve_000.lcb",
+                    "semantic_type": "lightcurve",
+                    "attempt_id": 99,
+                    "task_id": 55,
+                    "job_id": 2,
+                }
+            ]
+        ],
+    )
+
+
 class VersionView(BaseModel):
     """One immutable version of a product."""
 
@@ -113,7 +149,21 @@ class VersionView(BaseModel):
     created_at: datetime
     passed_qc: bool | None = Field(default=None, description="Null until quality control has spoken.")
     damaged: bool = Field(default=False, description="The stored bytes no longer match their digest; never served.")
+    adopted_from: int | None = Field(default=None, description="The version whose bytes an equal attempt took over.")
     metadata: Metadata = Field(default_factory=dict)
+
+
+class AdoptionAnswer(BaseModel):
+    """The adopting attempt's version, or why there is none."""
+
+    version: VersionView | None = None
+    message: str | None = Field(default=None, description="Why the version cannot be adopted.")
+
+
+class AdoptionResponse(BaseModel):
+    """One answer for each adoption, in their order."""
+
+    answers: list[AdoptionAnswer]
 
 
 class ProductView(BaseModel):

@@ -48,6 +48,25 @@ class Version:
     passed_qc: bool | None
     damaged: bool
     metadata: Metadata
+    adopted_from: int | None = None
+
+
+def find_adoption_fault(version: Version | None, sha256: str, semantic_type: str) -> str | None:
+    """Say why a version cannot be adopted by an attempt that would have made the same bytes; None where it can.
+
+    A version on which quality control has not spoken yet may be adopted: who accepted it may be still to be heard.
+    """
+    if version is None:
+        return "there is no such version"
+    if version.damaged:
+        return f"version {version.version_id} is damaged"
+    if version.passed_qc is False:
+        return f"version {version.version_id} did not pass quality control"
+    if version.fingerprint.sha256 != sha256:
+        return f"version {version.version_id} has SHA-256 {version.fingerprint.sha256}, not {sha256}"
+    if version.semantic_type != semantic_type:
+        return f"version {version.version_id} is a {version.semantic_type!r}, not a {semantic_type!r}"
+    return None
 
 
 def check_same_bytes(version: Version, fingerprint: Fingerprint) -> None:

@@ -11,10 +11,13 @@ from services.product_store.domain.selection import VersionSelection
 from services.product_store.handlers.dependencies import Store
 from services.product_store.handlers.parameters import After, Limit, OptionalId, PassedQc, VersionId
 from services.product_store.handlers.uploads import RAW_BODY, read_body, read_length
-from services.product_store.handlers.views import read_deposit, show_version, show_versions
+from services.product_store.handlers.views import read_adoption, read_deposit, show_version, show_versions
 from shared.contracts.digests import CONTENT_DIGEST, CONTENT_MD5, REPR_DIGEST, format_digest, read_digests
 from shared.contracts.products import (
     METADATA_HEADER,
+    AdoptionAnswer,
+    AdoptionRequest,
+    AdoptionResponse,
     UploadParameters,
     VerdictRequest,
     VerdictResponse,
@@ -91,6 +94,29 @@ async def list_versions(
 async def get_version(version_id: VersionId, store: Store) -> VersionView:
     """Get one version."""
     return show_version(await store.inventory.get_version(version_id))
+
+
+@router.post(
+    "/adoptions",
+    summary="Adopt versions",
+    description=(
+        "An attempt that would make the same bytes as an earlier one takes over its versions. Of the same product it "
+        "is the very version; of another, a new version with the same bytes, which says what it was adopted from. "
+        "What did not pass quality control, or is damaged, is refused, each adoption by itself."
+    ),
+    operation_id="adopt_versions",
+    dependencies=[Depends(require(AccessScope.OPERATE))],
+)
+async def adopt_versions(request: AdoptionRequest, store: Store) -> AdoptionResponse:
+    """Adopt versions."""
+    deposits = [read_adoption(one, f"body.adoptions[{index}]") for index, one in enumerate(request.adoptions)]
+    answers = await store.adoptions.adopt(request.adoptions, deposits)
+    return AdoptionResponse(
+        answers=[
+            AdoptionAnswer(message=found) if isinstance(found, str) else AdoptionAnswer(version=show_version(found))
+            for found in answers
+        ]
+    )
 
 
 @router.post(

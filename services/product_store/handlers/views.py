@@ -12,6 +12,7 @@ from services.product_store.domain.version import Deposit, Version
 from shared.contracts.metadata import Metadata
 from shared.contracts.paths import check_directory, check_filename
 from shared.contracts.products import (
+    Adoption,
     DirectoryPage,
     DirectoryView,
     PlannedProduct,
@@ -55,6 +56,23 @@ def read_deposit(parameters: UploadParameters, metadata: Metadata) -> Deposit:
     return Deposit(promise=promise, attempt_id=parameters.attempt_id, mime_type=parameters.mime_type, metadata=metadata)
 
 
+def read_adoption(adoption: Adoption, where: str) -> Deposit:
+    """Take what an adoption would store; its names are checked."""
+    promise = Promise(
+        directory=check_directory(adoption.directory, f"{where}.directory"),
+        filename=check_filename(adoption.filename, f"{where}.filename"),
+        semantic_type=adoption.semantic_type,
+        mime_type=None,
+        generator_task_id=adoption.task_id,
+        job_id=adoption.job_id,
+        planned_at=datetime.now(UTC),
+        metadata={},
+        planned=False,
+        rerun=adoption.rerun,
+    )
+    return Deposit(promise=promise, attempt_id=adoption.attempt_id, mime_type=None, metadata={})
+
+
 def show_version(version: Version) -> VersionView:
     """Show a version to callers."""
     return VersionView(
@@ -73,6 +91,7 @@ def show_version(version: Version) -> VersionView:
         created_at=version.created_at,
         passed_qc=version.passed_qc,
         damaged=version.damaged,
+        adopted_from=version.adopted_from,
         metadata=version.metadata,
     )
 

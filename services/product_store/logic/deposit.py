@@ -70,7 +70,7 @@ class Depositary:
         self._check_size(announced_size or 0)
         if announced_size is None or announced_size > BLOCK_SIZE:
             # Refuse a long upload before it has come. A short one is looked at once, when its row is made.
-            await self._catalog.read(lambda catalog: _find_product(catalog, deposit))
+            await self._catalog.read(lambda catalog: _find_product(catalog, deposit, "query.filename"))
         incoming = self._archive.begin()
         try:
             fingerprint = await self._fill(incoming, body)
@@ -105,12 +105,8 @@ class Depositary:
         created_at = self._clock()
 
         def command(catalog: Catalog) -> Receipt:
-            product, standing = _find_product(catalog, deposit)
-            if product is None:
-                product = catalog.products.add(deposit.promise)
-            elif standing is Standing.TAKES_OVER:
-                product = catalog.products.take_over(product, deposit.promise)
-            elif version := catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id):
+            product = claim_product(catalog, deposit, "query.filename")
+            if version := catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id):
                 check_same_bytes(version, fingerprint)
                 return Receipt(version, is_new=False)
             return Receipt(catalog.versions.add(product, deposit, fingerprint, store_name, created_at), is_new=True)
@@ -130,7 +126,23 @@ class Depositary:
         return receipt
 
 
-def _find_product(catalog: Catalog, deposit: Deposit) -> tuple[Product | None, Standing]:
+def claim_product(catalog: Catalog, deposit: Deposit, where: str) -> Product:
+    """Find or register the product that a deposit is of; a re-run takes it over.
+
+    Raises
+    ------
+    ProductExistsError
+        Another task promised this name.
+    """
+    product, standing = _find_product(catalog, deposit, where)
+    if product is None:
+        return catalog.products.add(deposit.promise)
+    if standing is Standing.TAKES_OVER:
+        return catalog.products.take_over(product, deposit.promise)
+    return product
+
+
+def _find_product(catalog: Catalog, deposit: Deposit, where: str) -> tuple[Product | None, Standing]:
     promise = deposit.promise
     product = catalog.products.find(promise.directory, promise.filename)
     if product is None:
@@ -138,4 +150,4 @@ def _find_product(catalog: Catalog, deposit: Deposit) -> tuple[Product | None, S
     earlier: Collection[int] = ()
     if product.generator_task_id != promise.generator_task_id:
         earlier = catalog.products.find_earlier_generators([product.product_id]).get(product.product_id, ())
-    return product, judge_promise(product, earlier, promise, "query.filename")
+    return product, judge_promise(product, earlier, promise, where)

@@ -54,6 +54,12 @@ class VersionTable(Protocol):
     def get(self, version_id: int) -> Version | None:
         """Find one version."""
 
+    def find(self, version_ids: Collection[int]) -> Mapping[int, Version]:
+        """Find versions by id."""
+
+    def adopt(self, product: Product, source: Version, deposit: Deposit, created_at: datetime) -> Version:
+        """Register a version with the bytes of another."""
+
     def find_by_attempt(self, product_id: int, attempt_id: int) -> Version | None:
         """Find the version that an attempt made of a product."""
 

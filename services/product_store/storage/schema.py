@@ -78,6 +78,7 @@ class VersionRow(ProductStoreRow, table=True):
     mime_type: str = Field(max_length=128)
     created_at: datetime = Field(sa_type=UtcTime)
     passed_qc: bool | None = None
+    adopted_from: int | None = Field(default=None, sa_type=Key)
     damaged_at: datetime | None = Field(default=None, sa_type=UtcTime)
     details: Metadata = Field(sa_type=Json)
 

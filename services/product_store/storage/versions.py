@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -97,6 +98,14 @@ class SqlVersionTable:
             metadata=deposit.metadata,
         )
 
+    def adopt(self, product: Product, source: Version, deposit: Deposit, created_at: datetime) -> Version:
+        """Register a version with the bytes of another."""
+        made = self.add(product, deposit, source.fingerprint, source.store_name, created_at)
+        self._connection.execute(
+            update(VERSIONS).where(VERSIONS.c.version_id == made.version_id).values(adopted_from=source.version_id)
+        )
+        return replace(made, adopted_from=source.version_id)
+
     def select(self, selection: VersionSelection, after: int, limit: int) -> list[Version]:
         """List versions by id, from the first beyond `after`."""
         statement = _VERSION.where(VERSIONS.c.version_id > after)
@@ -148,4 +157,5 @@ def _make_version(row: Row[Any]) -> Version:
         passed_qc=row.passed_qc,
         damaged=row.damaged_at is not None,
         metadata=row.details,
+        adopted_from=row.adopted_from,
     )

@@ -79,6 +79,7 @@ SCOPES = {
     ("POST", "plan"): "operate",
     ("PUT", "versions"): "work",
     ("POST", "verdicts"): "operate",
+    ("POST", "adoptions"): "operate",
     ("GET", "products"): "read",
     ("GET", "products/1"): "read",
     ("GET", "products/1/versions"): "read",
