@@ -20,6 +20,7 @@ from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.relay import Relay
+from services.scheduler.logic.reuse import Reuse
 from services.scheduler.logic.submission import Submission
 from services.scheduler.logic.timers import Timers
 from services.scheduler.settings import SchedulerSettings
@@ -71,6 +72,7 @@ class SchedulerFactory:
         self._loops = {
             "expansion": Expansion(transactor, bells, _now, limits, settings.max_iterations).run,
             "recovery": Recovery(transactor, bells, _now, limits, settings.reap_seconds).run,
+            "reuse": Reuse(transactor, bells, _now, polls, self._announcer, limits).run,
             "timers": Timers(transactor, bells, _now, polls).run,
             "relay": Relay(transactor, bells, self._announcer).run,
         }

@@ -167,7 +167,7 @@ class SchedulerClient(ServiceClient):
         return await self._post(HeartbeatResponse, "attempts/heartbeat", request)
 
     async def submit_job(
-        self, document: str | bytes, *, idempotency_key: str | None = None, rerun: bool = False
+        self, document: str | bytes, *, idempotency_key: str | None = None, rerun: bool = False, reuse: bool = False
     ) -> JobView:
         """Submit a job: its JSON text as the user wrote it.
 
@@ -179,6 +179,8 @@ class SchedulerClient(ServiceClient):
             Up to 128 printable characters. Submitting the same document again under the same key returns the first job.
         rerun
             Make new versions of the job's products that exist already, which is refused otherwise.
+        reuse
+            Let tasks adopt what equal attempts made, instead of running.
 
         Raises
         ------
@@ -189,16 +191,16 @@ class SchedulerClient(ServiceClient):
         ProductExistsError
             Products of it exist already, or, for a re-run, are still being made; `problems` lists them.
         ConflictError
-            The key was used for another document, or with another `rerun`.
+            The key was used for another document, or with another `rerun` or `reuse`.
         """
         headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-        path = _with_mode("jobs", rerun=rerun)
+        path = _with_mode("jobs", rerun, reuse)
         return self._read(JobView.model_validate_json, await self._send_text(path, document, headers))
 
-    async def plan_job(self, document: str | bytes, *, rerun: bool = False) -> JobPlan:
+    async def plan_job(self, document: str | bytes, *, rerun: bool = False, reuse: bool = False) -> JobPlan:
         """Ask what submitting a job would make. Raises what `submit_job` would raise; changes nothing."""
         return self._read(
-            JobPlan.model_validate_json, await self._send_text(_with_mode("jobs/plan", rerun=rerun), document)
+            JobPlan.model_validate_json, await self._send_text(_with_mode("jobs/plan", rerun, reuse), document)
         )
 
     async def cancel_job(self, job_id: int) -> JobView:
@@ -473,5 +475,6 @@ class SchedulerClient(ServiceClient):
         return response.content
 
 
-def _with_mode(path: str, *, rerun: bool) -> str:
-    return f"{path}?rerun=true" if rerun else path
+def _with_mode(path: str, rerun: bool, reuse: bool) -> str:
+    asked = [name for name, said in (("rerun=true", rerun), ("reuse=true", reuse)) if said]
+    return f"{path}?{'&'.join(asked)}" if asked else path

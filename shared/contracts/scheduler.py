@@ -11,6 +11,7 @@ from shared.contracts.containers import ResourcesView
 from shared.contracts.diagnostics import FlatTable, TableView
 from shared.contracts.execution import ExecutionRules, TaskTypeRules
 from shared.contracts.metadata import Metadata
+from shared.contracts.reuse import ReuseView
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
 
 # --- jobs and tasks ---------------------------------------------------------------------------------------------
@@ -52,6 +53,7 @@ class JobView(BaseModel):
     finished_at: datetime | None = None
     paused: bool = Field(default=False, description="Nothing more of it is handed out.")
     rerun: bool = Field(default=False, description="It makes new versions of products that other jobs promised.")
+    reuse: bool = Field(default=False, description="Its tasks adopt what equal attempts made, instead of running.")
 
 
 class TaskRetryRequest(BaseModel):
@@ -182,6 +184,9 @@ class AttemptView(BaseModel):
     metadata: Metadata = Field(default_factory=dict)
     inputs: dict[str, OutputVersion] = Field(default_factory=dict)
     outputs: list[OutputVersion] = Field(default_factory=list)
+    fingerprint: str | None = Field(default=None, description="Attempts of the same one make the same outputs.")
+    adopted_from: int | None = Field(default=None, description="The attempt whose outputs it has.")
+    reuse: ReuseView | None = Field(default=None, description="In a job with re-use: what was found, what differed.")
 
 
 class TaskView(BaseModel):
@@ -210,6 +215,7 @@ class TaskView(BaseModel):
     requires_metadata_from: dict[str, int] = Field(description="Name to id of the task it comes from.")
     blocked_by: int | None = None
     excuse: str | None = Field(default=None, description="Why the task counts as done although it failed.")
+    adopted_from: int | None = Field(default=None, description="The attempt whose outputs it has.")
     attempts: list[AttemptView]
 
 
@@ -253,6 +259,7 @@ class TaskTypeDescription(BaseModel):
     inputs: list[SlotDescription] = Field(default_factory=list)
     outputs: list[SlotDescription] = Field(default_factory=list)
     open_outputs: bool = False
+    uses_seed: bool = Field(default=True, description="False where it draws no random numbers.")
 
 
 class WorkerAnnouncement(BaseModel):

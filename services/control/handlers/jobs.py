@@ -14,6 +14,7 @@ from services.control.handlers.options import (
     JobArgument,
     JsonOption,
     RerunOption,
+    ReuseOption,
     ask,
     refuse_both,
 )
@@ -37,6 +38,7 @@ def submit(
         str | None, typer.Option(help="Any text: the same job under the same key is submitted only once.")
     ] = None,
     rerun: RerunOption = False,
+    reuse: ReuseOption = False,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -44,7 +46,7 @@ def submit(
     document = read_document(file)
 
     async def run(suite: Suite) -> JobView:
-        job = await suite.submit(document, key=key, rerun=rerun)
+        job = await suite.submit(document, key=key, rerun=rerun, reuse=reuse)
         if not wait:
             return job.view
         if not as_json:

@@ -24,6 +24,9 @@ CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated va
 RerunOption = Annotated[
     bool, typer.Option("--rerun", help="Make new versions of products that exist already, which is refused otherwise.")
 ]
+ReuseOption = Annotated[
+    bool, typer.Option("--reuse", help="Let tasks adopt what equal tasks made before, instead of running.")
+]
 JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's number.")]
 
 

@@ -25,6 +25,8 @@ class QueuedAttempt:
         If it is still queued then, its task fails.
     memory_gb
         What it may use; None where there is no limit [GB].
+    undecided
+        It is held back until the scheduler has looked for an equal attempt whose outputs it can adopt.
     """
 
     attempt_id: int
@@ -36,6 +38,7 @@ class QueuedAttempt:
     not_before: datetime | None = None
     overdue_at: datetime | None = None
     memory_gb: float | None = None
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True)

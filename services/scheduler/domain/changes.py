@@ -41,7 +41,8 @@ class OutboxMessage:
 class Changes:
     """Gathers what follows from the verbs of one transaction; storage writes it all at once before the commit.
 
-    `queued` says how many more attempts of a type may be claimed, `timed` that something is to happen at a set time.
+    `queued` says how many more attempts of a type may be claimed, `timed` that something is to happen at a set time, and
+    `undecided` that there are attempts that may adopt something.
     """
 
     at: datetime
@@ -51,12 +52,15 @@ class Changes:
     queued: Counter[str] = field(default_factory=Counter)
     finished_jobs: list[int] = field(default_factory=list)
     timed: bool = False
+    undecided: bool = False
 
     def note_queued(self, new: QueuedAttempt, reason: str | None = None) -> None:
         """Note a new attempt in its queue."""
         after = AttemptState.QUEUED
         self.transitions.append(Transition(new.job_id, new.task_id, new.attempt_id, None, after, reason, self.at))
-        if new.not_before is None:
+        if new.undecided:
+            self.undecided = True
+        elif new.not_before is None:
             self.queued[new.task_type] += 1
         if new.not_before is not None or new.overdue_at is not None:
             self.timed = True

@@ -42,7 +42,7 @@ CRITERION_KEYS = {CONDITIONAL: "criterion", DO_WHILE_LOOP: "repeat_criterion", W
 #: Types that run their tasks again and again, as long as a test says so.
 REPEATING = frozenset({DO_WHILE_LOOP, WHILE_LOOP})
 FLOW_TYPES = frozenset(FLOW_KEYS)
-_ROOT_KEYS = frozenset({"seed"})
+_ROOT_KEYS = frozenset({"seed", "reuse"})
 
 #: Values that are evaluated only when the task that they describe is expanded.
 LAZY_KEYS = frozenset({"task_list", "else_task_list", "repeat_criterion"})
@@ -117,6 +117,8 @@ def check_document(document: Any, task_types: Mapping[str, TaskTypeSpecification
     seed = document.get("seed")
     if seed is not None and (not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**48):
         found.add("invalid_value", ("seed",), "expected a whole number from 0 to 2^48 - 1")
+    if not isinstance(document.get("reuse", False), bool):
+        found.add("invalid_type", ("reuse",), f"expected true or false, not {_kind(document['reuse'])}")
     for key in ("requires_metadata_from", "inputs", "outputs"):
         if document.get(key):
             found.add("invalid_key", (key,), "the top of a job has nothing before it to depend on, and no files")

@@ -20,9 +20,12 @@ class JobMode:
     ----------
     rerun
         It makes new versions of products that other jobs promised.
+    reuse
+        Its tasks adopt what equal attempts made, instead of running.
     """
 
     rerun: bool = False
+    reuse: bool = False
 
 
 PLAIN = JobMode()
@@ -30,7 +33,8 @@ PLAIN = JobMode()
 
 def describe_mode(mode: JobMode) -> str:
     """Name a mode in words."""
-    return "as a re-run" if mode.rerun else "without a re-run"
+    asked = [word for word, said in (("rerun", mode.rerun), ("reuse", mode.reuse)) if said]
+    return f"with {' and '.join(asked)}" if asked else "without rerun or reuse"
 
 
 def choose_promise(generations: Sequence[KnownPromise], job_id: int) -> KnownPromise:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from services.scheduler.domain.attempt import QueuedAttempt, TaskToRun
-from services.scheduler.domain.fingerprint import Fingerprint, find_differing_keys, find_differing_parts
-from services.scheduler.domain.task import Promise
+from services.scheduler.domain.fingerprint import find_differing_keys, find_differing_parts
+from services.scheduler.domain.prepared import PreparedAttempt
 from shared.contracts.metadata import Metadata
 from shared.contracts.products import Adoption, VersionView
 from shared.contracts.reuse import Difference, FingerprintPart, ReuseDecision, ReuseView, SourceAttempt
@@ -38,29 +37,11 @@ class AcceptedAttempt:
         return SourceAttempt(attempt_id=self.attempt_id, task_id=self.task_id, job_id=self.job_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An undecided attempt as it would be handed out.
-
-    Parameters
-    ----------
-    fingerprint
-        None where it cannot be compared with others; `fault` then says why.
-    """
-
-    attempt: QueuedAttempt
-    task: TaskToRun
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    outputs: Sequence[Promise] = ()
-    fingerprint: Fingerprint | None = None
-    fault: str | None = None
-
-
-def compare(candidate: Candidate, nearest: AcceptedAttempt | None) -> ReuseView:
+def compare(candidate: PreparedAttempt, nearest: AcceptedAttempt | None) -> ReuseView:
     """Say why a candidate adopts nothing, from the nearest attempt that was accepted."""
     if candidate.fingerprint is None:
-        return ReuseView(decision=ReuseDecision.NOT_REUSABLE, message=candidate.fault)
+        words = candidate.fault or "it has no settings, inputs or outputs"
+        return ReuseView(decision=ReuseDecision.NOT_REUSABLE, message=words)
     if nearest is None or nearest.parts is None:
         return ReuseView(decision=ReuseDecision.NO_CANDIDATE)
     differences = []
@@ -78,7 +59,7 @@ def _digests(inputs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {slot: version.get("sha256") for slot, version in inputs.items()}
 
 
-def plan_adoptions(candidate: Candidate, source: AcceptedAttempt) -> list[Adoption]:
+def plan_adoptions(candidate: PreparedAttempt, source: AcceptedAttempt) -> list[Adoption]:
     """List what the product store must do before a candidate can have the outputs of an equal attempt."""
     made = {output.slot: output for output in source.outputs}
     return [

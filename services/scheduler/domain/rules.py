@@ -50,6 +50,7 @@ def queue_attempt(
     number: int = 1,
     delay: float = 0.0,
     memory_gb: float | None = None,
+    undecided: bool = False,
 ) -> QueuedAttempt:
     """Make an attempt that is to be queued at the time `at`.
 
@@ -59,9 +60,12 @@ def queue_attempt(
         Pause before anyone may claim it [s].
     memory_gb
         What it gets if that is not what the rules say, because an earlier attempt needed more.
+    undecided
+        Whether the scheduler looks first for something that it can adopt; flow control never adopts.
     """
+    undecided = undecided and task_type not in FLOW_TYPES
     if rules is NO_RULES and not delay and memory_gb is None:
-        return QueuedAttempt(attempt_id, task_id, job_id, number, task_type)
+        return QueuedAttempt(attempt_id, task_id, job_id, number, task_type, undecided=undecided)
     begin = at + timedelta(seconds=delay)
     limit = None if task_type in FLOW_TYPES else rules.queue_timeout
     return QueuedAttempt(
@@ -74,6 +78,7 @@ def queue_attempt(
         not_before=begin if delay else None,
         overdue_at=None if limit is None else begin + timedelta(seconds=limit),
         memory_gb=rules.memory_gb if memory_gb is None else memory_gb,
+        undecided=undecided,
     )
 
 

@@ -78,6 +78,7 @@ class ReadyTask:
     job_id: int
     task_type: str
     execution: Mapping[str, Any] | None = None
+    reuse: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,8 @@ class TaskTypeSpecification:
         Output slot to the type of what is written there.
     open_outputs
         Whether its tasks may make products that the job does not name.
+    uses_seed
+        Whether its tasks draw random numbers.
     """
 
     name: str
@@ -40,6 +42,7 @@ class TaskTypeSpecification:
     outputs: Mapping[str, bool]
     mime_types: Mapping[str, str] = field(default_factory=dict)
     open_outputs: bool = False
+    uses_seed: bool = True
 
 
 @dataclass

@@ -21,6 +21,9 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 JobId = Annotated[int, Path(description="As the submission returned it.", examples=[1])]
 Limit = Annotated[int, Query(ge=1, le=1000, description="The most items of one page.")]
 Rerun = Annotated[bool, Query(description="Make new versions of the job's products that exist already.")]
+ReuseFlag = Annotated[
+    bool, Query(alias="reuse", description="Let tasks adopt what equal attempts made; also the root key `reuse`.")
+]
 
 _BODY = {
     "requestBody": {
@@ -46,19 +49,22 @@ async def submit_job(
         ),
     ] = None,
     rerun: Rerun = False,
+    reuse: ReuseFlag = False,
 ) -> JobView:
     """Check the whole document and, if all is well, make the job; else change nothing and list every problem."""
     text = await read_bounded(request, scheduler.max_document_bytes)
-    job, new = await scheduler.submission.submit(text, submitted_by=principal.name, key=key, mode=JobMode(rerun=rerun))
+    job, new = await scheduler.submission.submit(text, submitted_by=principal.name, key=key, mode=JobMode(rerun, reuse))
     response.status_code = 201 if new else 200
     return job
 
 
 @router.post("/plan", summary="Say what a job would make", operation_id="plan_job", openapi_extra=_BODY)
-async def plan_job(request: Request, scheduler: Scheduler, _principal: Submitter, rerun: Rerun = False) -> JobPlan:
+async def plan_job(
+    request: Request, scheduler: Scheduler, _principal: Submitter, rerun: Rerun = False, reuse: ReuseFlag = False
+) -> JobPlan:
     """Check a document as a submission would, count what it would make, and change nothing."""
     text = await read_bounded(request, scheduler.max_document_bytes)
-    return await scheduler.submission.rehearse(text, mode=JobMode(rerun=rerun))
+    return await scheduler.submission.rehearse(text, mode=JobMode(rerun, reuse))
 
 
 @router.get("", summary="List jobs, newest first", operation_id="list_jobs")

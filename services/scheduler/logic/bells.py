@@ -26,6 +26,7 @@ class Bells:
         self.expansion = asyncio.Event()
         self.outbox = asyncio.Event()
         self.timers = asyncio.Event()
+        self.reuse = asyncio.Event()
         self._waiters: dict[Waiter, None] = {}
         self._job_waiters: dict[int, set[asyncio.Event]] = {}
         self._followers: set[asyncio.Event] = set()
@@ -100,6 +101,8 @@ class Bells:
         for job_id in changes.finished_jobs:
             for event in self._job_waiters.get(job_id, ()):
                 event.set()
+        if changes.undecided:
+            self.reuse.set()
         if changes.timed:
             self.timers.set()
         if changes.messages:

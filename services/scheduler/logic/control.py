@@ -83,7 +83,7 @@ class Control:
                 changes.note_pause(job_id, job.root_task_id, paused=paused)
                 if not paused:
                     changes.queued.update(held)
-                    changes.timed = True
+                    changes.timed = changes.undecided = True
             unit.save(changes)
             return unit.jobs.describe(job_id)
 
@@ -319,6 +319,7 @@ def try_again(
     unit.control.mark_restored(ready, TaskState.QUEUED)
     unit.control.mark_restored(waiting, TaskState.WAITING)
     of_types = unit.registry.find_rules()
+    modes = {job_id: unit.jobs.find_mode(job_id) for job_id in {task.job_id for task in ready}}
     attempts = [
         queue_attempt(
             key,
@@ -328,6 +329,7 @@ def try_again(
             rules=find_rules(task.execution, task.task_type, of_types),
             at=changes.at,
             number=task.attempts + 1,
+            undecided=modes[task.job_id].reuse,
         )
         for key, task in zip(unit.attempts.take_ids(len(ready)), ready, strict=True)
     ]

@@ -180,6 +180,7 @@ class _Planting:
                 task_type=task.task_type,
                 rules=complete_rules(task.execution, task.task_type, of_types),
                 at=self._changes.at,
+                undecided=self._mode.reuse,
             )
             for key, number in zip(keys, numbers, strict=True)
             for task in (self._plan.tasks[number],)

@@ -12,10 +12,14 @@ from services.scheduler.domain.changes import Changes, OutboxMessage
 from services.scheduler.domain.containers import Resources
 from services.scheduler.domain.control import ControlledJob, ControlledTask
 from services.scheduler.domain.job_mode import JobMode
+from services.scheduler.domain.prepared import PreparedAttempt
+from services.scheduler.domain.reuse import AcceptedAttempt
 from services.scheduler.domain.rules import TypeRules
 from services.scheduler.domain.task import BlockedTask, KnownPromise, NewDependency, NewTask, Promise, ReadyTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from shared.contracts.execution import TaskTypeRules
+from shared.contracts.products import Adoption, AdoptionAnswer
+from shared.contracts.reuse import ReuseView
 from shared.contracts.scheduler import AttemptReport, JobView, TaskTypeDescription, WorkerAnnouncement
 from shared.contracts.states import FailureReason, TaskState
 
@@ -38,6 +42,7 @@ class JobStore(Protocol):
         mode: JobMode,
     ) -> int: ...
     def find_mode(self, job_id: int) -> JobMode: ...
+    def find_newest_seed(self, name: str) -> int | None: ...
     def describe(self, job_id: int) -> JobView: ...
     def find_documents(self, job_ids: Iterable[int]) -> dict[int, dict[str, Any]]: ...
     def add_counts(self, counts: Mapping[int, Counter[TaskState]], at: datetime) -> list[int]: ...
@@ -81,9 +86,7 @@ class AttemptStore(Protocol):
     def mark_running(
         self, attempt_ids: Sequence[int], *, worker_id: str, lease_token: str, expires_at: datetime, at: datetime
     ) -> None: ...
-    def record_what_it_reads(
-        self, records: Sequence[tuple[int, dict[str, Any] | None, dict[str, Any] | None]]
-    ) -> None: ...
+    def record_preparation(self, prepared: Sequence[PreparedAttempt]) -> None: ...
     def count_held(self) -> Counter[str]: ...
     def record_limits(self, limits: Sequence[tuple[int, float | None, float | None]]) -> None: ...
     def release_due(self, at: datetime, limit: int) -> Counter[str]: ...
@@ -151,6 +154,17 @@ class ContainerStore(Protocol):
     def add_task_types(self, name: str, task_types: Collection[str]) -> None: ...
 
 
+class ReuseStore(Protocol):
+    """What attempts adopt. See `services.scheduler.storage.reuse`."""
+
+    def find_undecided(self, after: int, limit: int) -> list[QueuedAttempt]: ...
+    def keep_undecided(self, attempt_ids: Collection[int]) -> set[int]: ...
+    def find_accepted(self, fingerprints: Collection[str]) -> dict[str, AcceptedAttempt]: ...
+    def find_nearest(self, prepared: PreparedAttempt) -> AcceptedAttempt | None: ...
+    def mark_adopted(self, records: Mapping[int, ReuseView]) -> None: ...
+    def mark_decided(self, records: Mapping[int, ReuseView]) -> None: ...
+
+
 class OutboxStore(Protocol):
     """Messages for the product store. See `services.scheduler.storage.outbox`."""
 
@@ -174,6 +188,8 @@ class UnitOfWork(Protocol):
     @property
     def control(self) -> ControlStore: ...
     @property
+    def reuse(self) -> ReuseStore: ...
+    @property
     def outbox(self) -> OutboxStore: ...
     def save(self, changes: Changes) -> None:
         """Write what follows from the verbs: events, counts and messages."""
@@ -196,6 +212,19 @@ class ProductAnnouncer(Protocol):
         ------
         EasError
             It was refused; `UnavailableError` if the store cannot be reached.
+        """
+
+
+class VersionAdopter(Protocol):
+    """The product store, as far as the scheduler asks it to let attempts take versions over."""
+
+    async def adopt(self, adoptions: Sequence[Adoption]) -> list[AdoptionAnswer]:
+        """Adopt versions; one answer for each. Doing it twice changes nothing.
+
+        Raises
+        ------
+        UnavailableError
+            The store cannot be reached.
         """
 
 

@@ -47,6 +47,7 @@ def enqueue(unit: UnitOfWork, changes: Changes, tasks: Sequence[ReadyTask]) -> N
             task_type=task.task_type,
             rules=find_rules(task.execution, task.task_type, of_types),
             at=changes.at,
+            undecided=task.reuse,
         )
         for attempt_id, task in zip(attempt_ids, tasks, strict=True)
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from secrets import randbits
 from typing import Any
 
@@ -73,12 +74,12 @@ class Submission:
             The key was used for another document, or in another mode.
         """
         document = parse_document(text)
+        mode = _complete_mode(mode, document)
         if key is not None:
             known = await self._transactor.run(lambda unit: _find_submitted(unit, key, document, mode))
             if known is not None:
                 return known, False
-        task_types = await self._transactor.run(lambda unit: unit.registry.find_task_types())
-        flow, plan = await asyncio.to_thread(_plan, document, task_types, self._max_iterations)
+        task_types, flow, plan = await self._plan(document, mode)
         changes = Changes(self._clock())
         delivery = self._polls.prepare()
 
@@ -107,8 +108,8 @@ class Submission:
             What `submit` would raise.
         """
         document = parse_document(text)
-        task_types = await self._transactor.run(lambda unit: unit.registry.find_task_types())
-        flow, plan = await asyncio.to_thread(_plan, document, task_types, self._max_iterations)
+        mode = _complete_mode(mode, document)
+        task_types, flow, plan = await self._plan(document, mode)
         changes = Changes(self._clock())
 
         new_versions = 0
@@ -121,6 +122,19 @@ class Submission:
         with suppress(_RehearsalOver):
             await self._transactor.run(command)
         return summarise(plan, new_versions)
+
+    async def _plan(self, document: Any, mode: JobMode) -> tuple[dict[str, TaskTypeSpecification], FlowTask, Plan]:
+        """Plan a job, with the seed that it names or, to re-use results, that of the newest job of its name."""
+
+        def look_up(unit: UnitOfWork) -> tuple[dict[str, TaskTypeSpecification], int | None]:
+            name = _name_of(document, seed) if mode.reuse else None
+            return unit.registry.find_task_types(), unit.jobs.find_newest_seed(name) if name else None
+
+        seed = randbits(48)
+        task_types, earlier = await self._transactor.run(look_up)
+        default = seed if earlier is None else earlier
+        flow, plan = await asyncio.to_thread(_plan, document, task_types, self._max_iterations, default)
+        return task_types, flow, plan
 
 
 class _RehearsalOver(Exception):  # noqa: N818 - nothing is wrong
@@ -163,13 +177,27 @@ def parse_document(text: bytes) -> Any:
         raise InvalidJsonError(message, where=f"line {error.lineno}, column {error.colno}") from error
 
 
-def _plan(document: Any, task_types: dict[str, TaskTypeSpecification], max_iterations: int) -> tuple[FlowTask, Plan]:
+def _complete_mode(mode: JobMode, document: Any) -> JobMode:
+    """Add what a document asks for itself."""
+    return replace(mode, reuse=mode.reuse or (isinstance(document, dict) and document.get("reuse") is True))
+
+
+def _name_of(document: Any, seed: int) -> str | None:
+    """Find the name that a job will have, if it can have one."""
+    if not isinstance(document, dict):
+        return None
+    return describe_root(document, seed, ProblemList()).job_name
+
+
+def _plan(
+    document: Any, task_types: dict[str, TaskTypeSpecification], max_iterations: int, default_seed: int
+) -> tuple[FlowTask, Plan]:
     problems = ProblemList()
     check_document(document, task_types, problems)
     if not isinstance(document, dict):
         raise _invalid(problems)
     seed = document.get("seed")
-    flow = describe_root(document, seed if isinstance(seed, int) else randbits(48), problems)
+    flow = describe_root(document, seed if isinstance(seed, int) else default_seed, problems)
     plan = expand(flow, task_types, problems, max_iterations=max_iterations)
     if problems.problems:
         raise _invalid(problems)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, bindparam, func, insert, select, text, update
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
+from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
 from services.scheduler.storage.schema import (
@@ -60,6 +61,9 @@ _RULED = (*_NEW, "not_before", "overdue_at", "memory_gb")
 _ADD_QUEUED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _NEW} | {"held": _PAUSED}))
 _ADD_RULED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"held": _PAUSED}))
 _ADD_DELAYED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"held": True}))
+_ADD_UNDECIDED = Prepared(
+    insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"held": True, "undecided": True})
+)
 _ADD_EXPANDED = prepare_insert(_attempt, *_NEW, "claimed_at", "started_at", "ended_at", "worker_id")
 _DELAYED = (
     select(_attempt.c.id, _attempt.c.task_type, _attempt.c.not_before)
@@ -98,10 +102,15 @@ _RECORD_LIMITS = Prepared(
     .where(_attempt.c.id == bindparam("key"))
     .values(run_timeout=bindparam("seconds"), memory_gb=bindparam("gb"))
 )
-_RECORD_WHAT_IT_READS = Prepared(
+_RECORD_PREPARATION = Prepared(
     update(_attempt)
     .where(_attempt.c.id == bindparam("key"))
-    .values(settings=bindparam("evaluated"), inputs=bindparam("read"))
+    .values(
+        settings=bindparam("evaluated"),
+        inputs=bindparam("read"),
+        fingerprint=bindparam("digest"),
+        fingerprint_parts=bindparam("digests"),
+    )
 )
 _RENEW = PreparedForKeys(
     lambda keys: update(_attempt).where(_attempt.c.id.in_(keys), IS_HELD).values(lease_expires_at=bindparam("expires"))
@@ -150,7 +159,9 @@ class AttemptStore:
         return self._keys.take(self._connection, "attempt", count)
 
     def add_queued(self, attempts: Sequence[QueuedAttempt], at: datetime) -> None:
-        """Insert new attempts into their queues; those of paused jobs are held back."""
+        """Insert new attempts into their queues; those of paused jobs, and the undecided, are held back."""
+        undecided = [attempt for attempt in attempts if attempt.undecided]
+        attempts = attempts if not undecided else [attempt for attempt in attempts if not attempt.undecided]
         delayed = [attempt for attempt in attempts if attempt.not_before is not None]
         ruled = [attempt for attempt in attempts if attempt.not_before is None and _is_ruled(attempt)]
         plain = attempts if not ruled and not delayed else [one for one in attempts if not _is_ruled(one)]
@@ -160,6 +171,8 @@ class AttemptStore:
             _ADD_RULED.execute_many(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in part))
         for part in chunks(delayed, CHUNK):
             _ADD_DELAYED.execute_many(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in part))
+        for part in chunks(undecided, CHUNK):
+            _ADD_UNDECIDED.execute_many(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in part))
 
     def add_expanded(self, attempts: Sequence[QueuedAttempt], at: datetime, worker_id: str) -> None:
         """Insert the attempts of flow-control tasks that were expanded where they were made."""
@@ -205,14 +218,20 @@ class AttemptStore:
         values = {"worker": worker_id, "token": lease_token, "expires": expires_at, "at": at}
         StaleRowError.check(_TAKE.execute(self._connection, attempt_ids, values), len(attempt_ids), "attempt")
 
-    def record_what_it_reads(self, records: Sequence[tuple[int, dict[str, Any] | None, dict[str, Any] | None]]) -> None:
-        """Record the settings as evaluated and the exact input versions of attempts, for provenance."""
-        changed = [
-            {"key": attempt_id, "evaluated": settings or None, "read": inputs or None}
-            for attempt_id, settings, inputs in records
-            if settings or inputs
+    def record_preparation(self, prepared: Sequence[PreparedAttempt]) -> None:
+        """Record the settings as evaluated, the exact input versions, and the fingerprints of attempts."""
+        rows = [
+            {
+                "key": one.attempt.attempt_id,
+                "evaluated": one.settings or None,
+                "read": one.inputs or None,
+                "digest": one.fingerprint and one.fingerprint.digest,
+                "digests": one.fingerprint and one.fingerprint.parts,
+            }
+            for one in prepared
+            if one.settings or one.inputs or one.fingerprint
         ]
-        _RECORD_WHAT_IT_READS.execute_many(self._connection, changed)
+        _RECORD_PREPARATION.execute_many(self._connection, rows)
 
     def record_limits(self, limits: Sequence[tuple[int, float | None, float | None]]) -> None:
         """Record how long attempts may run and how much memory they may use: (id, seconds, GB)."""

@@ -206,7 +206,7 @@ class ControlStore:
         """Hold a job's queued attempts back from claims, or no longer. Returns how many of each type there are.
 
         Attempts that are queued while the job is paused are held back from the start. Those that are to wait for
-        longer stay held back, and the time that they may be queued begins anew.
+        longer, or that may still adopt something, stay held back, and the time that they may be queued begins anew.
         """
         self._connection.execute(update(_job).where(_job.c.id == job_id).values(paused=paused))
         queued = (_attempt.c.job_id == job_id) & (_attempt.c.state == AttemptState.QUEUED.value)
@@ -214,6 +214,7 @@ class ControlStore:
             self._connection.execute(update(_attempt).where(queued).values(held=True))
         else:
             queued &= _attempt.c.not_before.is_(None) | (_attempt.c.not_before <= at)
+            queued &= _attempt.c.undecided.is_(False)
             self._connection.execute(update(_attempt).where(queued).values(held=False))
             since = func.coalesce(_attempt.c.not_before, _attempt.c.queued_at)
             limit = _attempt.c.overdue_at - since
@@ -308,7 +309,7 @@ class ControlStore:
 
     def find_submission(self, key: str) -> tuple[int, Mapping[str, object], JobMode] | None:
         """Find the job that was submitted under a key, its document, and how it was submitted."""
-        query = select(_job.c.id, _job.c.document, _job.c.rerun).where(_job.c.idempotency_key == key)
+        query = select(_job.c.id, _job.c.document, _job.c.rerun, _job.c.reuse).where(_job.c.idempotency_key == key)
         row = self._connection.execute(query).one_or_none()
         return None if row is None else (row.id, row.document, read_mode(row))
 

@@ -31,7 +31,7 @@ _READ_COUNTS = PreparedForKeys(
 
 #: What a view of a job shows: all but its document.
 JOB_COLUMNS = [column for column in _job.c if column.name != "document"]
-_MODE = select(_job.c.rerun).where(_job.c.id == bindparam("key"))
+_MODE = select(_job.c.rerun, _job.c.reuse).where(_job.c.id == bindparam("key"))
 _DESCRIBE = select(*JOB_COLUMNS).where(_job.c.id == bindparam("key"))
 
 
@@ -49,12 +49,13 @@ def view_job(row: Any) -> JobView:
         finished_at=row.finished_at,
         paused=row.paused,
         rerun=row.rerun,
+        reuse=row.reuse,
     )
 
 
 def read_mode(row: Any) -> JobMode:
     """Take how a job was submitted from its row."""
-    return JobMode(rerun=row.rerun)
+    return JobMode(rerun=row.rerun, reuse=row.reuse)
 
 
 class DocumentCache:
@@ -114,6 +115,7 @@ class JobStore:
                 submitted_at=submitted_at,
                 submitted_by=submitted_by,
                 rerun=mode.rerun,
+                reuse=mode.reuse,
             )
         )
         assert result.inserted_primary_key is not None  # noqa: S101 - the key is generated
@@ -122,6 +124,11 @@ class JobStore:
     def find_mode(self, job_id: int) -> JobMode:
         """Look up how a job was submitted."""
         return read_mode(self._connection.execute(_MODE, {"key": job_id}).one())
+
+    def find_newest_seed(self, name: str) -> int | None:
+        """Look up the seed of the newest job of a name."""
+        query = select(_job.c.seed).where(_job.c.name == name).order_by(_job.c.id.desc()).limit(1)
+        return self._connection.execute(query).scalar_one_or_none()
 
     def describe(self, job_id: int) -> JobView:
         """Show a job as this transaction will leave it."""

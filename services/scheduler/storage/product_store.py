@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from services.scheduler.domain.changes import OutboxMessage
 from shared.clients.product_store import ProductStoreClient
-from shared.contracts.products import PlanRequest, VerdictRequest
+from shared.contracts.products import Adoption, AdoptionAnswer, PlanRequest, VerdictRequest
 
 
 class HttpProductAnnouncer:
@@ -24,6 +25,10 @@ class HttpProductAnnouncer:
                 await self._client.record_verdicts(VerdictRequest.model_validate(message.payload).verdicts)
             case _:
                 assert_never(message.kind)
+
+    async def adopt(self, adoptions: Sequence[Adoption]) -> list[AdoptionAnswer]:
+        """Let attempts take versions over. Doing it twice changes nothing. Raises the store's errors."""
+        return await self._client.adopt(adoptions)
 
     async def close(self) -> None:
         """Close the connections."""

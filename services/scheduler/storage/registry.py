@@ -134,6 +134,7 @@ class RegistryStore:
                 outputs={slot.name: slot.required for slot in found.outputs},
                 mime_types={slot.name: slot.mime_type for slot in found.outputs},
                 open_outputs=found.open_outputs,
+                uses_seed=found.uses_seed,
             )
             for found in descriptions
         }

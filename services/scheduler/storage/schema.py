@@ -22,6 +22,7 @@ _LONG_TEXT = Text(length=2**31 - 1)
 IS_CLAIMABLE = text("attempt.state = 'queued' AND NOT attempt.held")
 IS_HELD = text("attempt.state IN ('running', 'checking')")
 IS_DELAYED = text("attempt.state = 'queued' AND attempt.held AND attempt.not_before IS NOT NULL")
+IS_UNDECIDED = text("attempt.state = 'queued' AND attempt.undecided")
 MAY_BE_OVERDUE = text("attempt.state = 'queued' AND NOT attempt.held AND attempt.overdue_at IS NOT NULL")
 
 
@@ -140,6 +141,7 @@ class JobRow(SchedulerRow, table=True):
     finished_at: datetime | None = _time()
     paused: bool = _flag()
     rerun: bool = _flag()
+    reuse: bool = _flag()
     idempotency_key: str | None = Field(default=None, sa_column=Column(String(128)))
     waiting: int = _count()
     queued: int = _count()
@@ -229,6 +231,18 @@ class AttemptRow(SchedulerRow, table=True):
         UniqueConstraint("task_id", "number", name="uq_attempt_number"),
         Index("ix_attempt_job", "job_id"),
         Index(
+            "ix_attempt_undecided",
+            "id",
+            sqlite_where=text("state = 'queued' AND undecided"),
+            postgresql_where=text("state = 'queued' AND undecided"),
+        ),
+        Index(
+            "ix_attempt_fingerprint",
+            "fingerprint",
+            sqlite_where=text("fingerprint IS NOT NULL"),
+            postgresql_where=text("fingerprint IS NOT NULL"),
+        ),
+        Index(
             "ix_attempt_trouble",
             "job_id",
             "id",
@@ -291,6 +305,11 @@ class AttemptRow(SchedulerRow, table=True):
     result: dict[str, Any] | None = Field(default=None, sa_column=Column("metadata", Json))
     inputs: dict[str, Any] | None = _json()
     outputs: list[dict[str, Any]] | None = _json()
+    undecided: bool = _flag()
+    fingerprint: str | None = Field(default=None, sa_column=Column(String(32)))
+    fingerprint_parts: str | None = Field(default=None, sa_column=Column(String(128)))
+    adopted_from: int | None = Field(default=None, sa_column=Column(Key))
+    reuse: dict[str, Any] | None = _json()
 
 
 class TransitionRow(SchedulerRow, table=True):

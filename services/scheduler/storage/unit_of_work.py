@@ -15,6 +15,7 @@ from services.scheduler.storage.jobs import DocumentCache, JobStore
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.outbox import OutboxStore
 from services.scheduler.storage.registry import RegistryStore, TaskTypeCache
+from services.scheduler.storage.reuse import ReuseStore
 from services.scheduler.storage.rows import CHUNK, chunks
 from services.scheduler.storage.schema import TransitionRow
 from services.scheduler.storage.tasks import TaskStore
@@ -42,6 +43,7 @@ class SqlUnitOfWork:
         self.registry = RegistryStore(connection, task_types)
         self.containers = ContainerStore(connection)
         self.control = ControlStore(connection)
+        self.reuse = ReuseStore(connection)
         self.outbox = OutboxStore(connection)
 
     def save(self, changes: Changes) -> None:

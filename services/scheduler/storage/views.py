@@ -215,6 +215,9 @@ def _attempt_view(row: Any) -> AttemptView:
         metadata=row.metadata or {},
         inputs={slot: OutputVersion.model_validate(found) for slot, found in (row.inputs or {}).items()},
         outputs=row.outputs or [],
+        fingerprint=row.fingerprint,
+        adopted_from=row.adopted_from,
+        reuse=row.reuse,
     )
 
 
@@ -255,5 +258,6 @@ def _find_task(connection: Connection, task_id: int) -> TaskView:
         requires_metadata_from={edge.label: edge.source_id for edge in edges if edge.kind == "metadata"},
         blocked_by=row.blocked_by,
         excuse=row.excuse,
+        adopted_from=next((one.adopted_from for one in attempts if one.id == row.accepted_attempt_id), None),
         attempts=[_attempt_view(attempt) for attempt in attempts],
     )

@@ -158,6 +158,8 @@ class TaskType:
         The slots a job may name.
     open_outputs
         Whether the task may add products that the job did not declare.
+    uses_seed
+        Whether it draws random numbers. Where it does not, results are re-used whatever the seed.
     """
 
     name: str
@@ -168,6 +170,7 @@ class TaskType:
     outputs: tuple[Slot, ...] = ()
     check: CheckFunction | None = None
     open_outputs: bool = False
+    uses_seed: bool = True
 
     def output_slot(self, name: str) -> Slot | None:
         """Find an output slot by its name."""

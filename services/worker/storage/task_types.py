@@ -101,6 +101,7 @@ def describe_task_type(task_type: TaskType) -> TaskTypeDescription:
         inputs=[_describe_slot(slot) for slot in task_type.inputs],
         outputs=[_describe_slot(slot) for slot in task_type.outputs],
         open_outputs=task_type.open_outputs,
+        uses_seed=task_type.uses_seed,
     )
 
 

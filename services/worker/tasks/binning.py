@@ -36,6 +36,7 @@ TASK_TYPE = TaskType(
     version="1",
     run=run,
     settings=BinningSettings,
+    uses_seed=False,
     inputs=(Slot("lightcurve"),),
     outputs=(Slot("lightcurve"),),
     check=check_light_curves,

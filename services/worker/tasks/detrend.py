@@ -79,6 +79,7 @@ TASK_TYPE = TaskType(
     version="1",
     run=run,
     settings=DetrendSettings,
+    uses_seed=False,
     inputs=(Slot("lightcurve"),),
     outputs=(Slot("lightcurve"), Slot("trend", required=False)),
     check=check_light_curves,

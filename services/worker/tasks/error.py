@@ -25,4 +25,4 @@ def run(context: TaskContext, settings: ErrorSettings) -> Metadata:
     raise (InputError if settings.reason == "input" else TaskError)(settings.message)
 
 
-TASK_TYPE = TaskType(name="error", version="1", run=run, settings=ErrorSettings)
+TASK_TYPE = TaskType(name="error", version="1", run=run, settings=ErrorSettings, uses_seed=False)

@@ -37,6 +37,7 @@ TASK_TYPE = TaskType(
     version="1",
     run=run,
     settings=MultiplySettings,
+    uses_seed=False,
     inputs=(Slot("lightcurve_1"), Slot("lightcurve_2")),
     outputs=(Slot("lightcurve"),),
     check=check_light_curves,

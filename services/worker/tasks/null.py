@@ -23,4 +23,4 @@ def run(context: TaskContext, settings: NullSettings) -> Metadata:
     return {}
 
 
-TASK_TYPE = TaskType(name="null", version="1", run=run, settings=NullSettings)
+TASK_TYPE = TaskType(name="null", version="1", run=run, settings=NullSettings, uses_seed=False)

@@ -147,6 +147,7 @@ TASK_TYPE = TaskType(
     version="1",
     run=run,
     settings=ReportSettings,
+    uses_seed=False,
     inputs=(Slot("lightcurve"), Slot("raw", required=False), Slot("debugging", required=False)),
     outputs=(
         Slot("report_png", mime_type="image/png"),

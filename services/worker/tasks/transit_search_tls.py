@@ -64,6 +64,7 @@ TASK_TYPE = TaskType(
     version="1",
     run=run,
     settings=TransitLeastSquaresSettings,
+    uses_seed=False,
     inputs=SEARCH_INPUTS,
     outputs=SEARCH_OUTPUTS,
     check=check_search,

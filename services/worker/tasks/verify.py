@@ -20,4 +20,6 @@ def run(context: TaskContext, settings: VerifySettings) -> Metadata:
         return verify_light_curve(curve)
 
 
-TASK_TYPE = TaskType(name="verify", version="1", run=run, settings=VerifySettings, inputs=(Slot("lightcurve"),))
+TASK_TYPE = TaskType(
+    name="verify", version="1", run=run, settings=VerifySettings, inputs=(Slot("lightcurve"),), uses_seed=False
+)

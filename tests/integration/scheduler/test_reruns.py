@@ -207,7 +207,7 @@ async def test_of_two_attempts_that_report_the_same_name_together_one_fails(benc
 async def test_a_key_stands_for_one_way_of_submitting(bench: Bench) -> None:
     job = await bench.client.submit_job(BOTH, idempotency_key="k", rerun=True)
     assert (await bench.client.submit_job(BOTH, idempotency_key="k", rerun=True)).job_id == job.job_id
-    with pytest.raises(ConflictError, match="was submitted as a re-run"):
+    with pytest.raises(ConflictError, match="was submitted with rerun"):
         await bench.client.submit_job(BOTH, idempotency_key="k")
 
 

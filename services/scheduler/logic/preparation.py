@@ -1,0 +1,89 @@
+"""Prepares attempts: evaluates their settings, finds the versions that they read, and takes their fingerprints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.scheduler.domain.attempt import MetDependency, QueuedAttempt, TaskToRun
+from services.scheduler.domain.expansion import task_settings_of
+from services.scheduler.domain.expressions import Scope
+from services.scheduler.domain.fingerprint import Fingerprint, take_fingerprint
+from services.scheduler.domain.job_document import json_path, resolve_pointer
+from services.scheduler.domain.prepared import PreparedAttempt
+from services.scheduler.domain.task import FILE, METADATA, Promise
+from services.scheduler.domain.task_settings import TaskTypeSpecification, check_settings, evaluate_settings
+from services.scheduler.logic.ports import UnitOfWork
+from shared.contracts.metadata import Metadata
+
+
+def prepare_attempts(unit: UnitOfWork, attempts: Sequence[QueuedAttempt]) -> list[PreparedAttempt]:
+    """Prepare attempts of tasks whose dependencies are met, in their order."""
+    task_ids = [attempt.task_id for attempt in attempts]
+    tasks = unit.tasks.find_to_run(task_ids)
+    documents = unit.jobs.find_documents({attempt.job_id for attempt in attempts})
+    dependencies: dict[int, list[MetDependency]] = {}
+    for found in unit.tasks.find_dependencies(task_ids):
+        dependencies.setdefault(found.task_id, []).append(found)
+    outputs: dict[int, list[Promise]] = {}
+    for promise in unit.tasks.find_outputs(task_ids):
+        outputs.setdefault(promise.task_id, []).append(promise)
+    task_types: dict[str, TaskTypeSpecification] | None = None
+    prepared: list[PreparedAttempt] = []
+    for attempt in attempts:
+        task = tasks[attempt.task_id]
+        settings = task_settings_of(resolve_pointer(documents[task.job_id], task.pointer))
+        settings |= task.changed_settings
+        needs = dependencies.get(attempt.task_id, ())
+        promised = outputs.get(attempt.task_id, ())
+        if not settings and not needs and not promised:
+            prepared.append(PreparedAttempt(attempt, task))
+            continue
+        task_types = task_types or unit.registry.find_task_types()
+        prepared.append(_prepare(attempt, task, settings, needs, promised, task_types.get(task.task_type)))
+    return prepared
+
+
+def _prepare(
+    attempt: QueuedAttempt,
+    task: TaskToRun,
+    settings: dict[str, Any],
+    needs: Sequence[MetDependency],
+    outputs: Sequence[Promise],
+    specification: TaskTypeSpecification | None,
+) -> PreparedAttempt:
+    requested = {need.label: need.metadata for need in needs if need.kind == METADATA}
+    inputs = {need.label: need.version for need in needs if need.kind == FILE and need.version is not None}
+    if settings:
+        settings, fault = _evaluate(task, settings, requested, specification)
+        if fault is not None:
+            return PreparedAttempt(attempt, task, fault=fault)
+    fingerprint: Fingerprint | None = None
+    if specification is not None and (settings or inputs or outputs):
+        fingerprint = take_fingerprint(
+            task_type=task.task_type,
+            version=specification.version,
+            settings=settings,
+            metadata=task.metadata,
+            seed=task.seed if specification.uses_seed else None,
+            requested=requested,
+            inputs=inputs,
+            outputs={promise.slot: promise.filename for promise in outputs},
+        )
+    return PreparedAttempt(attempt, task, settings, inputs, outputs, fingerprint)
+
+
+def _evaluate(
+    task: TaskToRun,
+    settings: Mapping[str, Any],
+    requested: Mapping[str, Metadata],
+    specification: TaskTypeSpecification | None,
+) -> tuple[dict[str, Any], str | None]:
+    """Evaluate a task's settings with all that is known now. Returns them, or words for what is wrong with them."""
+    evaluated = evaluate_settings(settings, Scope(task.metadata, requested, task.seed))
+    faults = [(place, message) for place, message in evaluated.problems]
+    if not faults and specification is not None:
+        faults = [(place, problem.message) for place, problem in check_settings(specification, evaluated)]
+    if faults:
+        return {}, "; ".join(f"{json_path((*task.pointer, *place))}: {message}" for place, message in faults)
+    return evaluated.values, None

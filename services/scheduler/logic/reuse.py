@@ -1,0 +1,289 @@
+"""Lets attempts adopt what equal attempts made, instead of being run.
+
+Attempts of jobs with re-use are held back until they were looked at here; whether a worker is there does not matter.
+What adopts nothing goes to its queue. What adopts something ends here, and what depends on it is looked at next: in the
+same transaction, so that a job that has been run before moves on quickly, but never more than so many attempts at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from secrets import token_hex
+
+from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.policies import RetryLimits
+from services.scheduler.domain.prepared import PreparedAttempt
+from services.scheduler.domain.reuse import AcceptedAttempt, compare, describe_adopted, plan_adoptions
+from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.expansion import SCHEDULER, take_attempts
+from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork, VersionAdopter
+from services.scheduler.logic.preparation import prepare_attempts
+from services.scheduler.logic.progress import settle
+from shared.contracts.errors import EasError, UnavailableError
+from shared.contracts.products import Adoption, AdoptionAnswer
+from shared.contracts.reuse import ReuseDecision, ReuseView
+from shared.contracts.scheduler import AttemptReport, OutputVersion
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 200
+#: The most attempts that one transaction decides on, so that workers are heard in between.
+_MOST_DECIDED = 1000
+_LONGEST_PAUSE_S = 10.0
+_LEASE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class _Match:
+    """An attempt, and the equal one that was accepted."""
+
+    prepared: PreparedAttempt
+    source: AcceptedAttempt
+    adoptions: Sequence[Adoption] = ()
+
+    @property
+    def attempt_id(self) -> int:
+        return self.prepared.attempt.attempt_id
+
+
+@dataclass
+class _Findings:
+    """What one look found: matches for which the product store must act first, and where to go on."""
+
+    matches: list[_Match] = field(default_factory=list)
+    after: int = 0
+    more: bool = False
+
+
+class Reuse:
+    """Decides on undecided attempts.
+
+    Parameters
+    ----------
+    transactor, bells, clock, polls
+        As everywhere.
+    adopter
+        The product store.
+    limits
+        Of retries.
+    """
+
+    def __init__(
+        self,
+        transactor: Transactor,
+        bells: Bells,
+        clock: Clock,
+        polls: Polls,
+        adopter: VersionAdopter,
+        limits: RetryLimits,
+    ) -> None:
+        self._transactor = transactor
+        self._bells = bells
+        self._clock = clock
+        self._polls = polls
+        self._adopter = adopter
+        self._limits = limits
+
+    async def run(self) -> None:
+        """Decide for ever. Looks by itself after a start, and then when the bell rings.
+
+        While the product store cannot be reached, what would adopt files waits: it would have to be stored there, too.
+        """
+        pause = 0.1
+        while True:
+            self._bells.reuse.clear()
+            try:
+                await self.decide()
+            except UnavailableError as error:
+                logger.warning("nothing can be adopted: %s; next try in %.1f s", error, pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+                continue
+            pause = 0.1
+            await self._bells.reuse.wait()
+
+    async def decide(self) -> None:
+        """Decide on all attempts that are undecided now, and on those that this makes ready.
+
+        Raises
+        ------
+        UnavailableError
+            The product store cannot be reached. What does not need it was decided on.
+        """
+        after = 0
+        unavailable: UnavailableError | None = None
+        while True:
+            found = await self._look(after)
+            after = found.after
+            if found.matches and unavailable is None:
+                try:
+                    await self._adopt_files(found.matches)
+                except UnavailableError as error:
+                    unavailable = error
+            if not found.more and not (found.matches and unavailable is None):
+                break
+        if unavailable is not None:
+            raise unavailable
+
+    async def _look(self, after: int) -> _Findings:
+        """Look at undecided attempts; decide at once on those that need nothing of the product store."""
+        changes = Changes(self._clock())
+        delivery = self._polls.prepare()
+
+        def command(unit: UnitOfWork) -> _Findings:
+            found = _Findings(after=after)
+            decided = 0
+            while decided < _MOST_DECIDED:
+                attempts = unit.reuse.find_undecided(found.after, _AT_ONCE)
+                if not attempts:
+                    break
+                found.after = attempts[-1].attempt_id
+                decided += len(attempts)
+                matches = _Decision(unit, changes, self._limits).decide(prepare_attempts(unit, attempts))
+                found.matches.extend(matches)
+            else:
+                found.more = True
+            delivery.serve(unit, changes)
+            unit.save(changes)
+            return found
+
+        with delivery:
+            found = await self._transactor.run(command)
+        self._bells.ring(changes)
+        return found
+
+    async def _adopt_files(self, matches: Sequence[_Match]) -> None:
+        """Let the product store adopt first, and record it then: a version that is recorded is there.
+
+        The other order could show readers a version that the store does not have yet. If the scheduler stops in
+        between, the same question gets the same answer.
+        """
+        adoptions = [adoption for match in matches for adoption in match.adoptions]
+        answers = iter(await self._ask(adoptions))
+        answered = {match.attempt_id: [next(answers) for _ in match.adoptions] for match in matches}
+        changes = Changes(self._clock())
+        delivery = self._polls.prepare()
+
+        def command(unit: UnitOfWork) -> None:
+            open_ids = unit.reuse.keep_undecided(list(answered))
+            still = [match for match in matches if match.attempt_id in open_ids]
+            _Decision(unit, changes, self._limits).finish(still, answered)
+            delivery.serve(unit, changes)
+            unit.save(changes)
+
+        with delivery:
+            await self._transactor.run(command)
+        self._bells.ring(changes)
+
+    async def _ask(self, adoptions: Sequence[Adoption]) -> list[AdoptionAnswer]:
+        """Ask the product store. What it refuses as a whole cannot be adopted."""
+        try:
+            return await self._adopter.adopt(adoptions)
+        except UnavailableError:
+            raise
+        except EasError as error:
+            logger.exception("the product store refuses adoptions")
+            return [AdoptionAnswer(message=str(error))] * len(adoptions)
+
+
+class _Decision:
+    """Decides on prepared attempts in one transaction."""
+
+    def __init__(self, unit: UnitOfWork, changes: Changes, limits: RetryLimits) -> None:
+        self._unit = unit
+        self._changes = changes
+        self._limits = limits
+
+    def decide(self, prepared: Sequence[PreparedAttempt]) -> list[_Match]:
+        """Adopt what has no files, release what matches nothing, and return what the product store must see."""
+        task_types = self._unit.registry.find_task_types()
+        adoptable = []
+        released: dict[int, ReuseView] = {}
+        for one in prepared:
+            specification = task_types.get(one.task.task_type)
+            if specification is not None and specification.open_outputs:
+                words = "its task type reads files that only it knows"
+                released[one.attempt.attempt_id] = ReuseView(decision=ReuseDecision.NOT_REUSABLE, message=words)
+            elif one.fingerprint is None:
+                released[one.attempt.attempt_id] = compare(one, None)
+            else:
+                adoptable.append((one, one.fingerprint.digest))
+        accepted = self._unit.reuse.find_accepted({digest for _, digest in adoptable})
+        matches: list[_Match] = []
+        for one, digest in adoptable:
+            source = accepted.get(digest)
+            if source is None:
+                released[one.attempt.attempt_id] = compare(one, self._unit.reuse.find_nearest(one))
+            else:
+                matches.append(_Match(one, source, plan_adoptions(one, source)))
+        self._release(prepared, released)
+        self._adopt([(match, []) for match in matches if not match.adoptions])
+        return [match for match in matches if match.adoptions]
+
+    def finish(self, matches: Sequence[_Match], answered: Mapping[int, Sequence[AdoptionAnswer]]) -> None:
+        """Record what the product store adopted; what it refused goes to its queue."""
+        adopted: list[tuple[_Match, list[OutputVersion]]] = []
+        released: dict[int, ReuseView] = {}
+        for match in matches:
+            outputs = [
+                describe_adopted(adoption, answer.version)
+                for adoption, answer in zip(match.adoptions, answered[match.attempt_id], strict=True)
+                if answer.version is not None
+            ]
+            if len(outputs) == len(match.adoptions):
+                adopted.append((match, outputs))
+                continue
+            words = "; ".join(answer.message for answer in answered[match.attempt_id] if answer.message)
+            released[match.attempt_id] = ReuseView(
+                decision=ReuseDecision.UNUSABLE, source=match.source.source, message=words
+            )
+        self._release([match.prepared for match in matches], released)
+        self._adopt(adopted)
+
+    def _release(self, prepared: Sequence[PreparedAttempt], records: Mapping[int, ReuseView]) -> None:
+        """Let attempts be claimed."""
+        if not records:
+            return
+        self._unit.reuse.mark_decided(records)
+        for one in prepared:
+            if one.attempt.attempt_id in records:
+                self._changes.note_room(one.attempt.task_type)
+
+    def _adopt(self, adopted: Sequence[tuple[_Match, Sequence[OutputVersion]]]) -> None:
+        """Run attempts from queued to accepted, with the outcome of those that they are equal to."""
+        if not adopted:
+            return
+        unit, changes = self._unit, self._changes
+        token = token_hex(8)
+        attempts = [match.prepared.attempt for match, _ in adopted]
+        take_attempts(unit, changes, attempts, SCHEDULER, token, _LEASE)
+        for attempt in attempts:
+            changes.note_room(attempt.task_type)  # it was not counted as queued
+        unit.attempts.record_preparation([match.prepared for match, _ in adopted])
+        unit.reuse.mark_adopted(
+            {
+                match.attempt_id: ReuseView(decision=ReuseDecision.ADOPTED, source=match.source.source)
+                for match, _ in adopted
+            }
+        )
+        known = unit.attempts.find_known([match.attempt_id for match, _ in adopted])
+        ended = [
+            (
+                known[match.attempt_id],
+                AttemptReport(
+                    attempt_id=match.attempt_id,
+                    lease_token=token,
+                    state="accepted",
+                    started_at=changes.at,
+                    metadata=match.source.metadata,
+                    outputs=list(outputs),
+                ),
+            )
+            for match, outputs in adopted
+        ]
+        settle(unit, changes, ended, self._limits)
