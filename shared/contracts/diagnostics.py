@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from shared.contracts.reuse import ReuseView
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
 
 #: What one cell of a table may hold.
@@ -92,6 +93,7 @@ class WhyCode(StrEnum):
     RUNNING = "running"
     RAN = "ran"
     RAN_AGAIN = "ran_again"
+    ADOPTED = "adopted"
     EXCUSED = "excused"
     BLOCKED = "blocked"
     FAILED = "failed"
@@ -161,6 +163,7 @@ class WhyView(BaseModel):
     message: str | None = None
     retry: str | None = Field(default=None, description="Why no further attempt was made.")
     changed_settings: list[str] = Field(default_factory=list, description="Settings that a retry changed.")
+    reuse: ReuseView | None = Field(default=None, description="What it adopted, or why it adopted nothing.")
     cause: RelatedTask | None = None
     earlier: list[EarlierAttempt] = Field(default_factory=list)
 

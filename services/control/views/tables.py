@@ -217,6 +217,8 @@ def tabulate_task(task: TaskView) -> Table:
         line = f" on {plain(attempt.worker_id or '-')}{seconds}{reason}{words}"
         label = f"attempt {attempt.attempt_id}"
         rows.append((label, Text.assemble(state_text(attempt.state.value), line)))
+        if attempt.adopted_from is not None:
+            rows.append(("  adopted from", f"attempt {attempt.adopted_from}"))
         rows.extend((f"  {plain(key)}", number_text(value, 8)) for key, value in attempt.metadata.items())
     for label, value in rows:
         table.add_row(Text(label, "bold"), value)

@@ -41,8 +41,8 @@ class OutboxMessage:
 class Changes:
     """Gathers what follows from the verbs of one transaction; storage writes it all at once before the commit.
 
-    `queued` says how many more attempts of a type may be claimed, `timed` that something is to happen at a set time, and
-    `undecided` that there are attempts that may adopt something.
+    `queued` says how many more attempts of a type may be claimed, `timed` that something is to happen at a set time,
+    and `undecided` that there are attempts that may adopt something.
     """
 
     at: datetime

@@ -9,9 +9,11 @@ from typing import Any
 
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry
+from services.scheduler.domain.reuse_words import describe_reuse
 from services.scheduler.domain.rules import NO_RULES
 from shared.contracts.diagnostics import EarlierAttempt, QueueStanding, RelatedTask, UnmetDependency, WhyCode, WhyView
 from shared.contracts.execution import ExecutionRules
+from shared.contracts.reuse import ReuseDecision, ReuseView
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 
 
@@ -31,6 +33,8 @@ class AttemptFacts:
     message: str | None
     not_before: datetime | None = None
     overdue_at: datetime | None = None
+    undecided: bool = False
+    reuse: ReuseView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +136,13 @@ def explain(facts: TaskFacts, at: datetime, rules: WhyRules) -> WhyView:
             if facts.reason is FailureReason.PURGED:
                 words += " Rescheduling gives it a new place in the queue."
             view = _view(facts, WhyCode.CANCELLED, words)
-    words = view.words + _changed(facts)
+    reuse = facts.last.reuse if facts.last is not None else None
+    adopted = view.code is WhyCode.ADOPTED
+    words = view.words + ("" if adopted or reuse is None else f" {describe_reuse(reuse)}") + _changed(facts)
     changed = sorted(facts.changed_settings)
-    return view.model_copy(update={"words": words, "changed_settings": changed, "earlier": _earlier(facts)})
+    return view.model_copy(
+        update={"words": words, "changed_settings": changed, "reuse": reuse, "earlier": _earlier(facts)}
+    )
 
 
 def _view(facts: TaskFacts, code: WhyCode, words: str) -> WhyView:
@@ -187,6 +195,9 @@ def _explain_queued(facts: TaskFacts, at: datetime, rules: WhyRules) -> WhyView:
         return _view(facts, WhyCode.JOB_PAUSED, f"Its job is paused: it is ready and runs once the job resumes.{tried}")
     if facts.task_type in FLOW_TYPES or last is None:
         return _view(facts, WhyCode.WAITING_FOR_SCHEDULER, "The scheduler is about to expand it into its tasks.")
+    if last.undecided:
+        words = f"The scheduler looks for an equal attempt whose outputs it can adopt.{tried}"
+        return _view(facts, WhyCode.WAITING_FOR_SCHEDULER, words)
     if last.not_before is not None and last.not_before > at:
         words = f"It is tried again {_clock(last.not_before)}, after a pause.{tried}"
         return _view(facts, WhyCode.WAITING_FOR_TIME, words).model_copy(update={"not_before": last.not_before})
@@ -252,6 +263,8 @@ def _explain_done(facts: TaskFacts) -> WhyView:
         return _view(facts, WhyCode.EXCUSED, f"Its failure was excused{_because(facts.excuse)}.{_tried(facts)}")
     if last is None or last.worker_id is None:
         return _view(facts, WhyCode.RAN, "It is done.")
+    if last.reuse is not None and last.reuse.decision is ReuseDecision.ADOPTED:
+        return _view(facts, WhyCode.ADOPTED, f"{describe_reuse(last.reuse)} It has not run.{_tried(facts)}")
     code = WhyCode.RAN if len(facts.attempts) == 1 else WhyCode.RAN_AGAIN
     words = f"It ran on worker {last.worker_id} and was accepted {_clock(last.ended_at)}.{_tried(facts)}"
     return _view(facts, code, words).model_copy(update={"worker_id": last.worker_id, "running_since": last.since})

@@ -22,6 +22,7 @@ from services.scheduler.storage.schema import (
 from shared.contracts.diagnostics import RelatedTask, UnmetDependency
 from shared.contracts.errors import NotFoundError
 from shared.contracts.execution import TaskTypeRules
+from shared.contracts.reuse import ReuseView
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 from shared.database.engine import Database
 
@@ -111,6 +112,8 @@ def _attempt_facts(row: Any) -> AttemptFacts:
         message=row.message,
         not_before=row.not_before,
         overdue_at=row.overdue_at,
+        undecided=row.undecided,
+        reuse=None if row.reuse is None else ReuseView.model_validate(row.reuse),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Integer, bindparam, func, select, update
@@ -21,6 +21,9 @@ _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _task = TaskRow.__table__  # type: ignore[attr-defined]
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
+
+#: In how many earlier jobs of the same name an accepted attempt is looked for.
+_MOST_JOBS = 5
 
 _IDS: BindParameter[int] = bindparam("ids", expanding=True)
 _UNDECIDED = (
@@ -65,6 +68,7 @@ _OF_TASK = (
     .where(_task.c.id == bindparam("key"))
 )
 _PLACE = select(_task.c.parent_id, _task.c.position).where(_task.c.id == bindparam("key"))
+_IDENTITY = select(_task.c.name, _task.c.pointer, _task.c.metadata).where(_task.c.id == bindparam("key"))
 _CHILD = select(_task.c.id).where(_task.c.parent_id == bindparam("parent"), _task.c.position == bindparam("position"))
 _PROMISED_BEFORE = (
     select(_promise.c.task_id)
@@ -78,11 +82,11 @@ _PROMISED_BEFORE = (
     .limit(1)
 )
 _JOB_NAME = select(_job.c.name).where(_job.c.id == bindparam("key"))
-_EARLIER_ROOT = (
+_EARLIER_ROOTS = (
     select(_job.c.root_task_id)
     .where(_job.c.name == bindparam("name"), _job.c.id < bindparam("before"))
     .order_by(_job.c.id.desc())
-    .limit(1)
+    .limit(_MOST_JOBS)
 )
 _PAUSED = select(_job.c.paused).where(_job.c.id == _attempt.c.job_id).scalar_subquery()
 
@@ -124,8 +128,8 @@ class ReuseStore:
     def find_nearest(self, prepared: PreparedAttempt) -> AcceptedAttempt | None:
         """Find the accepted attempt that is to be compared with one that adopts nothing.
 
-        It is that of the older generation of its product or, where it makes none, of the same place in the newest
-        earlier job of the same name.
+        It is that of the older generation of its product or, where there is none, of the same place in an earlier job
+        of the same name.
         """
         for promise in prepared.outputs:
             if (found := self._find_older_generation(promise, prepared.task)) is not None:
@@ -143,26 +147,35 @@ class ReuseStore:
 
     def _find_same_place(self, task: TaskToRun) -> AcceptedAttempt | None:
         name = self._connection.execute(_JOB_NAME, {"key": task.job_id}).scalar_one()
-        values = {"name": name, "before": task.job_id}
-        found = self._connection.execute(_EARLIER_ROOT, values).scalar_one_or_none() if name is not None else None
-        if found is None:
+        if name is None:
             return None
+        positions = self._find_positions(task)
+        for root in self._connection.execute(_EARLIER_ROOTS, {"name": name, "before": task.job_id}).scalars().all():
+            if (found := self._find_at(root, positions, task)) is not None:
+                return found
+        return None
+
+    def _find_positions(self, task: TaskToRun) -> list[int]:
+        """Find the way from the root of a job to a task: at each level, which child."""
         positions: list[int] = []
         place: int | None = task.task_id
         while place is not None:
             row = self._connection.execute(_PLACE, {"key": place}).one()
             place = row.parent_id
             if place is not None:
-                positions.append(row.position)
-        for position in reversed(positions):
+                positions.insert(0, row.position)
+        return positions
+
+    def _find_at(self, root: int, positions: Sequence[int], task: TaskToRun) -> AcceptedAttempt | None:
+        """Follow a way from the root of another job to the task that is there, if it is the same one."""
+        found: int | None = root
+        for position in positions:
             found = self._connection.execute(_CHILD, {"parent": found, "position": position}).scalar()
             if found is None:
                 return None
-        row = self._connection.execute(
-            select(_task.c.name, _task.c.pointer, _task.c.metadata).where(_task.c.id == found)
-        ).one()
+        row = self._connection.execute(_IDENTITY, {"key": found}).one()
         same = (row.name, tuple(row.pointer), row.metadata or {}) == (task.name, task.pointer, task.metadata)
-        return self._find_of_task(found, task) if same else None
+        return self._find_of_task(found, task) if same and found is not None else None
 
     def _find_of_task(self, task_id: int, task: TaskToRun) -> AcceptedAttempt | None:
         row = self._connection.execute(_OF_TASK, {"key": task_id}).one_or_none()

@@ -74,7 +74,9 @@ class Suite(SuiteClients):
             message = f"no suite answers at {self.address.url} ({error}); is it running? Start one with `eas up`"
             raise SuiteNotFoundError(message) from error
 
-    async def submit(self, document: JobDocument, *, key: str | None = None, rerun: bool = False) -> Job:
+    async def submit(
+        self, document: JobDocument, *, key: str | None = None, rerun: bool = False, reuse: bool = False
+    ) -> Job:
         """Submit a job.
 
         Parameters
@@ -85,6 +87,8 @@ class Suite(SuiteClients):
             Up to 128 printable characters. Submitting the same document again under the same key gives the first job.
         rerun
             Make new versions of the job's products that exist already, which is refused otherwise.
+        reuse
+            Let tasks adopt what equal tasks made before, instead of running.
 
         Raises
         ------
@@ -97,14 +101,14 @@ class Suite(SuiteClients):
         ProductExistsError
             Products of it exist already, or, for a re-run, are still being made; `problems` lists them.
         ConflictError
-            The key was used for another document, or with another `rerun`.
+            The key was used for another document, or with another `rerun` or `reuse`.
         """
         text = await read_document(document)
-        return Job(self, await self.scheduler.submit_job(text, idempotency_key=key, rerun=rerun))
+        return Job(self, await self.scheduler.submit_job(text, idempotency_key=key, rerun=rerun, reuse=reuse))
 
-    async def plan(self, document: JobDocument, *, rerun: bool = False) -> JobPlan:
+    async def plan(self, document: JobDocument, *, rerun: bool = False, reuse: bool = False) -> JobPlan:
         """Ask what submitting a job would make. Raises what `submit` would raise; changes nothing."""
-        return await self.scheduler.plan_job(await read_document(document), rerun=rerun)
+        return await self.scheduler.plan_job(await read_document(document), rerun=rerun, reuse=reuse)
 
     async def jobs(
         self, *, state: JobState | None = None, name: str | None = None, limit: int | None = None
