@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import PurePosixPath
 from typing import Any
 
 import orjson
@@ -13,9 +12,9 @@ import orjson
 from shared.contracts.metadata import Metadata
 from shared.contracts.reuse import FingerprintPart
 
-#: Of a part's digest, and of the whole [bytes].
-_PART_BYTES = 8
+#: Of the whole, and of what is kept of a part's digest, which only tells what differs [bytes].
 _BYTES = 16
+_PART_BYTES = 4
 #: The order of the parts in `Fingerprint.parts`. New ones go to the end.
 _ORDER = tuple(FingerprintPart)
 
@@ -78,8 +77,9 @@ def take_fingerprint(
         FingerprintPart.INPUTS: read,
         FingerprintPart.OUTPUTS: {slot: _ending(filename) for slot, filename in outputs.items()},
     }
-    parts = b"".join(_digest(values[part]) for part in _ORDER)
-    return Fingerprint(blake2b(parts, digest_size=_BYTES).hexdigest(), parts.hex())
+    digests = [blake2b(_dumps(values[part]), digest_size=_BYTES).digest() for part in _ORDER]
+    parts = b"".join(digest[:_PART_BYTES] for digest in digests)
+    return Fingerprint(blake2b(b"".join(digests), digest_size=_BYTES).hexdigest(), parts.hex())
 
 
 def find_differing_parts(one: str, other: str) -> list[FingerprintPart]:
@@ -100,15 +100,16 @@ def find_differing_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> lis
 _ABSENT = object()
 
 
-def _digest(value: object) -> bytes:
-    return blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=_PART_BYTES).digest()
+def _dumps(value: object) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def _ending(filename: str) -> str:
     """Take the suffixes that may name a format; ``lc_0.1.fits.gz`` ends with ``.fits.gz``."""
-    found: list[str] = []
-    for suffix in reversed(PurePosixPath(filename).suffixes):
-        if not suffix[1:2].isalpha():
+    ending = ""
+    _, *suffixes = filename.rpartition("/")[2].split(".")
+    for suffix in reversed(suffixes):
+        if not suffix[:1].isalpha():
             break
-        found.insert(0, suffix)
-    return "".join(found)
+        ending = f".{suffix}{ending}"
+    return ending
