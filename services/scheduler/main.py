@@ -32,6 +32,7 @@ def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
         make_parts=lambda: SchedulerFactory(settings),
         provide=provide,
         routers=[
+            attempts.hot_router,  # first: routes are looked through in their order
             jobs.router,
             tasks.router,
             attempts.router,

@@ -18,12 +18,14 @@ from shared.contracts.scheduler import (
     ReportResponse,
 )
 from shared.http.disconnects import unless_gone
+from shared.http.hot_route import HotRoute
 from shared.http.responses import json_response
 
+hot_router = APIRouter(prefix="/attempts", tags=["attempts"], route_class=HotRoute)
 router = APIRouter(prefix="/attempts", tags=["attempts"])
 
 
-@router.post("/claim", summary="Claim attempts to run", operation_id="claim_attempts", response_model=ClaimResponse)
+@hot_router.post("/claim", summary="Claim attempts to run", operation_id="claim_attempts", response_model=ClaimResponse)
 async def claim_attempts(
     body: Annotated[ClaimRequest, Body(examples=[CLAIM])],
     request: Request,
@@ -36,7 +38,7 @@ async def claim_attempts(
     return json_response(claimed or ClaimResponse())
 
 
-@router.post(
+@hot_router.post(
     "/report", summary="Report how attempts ended", operation_id="report_attempts", response_model=ReportResponse
 )
 async def report_attempts(
@@ -49,7 +51,7 @@ async def report_attempts(
     return json_response(await scheduler.dispatch.report(request))
 
 
-@router.post("/heartbeat", summary="Renew leases", operation_id="renew_leases", response_model=HeartbeatResponse)
+@hot_router.post("/heartbeat", summary="Renew leases", operation_id="renew_leases", response_model=HeartbeatResponse)
 async def renew_leases(
     request: Annotated[HeartbeatRequest, Body(examples=[HEARTBEAT])], scheduler: Scheduler, _principal: WorkerAccess
 ) -> Response:
