@@ -71,3 +71,16 @@ def test_a_failure_is_tried_again_and_then_excused(suite: RunningSuite) -> None:
 def test_the_same_key_submits_once(suite: RunningSuite) -> None:
     first = suite.submit({"task_list": []}, "--key", "tonight")
     assert suite.submit({"task_list": []}, "--key", "tonight")["job_id"] == first["job_id"]
+
+
+def test_rules_of_a_task_type_are_set_shown_and_obeyed(suite: RunningSuite) -> None:
+    assert suite.ask("rules", "null")["run_timeout"] is None
+    assert suite.ask("rules", "null", "--run-timeout", "0.5", "--max-attempts", "1")["run_timeout"] == 0.5
+    assert "max_attempts 1, run_timeout 0.5" in eas("rules", "null", "--data", suite.data).stdout
+    job = suite.submit({"task_list": [{"task": "null", "duration": 60}]}, "--wait", "--timeout", "60", status=1)
+    failed = next(line for line in suite.ask("tree", str(job["job_id"])) if line["state"] == "failed")
+    assert failed["reason"] == "timeout"
+    assert "ran for longer than 0.5 s" in eas("why", str(failed["task_id"]), "--data", suite.data).stdout
+    assert suite.ask("rules", "null", "--clear")["run_timeout"] is None
+    assert suite.ask("rules", "nul", status=1)["error"]["slug"] == "not_found"
+    assert suite.ask("rules", "null", "--max-attempts", "0", status=2)["error"]["slug"] == "usage"
