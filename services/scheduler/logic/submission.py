@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from secrets import randbits
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -27,6 +27,21 @@ from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from shared.contracts.errors import ConflictError, InvalidJobError, InvalidJsonError
 from shared.contracts.scheduler import JobPlan, JobView
 from shared.contracts.states import TaskState
+
+T = TypeVar("T")
+
+
+#: A document of more bytes is planned apart.
+_SMALL = 32 * 1024
+
+
+@dataclass(frozen=True)
+class _PlannedJob:
+    """A plan, with the task types that it was checked against."""
+
+    task_types: dict[str, TaskTypeSpecification]
+    flow: FlowTask
+    plan: Plan
 
 
 class Submission:
@@ -79,15 +94,14 @@ class Submission:
             known = await self._transactor.run(lambda unit: _find_submitted(unit, key, document, mode))
             if known is not None:
                 return known, False
-        task_types, flow, plan = await self._plan(document, mode)
         changes = Changes(self._clock())
         delivery = self._polls.prepare()
 
-        def command(unit: UnitOfWork) -> tuple[JobView, bool]:
+        def insert(unit: UnitOfWork, planned: _PlannedJob) -> tuple[JobView, bool]:
             known = None if key is None else _find_submitted(unit, key, document, mode)
             if known is not None:
                 return known, False
-            job_id, _ = _insert(unit, changes, document, flow, plan, submitted_by, task_types, mode)
+            job_id, _ = _insert(unit, changes, document, planned, submitted_by, mode)
             if key is not None:
                 unit.control.set_key(job_id, key)
             delivery.serve(unit, changes)
@@ -95,7 +109,7 @@ class Submission:
             return unit.jobs.describe(job_id), True
 
         with delivery:
-            job, new = await self._transactor.run(command)
+            job, new = await self._plan_and(insert, text, document, mode)
         self._bells.ring(changes)
         return job, new
 
@@ -109,36 +123,60 @@ class Submission:
         """
         document = parse_document(text)
         mode = _complete_mode(mode, document)
-        task_types, flow, plan = await self._plan(document, mode)
         changes = Changes(self._clock())
 
-        new_versions = 0
+        def insert(unit: UnitOfWork, planned: _PlannedJob) -> JobPlan:
+            _, new_versions = _insert(unit, changes, document, planned, "", mode)
+            raise _RehearsalOver(summarise(planned.plan, new_versions))
 
-        def command(unit: UnitOfWork) -> None:
-            nonlocal new_versions
-            _, new_versions = _insert(unit, changes, document, flow, plan, "", task_types, mode)
-            raise _RehearsalOver
+        try:
+            return await self._plan_and(insert, text, document, mode)
+        except _RehearsalOver as over:
+            return over.plan
 
-        with suppress(_RehearsalOver):
-            await self._transactor.run(command)
-        return summarise(plan, new_versions)
+    async def _plan_and(
+        self, act: Callable[[UnitOfWork, _PlannedJob], T], text: bytes, document: Any, mode: JobMode
+    ) -> T:
+        """Plan a job and act on its plan in a transaction.
 
-    async def _plan(self, document: Any, mode: JobMode) -> tuple[dict[str, TaskTypeSpecification], FlowTask, Plan]:
-        """Plan a job, with the seed that it names or, to re-use results, that of the newest job of its name."""
-
-        def look_up(unit: UnitOfWork) -> tuple[dict[str, TaskTypeSpecification], int | None]:
-            name = _name_of(document, seed) if mode.reuse else None
-            return unit.registry.find_task_types(), unit.jobs.find_newest_seed(name) if name else None
-
+        A small job is planned in that very transaction; others before it, in a thread, so that nobody waits for them.
+        """
         seed = randbits(48)
-        task_types, earlier = await self._transactor.run(look_up)
-        default = seed if earlier is None else earlier
-        flow, plan = await asyncio.to_thread(_plan, document, task_types, self._max_iterations, default)
-        return task_types, flow, plan
+        if len(text) <= _SMALL and b"_loop" not in text:
+            return await self._transactor.run(
+                lambda unit: act(unit, self._plan(document, *_look_up(unit, document, mode, seed)))
+            )
+        known = await self._transactor.run(lambda unit: _look_up(unit, document, mode, seed))
+        planned = await asyncio.to_thread(self._plan, document, *known)
+        return await self._transactor.run(lambda unit: act(unit, planned))
+
+    def _plan(self, document: Any, task_types: dict[str, TaskTypeSpecification], seed: int) -> _PlannedJob:
+        """Plan a job. Raises `InvalidJobError`."""
+        problems = ProblemList()
+        check_document(document, task_types, problems)
+        if not isinstance(document, dict):
+            raise _invalid(problems)
+        own = document.get("seed")
+        flow = describe_root(document, own if isinstance(own, int) else seed, problems)
+        plan = expand(flow, task_types, problems, max_iterations=self._max_iterations)
+        if problems.problems:
+            raise _invalid(problems)
+        return _PlannedJob(task_types, flow, plan)
 
 
 class _RehearsalOver(Exception):  # noqa: N818 - nothing is wrong
     """Rolls a transaction back."""
+
+    def __init__(self, plan: JobPlan) -> None:
+        super().__init__()
+        self.plan = plan
+
+
+def _look_up(unit: UnitOfWork, document: Any, mode: JobMode, seed: int) -> tuple[dict[str, TaskTypeSpecification], int]:
+    """Fetch the task types and, to re-use results, the seed of the newest job of this name; else `seed`."""
+    name = _name_of(document, seed) if mode.reuse else None
+    earlier = unit.jobs.find_newest_seed(name) if name else None
+    return unit.registry.find_task_types(), seed if earlier is None else earlier
 
 
 def _find_submitted(unit: UnitOfWork, key: str, document: Any, mode: JobMode) -> JobView | None:
@@ -189,21 +227,6 @@ def _name_of(document: Any, seed: int) -> str | None:
     return describe_root(document, seed, ProblemList()).job_name
 
 
-def _plan(
-    document: Any, task_types: dict[str, TaskTypeSpecification], max_iterations: int, default_seed: int
-) -> tuple[FlowTask, Plan]:
-    problems = ProblemList()
-    check_document(document, task_types, problems)
-    if not isinstance(document, dict):
-        raise _invalid(problems)
-    seed = document.get("seed")
-    flow = describe_root(document, seed if isinstance(seed, int) else default_seed, problems)
-    plan = expand(flow, task_types, problems, max_iterations=max_iterations)
-    if problems.problems:
-        raise _invalid(problems)
-    return flow, plan
-
-
 def _invalid(problems: ProblemList) -> InvalidJobError:
     found = problems.problems
     count = "one problem" if len(found) == 1 else f"{len(found)} problems"
@@ -214,13 +237,12 @@ def _insert(
     unit: UnitOfWork,
     changes: Changes,
     document: dict[str, Any],
-    flow: FlowTask,
-    plan: Plan,
+    planned: _PlannedJob,
     submitted_by: str,
-    task_types: dict[str, TaskTypeSpecification],
     mode: JobMode,
 ) -> tuple[int, int]:
     """Make the job. Returns its id, and how many of its products are new versions."""
+    flow, plan = planned.flow, planned.plan
     (root_id,) = unit.tasks.take_ids(1)
     (attempt_id,) = unit.attempts.take_ids(1)
     job_id = unit.jobs.add(
@@ -257,5 +279,7 @@ def _insert(
     unit.attempts.add_expanded([QueuedAttempt(attempt_id, root_id, job_id, 1, CHAIN)], changes.at, SCHEDULER)
     changes.note_new_tasks(job_id, Counter({TaskState.DONE: 1}))
     changes.note_expanded(job_id, root_id, attempt_id)
-    taken_over = carry_out(unit, changes, plan, job_id=job_id, parent_id=root_id, task_types=task_types, mode=mode)
+    taken_over = carry_out(
+        unit, changes, plan, job_id=job_id, parent_id=root_id, task_types=planned.task_types, mode=mode
+    )
     return job_id, taken_over

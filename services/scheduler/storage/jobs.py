@@ -18,6 +18,7 @@ from shared.contracts.states import JobState, TaskState
 from shared.database.prepared import Prepared, PreparedForKeys
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
+_ADD = insert(_job)
 _COUNTS = {state: _job.c[state.value] for state in TaskState}
 _ADD_COUNTS = Prepared(
     update(_job)
@@ -105,18 +106,19 @@ class JobStore:
     ) -> int:
         """Insert a job without tasks and return its id."""
         result = self._connection.execute(
-            insert(_job).values(
-                name=name,
-                state=JobState.RUNNING.value,
-                working_directory=working_directory,
-                document=document,
-                seed=seed,
-                root_task_id=root_task_id,
-                submitted_at=submitted_at,
-                submitted_by=submitted_by,
-                rerun=mode.rerun,
-                reuse=mode.reuse,
-            )
+            _ADD,
+            {
+                "name": name,
+                "state": JobState.RUNNING.value,
+                "working_directory": working_directory,
+                "document": document,
+                "seed": seed,
+                "root_task_id": root_task_id,
+                "submitted_at": submitted_at,
+                "submitted_by": submitted_by,
+                "rerun": mode.rerun,
+                "reuse": mode.reuse,
+            },
         )
         assert result.inserted_primary_key is not None  # noqa: S101 - the key is generated
         return int(result.inserted_primary_key[0])
