@@ -30,7 +30,7 @@ from shared.contracts.diagnostics import (
     WhyView,
 )
 from shared.contracts.errors import UnavailableError
-from shared.contracts.execution import TaskTypeRules
+from shared.contracts.execution import ExecutionRules, TaskTypeRules
 from shared.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
 from shared.contracts.scheduler import (
     AttemptView,
@@ -228,6 +228,7 @@ class SchedulerClient(ServiceClient):
         task_ids: Sequence[int] = (),
         reasons: Sequence[FailureReason] = (),
         settings: Mapping[str, Any] = MappingProxyType({}),
+        execution: ExecutionRules | None = None,
     ) -> JobView:
         """Try again what failed: everything, or these tasks, or what ended for one of these reasons.
 
@@ -235,6 +236,8 @@ class SchedulerClient(ServiceClient):
         ----------
         settings
             Task-specific keys to be used instead of the job's own from now on; None takes a change back.
+        execution
+            Rules to be used instead of the job's own from now on.
 
         Raises
         ------
@@ -243,7 +246,9 @@ class SchedulerClient(ServiceClient):
         InvalidInputError
             The settings do not fit all of the tasks.
         """
-        request = RetryRequest(task_ids=list(task_ids), reasons=list(reasons), settings=dict(settings))
+        request = RetryRequest(
+            task_ids=list(task_ids), reasons=list(reasons), settings=dict(settings), execution=execution
+        )
         return await self._call(JobView, "POST", f"jobs/{job_id}/retry", body=request, read_timeout=LONG)
 
     async def cancel_task(self, task_id: int) -> TaskView:
@@ -256,8 +261,14 @@ class SchedulerClient(ServiceClient):
         """
         return await self._call(TaskView, "POST", f"tasks/{task_id}/cancel", read_timeout=LONG)
 
-    async def retry_task(self, task_id: int, *, settings: Mapping[str, Any] = MappingProxyType({})) -> TaskView:
-        """Try a failed or cancelled task again; `settings` are used instead of the job's own from now on.
+    async def retry_task(
+        self,
+        task_id: int,
+        *,
+        settings: Mapping[str, Any] = MappingProxyType({}),
+        execution: ExecutionRules | None = None,
+    ) -> TaskView:
+        """Try a failed or cancelled task again; settings and rules are used instead of the job's own from now on.
 
         Raises
         ------
@@ -266,7 +277,7 @@ class SchedulerClient(ServiceClient):
         InvalidInputError
             The settings do not fit.
         """
-        request = TaskRetryRequest(settings=dict(settings))
+        request = TaskRetryRequest(settings=dict(settings), execution=execution)
         return await self._call(TaskView, "POST", f"tasks/{task_id}/retry", body=request, read_timeout=LONG)
 
     async def excuse_task(self, task_id: int, excuse: str) -> TaskView:

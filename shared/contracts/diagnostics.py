@@ -163,6 +163,7 @@ class WhyView(BaseModel):
     message: str | None = None
     retry: str | None = Field(default=None, description="Why no further attempt was made.")
     changed_settings: list[str] = Field(default_factory=list, description="Settings that a retry changed.")
+    changed_execution: list[str] = Field(default_factory=list, description="Rules that a retry changed.")
     reuse: ReuseView | None = Field(default=None, description="What it adopted, or why it adopted nothing.")
     cause: RelatedTask | None = None
     earlier: list[EarlierAttempt] = Field(default_factory=list)
@@ -432,6 +433,7 @@ class StepReason(StrEnum):
 
     EXCUSED = "excused"
     CHANGED_SETTINGS = "changed_settings"
+    CHANGED_RULES = "changed_rules"
 
 
 class StateChange(BaseModel):

@@ -63,7 +63,9 @@ class TaskRetryRequest(BaseModel):
         default_factory=dict,
         description="Task-specific keys, to be used instead of the job's own from now on. Null takes a change back.",
     )
-    execution: ExecutionRules | None = Field(default=None, description="To be used instead of the job's own.")
+    execution: ExecutionRules | None = Field(
+        default=None, description="Rules to be used instead of the job's own from now on."
+    )
 
 
 class RetryRequest(TaskRetryRequest):
@@ -206,7 +208,10 @@ class TaskView(BaseModel):
     changed_settings: dict[str, Any] = Field(
         default_factory=dict, description="Used instead of the description's, as retries asked for."
     )
-    changed_by: str | None = Field(default=None, description="Who changed settings last.")
+    changed_execution: ExecutionRules = Field(
+        default_factory=ExecutionRules, description="What of `execution` retries asked for."
+    )
+    changed_by: str | None = Field(default=None, description="Who changed settings or rules last.")
     changed_at: datetime | None = None
     execution: ExecutionRules = Field(default_factory=ExecutionRules)
     unmet_dependencies: int

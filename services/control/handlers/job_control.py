@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from services.control.handlers.jobs import read_document
 from services.control.handlers.options import DataOption, JobArgument, JsonOption, RerunOption, ask
@@ -15,6 +16,7 @@ from services.control.views.documents import print_json
 from services.control.views.tables import describe_job, tabulate_plan, tabulate_task
 from services.control.views.text import open_console
 from shared.clients.suite import Suite
+from shared.contracts.execution import ExecutionRules
 from shared.contracts.scheduler import JobView, TaskView
 from shared.contracts.states import FailureReason
 
@@ -75,23 +77,41 @@ def retry(
             help="Use this setting instead of the job's own; may be repeated. JSON, or text.",
         ),
     ] = None,
+    rules: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule", metavar="KEY=VALUE", help="Use this rule of `execution` instead; may be repeated. memory_gb=8"
+        ),
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Try again what failed in a job; what it had blocked then goes on."""
-    settings = dict(read_setting(text) for text in changes or ())
+    settings = dict(read_setting(text, "--set") for text in changes or ())
+    execution = _read_rules(dict(read_setting(text, "--rule") for text in rules or ()))
     _show(
         data,
-        lambda suite: suite.scheduler.retry_job(job, task_ids=task or (), reasons=reason or (), settings=settings),
+        lambda suite: suite.scheduler.retry_job(
+            job, task_ids=task or (), reasons=reason or (), settings=settings, execution=execution
+        ),
         as_json=as_json,
     )
 
 
-def read_setting(text: str) -> tuple[str, Any]:
+def _read_rules(said: dict[str, Any]) -> ExecutionRules | None:
+    try:
+        return ExecutionRules.model_validate(said) if said else None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise typer.BadParameter(f"{where}: {first['msg']}", param_hint="--rule") from error
+
+
+def read_setting(text: str, option: str) -> tuple[str, Any]:
     """Split ``key=value``. What is no JSON is text."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise typer.BadParameter(f"expected KEY=VALUE, not {text!r}", param_hint="--set")
+        raise typer.BadParameter(f"expected KEY=VALUE, not {text!r}", param_hint=option)
     try:
         return key.strip(), json.loads(value, parse_constant=_refuse)
     except ValueError:

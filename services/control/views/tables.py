@@ -205,8 +205,8 @@ def tabulate_task(task: TaskView) -> Table:
     ]
     if task.excuse is not None:
         rows.append(("excused", plain(task.excuse)))
-    if task.changed_settings:
-        changed = ", ".join(f"{key} = {value!r}" for key, value in sorted(task.changed_settings.items()))
+    if changes := task.changed_settings | task.changed_execution.said():
+        changed = ", ".join(f"{key} = {value!r}" for key, value in sorted(changes.items()))
         rows.append(("changed", plain(f"{changed} (by {task.changed_by})")))
     if task.blocked_by is not None:
         rows.append(("blocked by", f"task {task.blocked_by}"))

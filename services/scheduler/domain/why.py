@@ -62,7 +62,8 @@ class TaskFacts:
     cause
         The task that blocks it.
     changed_settings
-        What replaces the job's own settings, as `changed_by` wished at the time `changed_at`.
+        What replaces the job's own settings and, in `changed_execution`, its rules, as `changed_by` wished at the time
+        `changed_at`.
     rules
         For its attempts.
     max_running, running
@@ -88,6 +89,7 @@ class TaskFacts:
     workers: Sequence[WorkerFacts] = ()
     cause: RelatedTask | None = None
     changed_settings: Mapping[str, Any] = field(default_factory=dict)
+    changed_execution: Mapping[str, Any] = field(default_factory=dict)
     changed_by: str | None = None
     changed_at: datetime | None = None
     rules: ExecutionRules = NO_RULES
@@ -141,7 +143,13 @@ def explain(facts: TaskFacts, at: datetime, rules: WhyRules) -> WhyView:
     words = view.words + ("" if adopted or reuse is None else f" {describe_reuse(reuse)}") + _changed(facts)
     changed = sorted(facts.changed_settings)
     return view.model_copy(
-        update={"words": words, "changed_settings": changed, "reuse": reuse, "earlier": _earlier(facts)}
+        update={
+            "words": words,
+            "changed_settings": changed,
+            "changed_execution": sorted(facts.changed_execution),
+            "reuse": reuse,
+            "earlier": _earlier(facts),
+        }
     )
 
 
@@ -294,12 +302,14 @@ def _explain_failed(facts: TaskFacts, rules: WhyRules) -> WhyView:
 
 
 def _changed(facts: TaskFacts) -> str:
-    """Say which settings are not the job's own."""
-    if not facts.changed_settings:
-        return ""
-    shown = ", ".join(f"{key} = {value!r:.60}" for key, value in sorted(facts.changed_settings.items()))
+    """Say which settings and rules are not the job's own."""
+    words = ""
     who = f" by {facts.changed_by}" if facts.changed_by else ""
-    return f" Its settings were changed{who} {_clock(facts.changed_at)}: {shown}."
+    for what, changed in (("settings", facts.changed_settings), ("rules", facts.changed_execution)):
+        if changed:
+            shown = ", ".join(f"{key} = {value!r:.60}" for key, value in sorted(changed.items()))
+            words += f" Its {what} were changed{who} {_clock(facts.changed_at)}: {shown}."
+    return words
 
 
 def _tried(facts: TaskFacts) -> str:

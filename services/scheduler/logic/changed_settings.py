@@ -1,9 +1,10 @@
-"""Changes the settings of tasks that are tried again: of all tasks of a request, or of none."""
+"""Changes settings and rules of tasks that are tried again: of all tasks of a request, or of none."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from services.scheduler.domain.job_document import FLOW_TYPES, MAX_PROBLEMS, res
 from services.scheduler.domain.task import METADATA
 from services.scheduler.logic.ports import UnitOfWork
 from shared.contracts.errors import ConflictError, InvalidInputError, Problem
+from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import Metadata
 
 _AT_ONCE = 500
@@ -52,6 +54,30 @@ def change_settings(
         found = list(problems.values())[:MAX_PROBLEMS]
         raise InvalidInputError("the settings do not fit; nothing was changed", where=found[0].where, problems=found)
     unit.control.set_changed_settings(changed, by, at)
+
+
+def change_rules(
+    unit: UnitOfWork, tasks: Sequence[ControlledTask], rules: ExecutionRules, *, by: str, at: datetime
+) -> list[ControlledTask]:
+    """Give tasks rules that replace their job's own for all further attempts. Returns the tasks with them.
+
+    Raises
+    ------
+    ConflictError
+        There is no task to be changed.
+    """
+    if not tasks:
+        raise ConflictError("there is nothing to be tried again by these rules", where="body.execution")
+    earlier = unit.control.find_changed_execution([task.task_id for task in tasks])
+    changed: list[ControlledTask] = []
+    for task in tasks:
+        own = ExecutionRules.model_validate(task.execution or {})
+        changed.append(replace(task, execution=rules.over(own).said()))
+    said = rules.said()
+    unit.control.set_changed_execution(
+        {task.task_id: (task.execution or {}, earlier[task.task_id] | said) for task in changed}, by, at
+    )
+    return changed
 
 
 def _try_on(

@@ -11,7 +11,7 @@ from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.control import RETRYABLE, UNHELD, ControlledJob, ControlledTask, choose_states
 from services.scheduler.domain.rules import find_rules, queue_attempt
 from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.changed_settings import change_settings
+from services.scheduler.logic.changed_settings import change_rules, change_settings
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from services.scheduler.logic.progress import block_what_follows, enqueue
 from shared.contracts.diagnostics import StepReason
@@ -307,6 +307,9 @@ def _retry(
     if request.settings:
         change_settings(unit, tasks, request.settings, by=by, at=changes.at)
         reason = StepReason.CHANGED_SETTINGS
+    if request.execution is not None and request.execution.said():
+        tasks = change_rules(unit, tasks, request.execution, by=by, at=changes.at)
+        reason = reason or StepReason.CHANGED_RULES
     try_again(unit, changes, tasks, reason)
 
 

@@ -37,6 +37,16 @@ _CHANGE_SETTINGS = (
     .where(_task.c.id == bindparam("key"))
     .values(changed_settings=bindparam("new"), changed_by=bindparam("who"), changed_at=bindparam("when"))
 )
+_CHANGE_EXECUTION = (
+    update(_task)
+    .where(_task.c.id == bindparam("key"))
+    .values(
+        execution=bindparam("all"),
+        changed_execution=bindparam("new"),
+        changed_by=bindparam("who"),
+        changed_at=bindparam("when"),
+    )
+)
 
 
 class ControlStore:
@@ -254,6 +264,26 @@ class ControlStore:
         self._connection.execute(
             _CHANGE_SETTINGS,
             [{"key": task_id, "new": settings or None, "who": by, "when": at} for task_id, settings in changed.items()],
+        )
+
+    def find_changed_execution(self, task_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+        """Look up which rules of tasks earlier retries changed."""
+        found: dict[int, dict[str, Any]] = {}
+        for part in chunks(task_ids, CHUNK):
+            query = select(_task.c.id, _task.c.changed_execution).where(_task.c.id.in_(part))
+            found |= {row.id: row.changed_execution or {} for row in self._connection.execute(query)}
+        return found
+
+    def set_changed_execution(
+        self, changed: Mapping[int, tuple[Mapping[str, Any], Mapping[str, Any]]], by: str, at: datetime
+    ) -> None:
+        """Replace the rules of tasks; for each, all that now hold and those of them that retries changed."""
+        self._connection.execute(
+            _CHANGE_EXECUTION,
+            [
+                {"key": task_id, "all": rules, "new": said, "who": by, "when": at}
+                for task_id, (rules, said) in changed.items()
+            ],
         )
 
     def unblock_consumers(self, source_ids: Sequence[int]) -> list[ControlledTask]:

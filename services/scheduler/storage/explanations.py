@@ -80,6 +80,7 @@ def _find_facts(connection: Connection, task_id: int) -> TaskFacts:
         workers=_find_workers(connection, row.task_type) if is_queued else (),
         cause=_find_cause(connection, row.blocked_by) if state is TaskState.BLOCKED else None,
         changed_settings=row.changed_settings or {},
+        changed_execution=row.changed_execution or {},
         changed_by=row.changed_by,
         changed_at=row.changed_at,
         rules=find_rules(row.execution, row.task_type, of_type),

@@ -186,6 +186,7 @@ class TaskRow(SchedulerRow, table=True):
     message: str | None = Field(default=None, sa_column=Column(_LONG_TEXT))
     excuse: str | None = Field(default=None, sa_column=Column(_LONG_TEXT))
     changed_settings: dict[str, Any] | None = _json()
+    changed_execution: dict[str, Any] | None = _json()
     changed_by: str | None = Field(default=None, sa_column=Column(String(256)))
     changed_at: datetime | None = _time()
     execution: dict[str, Any] | None = _json()

@@ -249,6 +249,7 @@ def _find_task(connection: Connection, task_id: int) -> TaskView:
         metadata=row.metadata or {},
         seed=row.seed,
         changed_settings=row.changed_settings or {},
+        changed_execution=row.changed_execution or {},
         changed_by=row.changed_by,
         changed_at=row.changed_at,
         execution=row.execution or {},

@@ -8,6 +8,7 @@ import pytest
 
 from shared.contracts.diagnostics import StateChange, StepReason
 from shared.contracts.errors import ConflictError, InvalidInputError
+from shared.contracts.execution import ExecutionRules
 from shared.contracts.scheduler import TaskLine
 from shared.contracts.states import TaskState
 
@@ -118,6 +119,37 @@ async def test_flow_control_has_no_settings(bench: Bench) -> None:
         await bench.client.retry_job(job_id, settings={"values": [1]})
     with pytest.raises(ConflictError, match="nothing to be tried again"):
         await bench.client.retry_job(await bench.submit(NULL), settings={"duration": 1})
+
+
+async def test_further_attempts_are_made_by_the_changed_rules(bench: Bench) -> None:
+    job_id, tasks = await fail(bench, {**NULL, "execution": {"priority": 3, "max_attempts": 1}})
+    rules = ExecutionRules(max_attempts=2, memory_gb=4)
+
+    await bench.client.retry_job(job_id, execution=rules)
+
+    attempt = await bench.run_one("failed", reason="infrastructure")
+    assert attempt.memory_gb == 4
+    again = await bench.run_one("failed", reason="infrastructure")
+    assert (again.number, again.memory_gb) == (3, 4)
+    assert await bench.claim() == []
+    task = await bench.client.retry_task(tasks["null"], execution=ExecutionRules(run_timeout=60))
+    assert task.execution == ExecutionRules(priority=3, max_attempts=2, memory_gb=4, run_timeout=60)
+    assert task.changed_execution == ExecutionRules(max_attempts=2, memory_gb=4, run_timeout=60)
+    assert (task.changed_by, task.changed_settings) == ("anyone", {})
+    assert (await bench.run_one()).run_timeout == 60
+    why = await bench.client.explain_task(task.task_id)
+    assert "Its rules were changed by anyone" in why.words
+    assert why.changed_execution == ["max_attempts", "memory_gb", "run_timeout"]
+    with pytest.raises(ConflictError, match="nothing to be tried again by these rules"):
+        await bench.client.retry_job(job_id, execution=rules)
+
+
+async def test_rules_that_are_none_are_refused(bench: Bench) -> None:
+    job_id, tasks = await fail(bench, NULL)
+    response = await bench.http.post(f"/jobs/{job_id}/retry", json={"execution": {"max_attempts": 0}})
+    assert response.status_code == 422
+    assert "body.execution.max_attempts" in response.text
+    assert (await bench.client.get_task(tasks["null"])).state is TaskState.FAILED
 
 
 async def test_an_expression_may_wait_for_what_is_not_known_yet(open_bench: OpenBench, bench: Bench) -> None:

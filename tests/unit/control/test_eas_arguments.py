@@ -31,6 +31,8 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["retry", "1", "--reason", "tiredness", "--json"], "tiredness"),
         (["retry", "1", "--set", "period", "--json"], "expected KEY=VALUE, not 'period'"),
         (["retry", "1", "--set", "=3", "--json"], "expected KEY=VALUE"),
+        (["retry", "1", "--rule", "memory=8", "--json"], "memory: Extra inputs are not permitted"),
+        (["retry", "1", "--rule", "memory_gb=much", "--json"], "memory_gb: Input should be a valid number"),
         (["cancel", "--json"], "--task"),
         (["cancel", "1", "--task", "2", "--json"], "--task"),
         (["excuse", "1", "--json"], "TEXT"),
@@ -68,7 +70,7 @@ def test_wrong_usage_has_status_2(arguments: list[str], words: str, capfd: pytes
     ],
 )
 def test_a_setting_is_json_or_text(text: str, setting: tuple[str, object]) -> None:
-    assert read_setting(text) == setting
+    assert read_setting(text, "--set") == setting
 
 
 def test_without_a_suite_the_status_is_1(capfd: pytest.CaptureFixture[str]) -> None:
