@@ -7,6 +7,7 @@ SQLAlchemy's: the same tables, types and operators, on every engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,9 @@ from sqlalchemy.exc import DBAPIError
 
 #: How many keys one statement names at most. Below every engine's limit of bound values.
 MOST_KEYS = 1024
+
+#: How many rows go to the driver at once: enough to be quick, few enough that a long list is never held twice.
+MOST_ROWS = 1000
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _ABSENT: Any = object()
@@ -67,13 +71,14 @@ class _Compiled:
 
     def run_many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
         """Run it for each set of values. Returns how many rows all of them changed."""
-        bound = [self.bind(values) for values in rows]
-        if not bound:
-            return 0
+        rest = iter(rows)
+        changed = 0
         cursor = connection.connection.cursor()
         try:
-            cursor.executemany(self.text, bound)
-            return int(cursor.rowcount)
+            while bound := [self.bind(values) for values in islice(rest, MOST_ROWS)]:
+                cursor.executemany(self.text, bound)
+                changed += int(cursor.rowcount)
+            return changed
         except Exception as error:
             raise self._translate(connection, error) from error
         finally:

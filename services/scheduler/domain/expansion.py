@@ -92,6 +92,7 @@ class _Expander:
         self._task_types = task_types
         self._problems = problems
         self._bad_places = bool(problems.problems)
+        self._places: dict[Pointer, Pointer] = {}
 
     def expand_flow(self, flow: FlowTask, parent: int | None, planned: PlannedTask | None) -> None:
         """Plan the children of one flow-control task; `planned` is its own entry in the plan, if it has one."""
@@ -119,7 +120,7 @@ class _Expander:
         if not isinstance(tasks, list):
             return 0, names
         for position, task in enumerate(tasks):
-            pointer = (*flow.pointer, flow.list_key, position)
+            pointer = self._place(*flow.pointer, flow.list_key, position)
             if isinstance(task, dict) and not self._is_bad(pointer, "task"):
                 self._plan_task(flow, parent, position, task, pointer, names)
         return len(tasks), names
@@ -208,14 +209,14 @@ class _Expander:
         directory = planned.working_directory
         sources: dict[str, int | None] = {}
         for slot, filename in planned.inputs.items():
-            place = (*pointer, "inputs", slot)
+            place = self._place(*pointer, "inputs", slot)
             made = self.plan.products.get((directory, filename))
             sources[slot] = None if made is None else made[0]
             if made is None:
                 self.plan.external_inputs.append(ExternalInput(number, slot, directory, filename, place))
         planned.input_sources = sources or NOTHING
         for slot, filename in planned.outputs.items():
-            place = (*pointer, "outputs", slot)
+            place = self._place(*pointer, "outputs", slot)
             made = self.plan.products.setdefault((directory, filename), (number, slot, place))
             if made[0] != number or made[1] != slot:
                 other = json_path(made[2])
@@ -444,6 +445,10 @@ class _Expander:
             self._problems.add(error.slug, place, error.message)
             return False
         return True
+
+    def _place(self, *parts: str | int) -> Pointer:
+        """Name a place of the document: with one object, however many iterations name it."""
+        return self._places.setdefault(parts, parts)
 
     def _is_bad(self, pointer: Pointer, *keys: str) -> bool:
         """Tell whether a place was already found wrong, so that one fault is not reported as several."""

@@ -209,7 +209,7 @@ class _Planting:
                 attempts=int(number in attempts),
                 accepted_attempt_id=attempts[number].attempt_id if states[number] is TaskState.DONE else None,
                 iteration=task.iteration,
-                execution=task.execution.said() or None,
+                execution=None if task.execution is NO_RULES else task.execution.said() or None,
             )
             for number, task in enumerate(self._plan.tasks)
         )

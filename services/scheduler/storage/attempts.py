@@ -165,32 +165,20 @@ class AttemptStore:
         delayed = [attempt for attempt in attempts if attempt.not_before is not None]
         ruled = [attempt for attempt in attempts if attempt.not_before is None and _is_ruled(attempt)]
         plain = attempts if not ruled and not delayed else [one for one in attempts if not _is_ruled(one)]
-        for part in chunks(plain, CHUNK):
-            _ADD_QUEUED.execute_many(self._connection, (_new_row(one, at) for one in part))
-        for part in chunks(ruled, CHUNK):
-            _ADD_RULED.execute_many(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in part))
-        for part in chunks(delayed, CHUNK):
-            _ADD_DELAYED.execute_many(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in part))
-        for part in chunks(undecided, CHUNK):
-            _ADD_UNDECIDED.execute_many(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in part))
+        _ADD_QUEUED.execute_many(self._connection, (_new_row(one, at) for one in plain))
+        for statement, others in ((_ADD_RULED, ruled), (_ADD_DELAYED, delayed), (_ADD_UNDECIDED, undecided)):
+            statement.execute_many(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in others))
 
     def add_expanded(self, attempts: Sequence[QueuedAttempt], at: datetime, worker_id: str) -> None:
         """Insert the attempts of flow-control tasks that were expanded where they were made."""
-        for part in chunks(attempts, CHUNK):
-            _ADD_EXPANDED.execute_many(
-                self._connection,
-                (
-                    _new_row(attempt, at)
-                    | {
-                        "state": AttemptState.ACCEPTED.value,
-                        "claimed_at": at,
-                        "started_at": at,
-                        "ended_at": at,
-                        "worker_id": worker_id,
-                    }
-                    for attempt in part
-                ),
-            )
+        life = {
+            "state": AttemptState.ACCEPTED.value,
+            "claimed_at": at,
+            "started_at": at,
+            "ended_at": at,
+            "worker_id": worker_id,
+        }
+        _ADD_EXPANDED.execute_many(self._connection, (_new_row(attempt, at) | life for attempt in attempts))
 
     def find_queued(self, limits: Mapping[str, int], limit: int) -> list[QueuedAttempt]:
         """List the oldest queued attempts of these task types, at most so many of each and in all."""

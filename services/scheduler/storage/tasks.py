@@ -137,34 +137,33 @@ class TaskStore:
 
     def add(self, tasks: Iterable[NewTask]) -> None:
         """Insert tasks; parents come before their children."""
-        for part in chunks(tasks, CHUNK):
-            _ADD.execute_many(
-                self._connection,
-                [
-                    {
-                        "id": task.task_id,
-                        "job_id": task.job_id,
-                        "parent_id": task.parent_id,
-                        "position": task.position,
-                        "level": task.level,
-                        "pointer": task.pointer,
-                        "task_type": task.task_type,
-                        "name": task.name,
-                        "job_name": task.job_name,
-                        "working_directory": task.working_directory,
-                        "metadata": task.metadata or None,
-                        "seed": task.seed,
-                        "state": task.state.value,
-                        "unmet": task.unmet,
-                        "children": task.children,
-                        "iteration": task.iteration,
-                        "attempts": task.attempts,
-                        "accepted_attempt_id": task.accepted_attempt_id,
-                        "execution": task.execution,
-                    }
-                    for task in part
-                ],
-            )
+        _ADD.execute_many(
+            self._connection,
+            (
+                {
+                    "id": task.task_id,
+                    "job_id": task.job_id,
+                    "parent_id": task.parent_id,
+                    "position": task.position,
+                    "level": task.level,
+                    "pointer": task.pointer,
+                    "task_type": task.task_type,
+                    "name": task.name,
+                    "job_name": task.job_name,
+                    "working_directory": task.working_directory,
+                    "metadata": task.metadata or None,
+                    "seed": task.seed,
+                    "state": task.state.value,
+                    "unmet": task.unmet,
+                    "children": task.children,
+                    "iteration": task.iteration,
+                    "attempts": task.attempts,
+                    "accepted_attempt_id": task.accepted_attempt_id,
+                    "execution": task.execution,
+                }
+                for task in tasks
+            ),
+        )
 
     def add_promises(self, promises: Sequence[Promise]) -> None:
         """Insert promised products. A name that is already promised is a violation of uniqueness."""
@@ -186,20 +185,19 @@ class TaskStore:
 
     def add_dependencies(self, edges: Sequence[NewDependency]) -> None:
         """Insert edges."""
-        for part in chunks(edges, CHUNK):
-            _ADD_EDGE.execute_many(
-                self._connection,
-                (
-                    {
-                        "task_id": edge.task_id,
-                        "kind": edge.kind,
-                        "label": edge.label,
-                        "source_id": edge.source_id,
-                        "promise_id": edge.promise_id,
-                    }
-                    for edge in part
-                ),
-            )
+        _ADD_EDGE.execute_many(
+            self._connection,
+            (
+                {
+                    "task_id": edge.task_id,
+                    "kind": edge.kind,
+                    "label": edge.label,
+                    "source_id": edge.source_id,
+                    "promise_id": edge.promise_id,
+                }
+                for edge in edges
+            ),
+        )
 
     def add_children(self, task_id: int, children: int) -> None:
         """Count the children that a flow-control task got."""

@@ -16,7 +16,6 @@ from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.outbox import OutboxStore
 from services.scheduler.storage.registry import RegistryStore, TaskTypeCache
 from services.scheduler.storage.reuse import ReuseStore
-from services.scheduler.storage.rows import CHUNK, chunks
 from services.scheduler.storage.schema import TransitionRow
 from services.scheduler.storage.tasks import TaskStore
 from shared.database.engine import Database
@@ -48,22 +47,21 @@ class SqlUnitOfWork:
 
     def save(self, changes: Changes) -> None:
         """Write what follows from a command's verbs: its events, the jobs' counts and messages."""
-        for part in chunks(changes.transitions, CHUNK):
-            _ADD_TRANSITION.execute_many(
-                self._connection,
-                (
-                    {
-                        "job_id": step.job_id,
-                        "task_id": step.task_id,
-                        "attempt_id": step.attempt_id,
-                        "state_before": step.before,
-                        "state_after": step.after,
-                        "reason": step.reason,
-                        "at": step.at,
-                    }
-                    for step in part
-                ),
-            )
+        _ADD_TRANSITION.execute_many(
+            self._connection,
+            (
+                {
+                    "job_id": step.job_id,
+                    "task_id": step.task_id,
+                    "attempt_id": step.attempt_id,
+                    "state_before": step.before,
+                    "state_after": step.after,
+                    "reason": step.reason,
+                    "at": step.at,
+                }
+                for step in changes.transitions
+            ),
+        )
         changes.finished_jobs += self.jobs.add_counts(changes.counts, changes.at)
         self.outbox.add(changes.messages, changes.at)
 
