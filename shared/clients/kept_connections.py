@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -25,6 +26,25 @@ HEAD_LIMIT = 64 * 1024
 MOST_IDLE = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back.
+
+    Parameters
+    ----------
+    where
+        The URL that was asked.
+    """
+
+    where: str
+    status: int
+    content: bytes
+
+    def to_response(self) -> httpx.Response:
+        """Make it an answer as httpx would have it; only errors are worth the time."""
+        return httpx.Response(self.status, content=self.content, request=httpx.Request("POST", self.where))
+
+
 class KeptConnections:
     """Connections to one service.
 
@@ -38,6 +58,7 @@ class KeptConnections:
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         self._url = httpx.URL(url.rstrip("/") + "/")
+        self._where = str(self._url)
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
         self._port = self._url.port or (443 if self._tls else 80)
         fixed = {"Host": self._url.netloc.decode("ascii"), "Content-Type": "application/json", **headers}
@@ -52,7 +73,7 @@ class KeptConnections:
         through_proxy = (found.scheme in proxies or "all" in proxies) and not proxy_bypass(found.host)
         return found.scheme in ("http", "https") and not through_proxy
 
-    async def post(self, path: str, body: bytes, timeout_seconds: float) -> httpx.Response:
+    async def post(self, path: str, body: bytes, timeout_seconds: float) -> Answer:
         """Send one request and read its answer.
 
         Raises
@@ -60,7 +81,7 @@ class KeptConnections:
         UnavailableError
             The service cannot be reached, or there was no whole answer in time. It may have acted all the same.
         """
-        where = f"{self._url}{path}"
+        where = self._where + path
         connection: _Connection | None = None
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -75,7 +96,7 @@ class KeptConnections:
             self._drop(connection)
             raise
         self._give_back(connection)
-        return httpx.Response(status, content=content, request=httpx.Request("POST", where))
+        return Answer(where, status, content)
 
     async def close(self) -> None:
         """Close the idle connections."""

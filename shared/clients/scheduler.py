@@ -469,9 +469,10 @@ class SchedulerClient(ServiceClient):
     async def _post(self, model: type[Model], path: str, body: BaseModel, *, wait: float = 20.0) -> Model:
         if self._kept is None:
             return await self._call(model, "POST", path, body=body, read_timeout=wait + PATIENCE)
-        response = await self._kept.post(path, body.model_dump_json().encode(), wait + PATIENCE)
-        raise_for_error(response)
-        return self._read(model.model_validate_json, response.content)
+        answer = await self._kept.post(path, body.model_dump_json().encode(), wait + PATIENCE)
+        if answer.status >= 300:
+            raise_for_error(answer.to_response())
+        return self._read(model.model_validate_json, answer.content)
 
     async def _send_text(
         self, path: str, document: str | bytes, headers: Mapping[str, str] = _NO_HEADERS, *, method: str = "POST"

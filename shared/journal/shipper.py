@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 BATCH_LINES = 1000
 POLL_SECONDS = 0.5
 FIRST_PAUSE = 0.1
+
+#: How long to let lines gather when there are new ones, so that short tasks are shipped together [s].
+GATHERING = 0.05
 LONGEST_PAUSE = 15.0
 
 
@@ -129,6 +132,7 @@ class Shipper:
         try:
             async with asyncio.timeout(self._poll_seconds):
                 await self._wake.wait()
+            await asyncio.sleep(GATHERING)
         except TimeoutError:
             pass
         self._wake.clear()
