@@ -27,6 +27,9 @@ from shared.http.auth import OpenListenerError, TokenTable, refuse_open_listener
 #: How long workers may take to stop, besides their tasks' grace, before they are killed [s].
 STOP_SECONDS = 50.0
 
+#: New objects between two looks for garbage. Most of ours are gone before that, without any look.
+GARBAGE_THRESHOLD = 20_000
+
 
 @dataclass(frozen=True)
 class SuiteTerms:
@@ -91,6 +94,7 @@ async def run_suite(terms: SuiteTerms, stop: StopRequests, on_ready: Callable[[s
             return
         gc.collect()
         gc.freeze()
+        gc.set_threshold(GARBAGE_THRESHOLD)
         folder.publish(address.url)
         on_ready(address.url)
         await _unless(stop.wait(), asyncio.Event().wait(), server)
