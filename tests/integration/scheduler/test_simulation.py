@@ -10,7 +10,7 @@ import os
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ import orjson
 import pytest
 from sqlalchemy import Connection, text
 
+from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.lifecycle import ATTEMPT_SUCCESSORS
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.factory import MIGRATIONS
@@ -30,11 +31,13 @@ from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
+from services.scheduler.logic.reuse import Reuse
 from services.scheduler.logic.submission import Submission
 from services.scheduler.logic.timers import Timers
 from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
-from shared.contracts.errors import ConflictError, NotFoundError
-from shared.contracts.execution import TaskTypeRules
+from shared.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from shared.contracts.execution import ExecutionRules, TaskTypeRules
+from shared.contracts.products import Adoption, AdoptionAnswer, VersionView
 from shared.contracts.queues import RescheduleRequest
 from shared.contracts.scheduler import (
     AttemptReport,
@@ -55,6 +58,9 @@ from .conftest import TASK_TYPES
 
 SEEDS = int(os.environ.get("EAS_TEST_SIMULATIONS", "60"))
 STEPS = 120
+MOST_JOBS = 4
+#: Versions from this number on were adopted.
+ADOPTED = 1_000_000
 LEASE = timedelta(seconds=30)
 LIMITS = RetryLimits(attempts=4, losses=4)
 
@@ -98,6 +104,43 @@ class DiceTransactor:
         self._engine.dispose()
 
 
+class DiceStore:
+    """A product store that adopts, refuses, or is away."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+        self._adopted: dict[tuple[int, str], VersionView] = {}
+        self.fault_chance = 0.3
+
+    async def adopt(self, adoptions: Sequence[Adoption]) -> list[AdoptionAnswer]:
+        if self._dice.random() < self.fault_chance:
+            raise UnavailableError("the store is away")
+        return [self._answer(one) for one in adoptions]
+
+    def _answer(self, adoption: Adoption) -> AdoptionAnswer:
+        if self._dice.random() < self.fault_chance / 3:
+            return AdoptionAnswer(message="it did not pass quality control")
+        key = (adoption.attempt_id, adoption.filename)
+        if key not in self._adopted:
+            self._adopted[key] = VersionView(
+                version_id=ADOPTED + len(self._adopted),
+                product_id=1,
+                directory=adoption.directory,
+                filename=adoption.filename,
+                semantic_type=adoption.semantic_type,
+                mime_type="application/octet-stream",
+                attempt_id=adoption.attempt_id,
+                task_id=adoption.task_id,
+                job_id=adoption.job_id,
+                md5="0" * 32,
+                sha256=adoption.sha256,
+                size=1,
+                created_at=datetime(2026, 1, 1, tzinfo=UTC),
+                adopted_from=adoption.version_id,
+            )
+        return AdoptionAnswer(version=self._adopted[key])
+
+
 class SimulatedWorker:
     """What one worker believes that it holds."""
 
@@ -114,6 +157,8 @@ class World:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.transactor = DiceTransactor(database, self.dice)
         self.workers = [SimulatedWorker(f"w{number}") for number in range(3)]
+        self.store = DiceStore(self.dice)
+        self.documents: list[bytes] = []
         self.said: list[ReportRequest] = []
         self.confirmed: set[int] = set()
         self.restart()
@@ -127,6 +172,7 @@ class World:
         self.expansion = Expansion(transactor, bells, lambda: self.now, LIMITS, 5)
         self.recovery = Recovery(transactor, bells, lambda: self.now, LIMITS, 1.0)
         self.timers = Timers(transactor, bells, lambda: self.now, polls)
+        self.reuse = Reuse(transactor, bells, lambda: self.now, polls, self.store, LIMITS)
         self.control = Control(transactor, bells, lambda: self.now)
         self.queues = Queues(transactor, bells, lambda: self.now, at_once=2)
         self.submission = Submission(transactor, bells, lambda: self.now, polls, 5)
@@ -150,8 +196,12 @@ class World:
             self.expand,
             self.reap,
             self.do_due,
+            self.decide,
         ]
-        rare = [self.cancel_a_task, self.pause, self.resume, self.retry, self.purge, self.reschedule]
+        rare = [
+            *(self.cancel_a_task, self.pause, self.resume, self.retry, self.purge, self.reschedule),
+            *(self.retry_otherwise, self.submit_again),
+        ]
         action = self.dice.choice(rare if self.dice.random() < 0.08 else actions)
         try:
             await action(worker)
@@ -159,7 +209,7 @@ class World:
             self.restart()
         except NotFoundError:
             await self.revive(worker)
-        except ConflictError:
+        except (ConflictError, InvalidInputError, UnavailableError):
             pass
 
     async def revive(self, worker: SimulatedWorker) -> None:
@@ -231,18 +281,45 @@ class World:
     async def do_due(self, _worker: SimulatedWorker) -> None:
         await self.timers.do_due()
 
+    async def decide(self, _worker: SimulatedWorker) -> None:
+        await self.reuse.decide()
+
+    async def submit(self, document: dict[str, Any]) -> None:
+        self.documents.append(orjson.dumps(document))
+        await self.submission.submit(self.documents[-1], submitted_by="dice")
+
+    async def submit_again(self, _worker: SimulatedWorker) -> None:
+        mode = JobMode(rerun=True, reuse=self.dice.random() < 0.7)
+        if self.count_jobs() < MOST_JOBS:
+            await self.submission.submit(self.dice.choice(self.documents), submitted_by="dice", mode=mode)
+
+    def count_jobs(self) -> int:
+        return int(self.transactor.query("SELECT COUNT(*) FROM job")[0][0])
+
+    def draw_job_id(self) -> int:
+        return self.dice.randint(1, self.count_jobs())
+
+    async def retry_otherwise(self, _worker: SimulatedWorker) -> None:
+        failed = self.transactor.query("SELECT id, job_id FROM task WHERE state = 'failed' AND children = 0")
+        if failed:
+            task = self.dice.choice(failed)
+            settings = {"duration": self.dice.choice([2, 3, None])}
+            rules = self.dice.choice([None, ExecutionRules(max_attempts=2)])
+            request = RetryRequest(task_ids=[task.id], settings=settings, execution=rules)
+            await self.control.retry_job(task.job_id, request, by="dice")
+
     async def cancel_a_task(self, _worker: SimulatedWorker) -> None:
         leaves = self.transactor.query("SELECT id FROM task WHERE parent_id IS NOT NULL AND children = 0")
         await self.control.cancel_task(self.dice.choice(leaves)[0], by="dice")
 
     async def pause(self, _worker: SimulatedWorker) -> None:
-        await self.control.pause_job(self.dice.randint(1, 2))
+        await self.control.pause_job(self.draw_job_id())
 
     async def resume(self, _worker: SimulatedWorker) -> None:
-        await self.control.resume_job(self.dice.randint(1, 2))
+        await self.control.resume_job(self.draw_job_id())
 
     async def retry(self, _worker: SimulatedWorker) -> None:
-        await self.control.retry_job(self.dice.randint(1, 2), RetryRequest(), by="dice")
+        await self.control.retry_job(self.draw_job_id(), RetryRequest(), by="dice")
 
     async def purge(self, _worker: SimulatedWorker) -> None:
         task_types = [found.name for found in TASK_TYPES] + ["execution_for_loop", "execution_conditional"]
@@ -250,7 +327,7 @@ class World:
 
     async def reschedule(self, _worker: SimulatedWorker) -> None:
         request = RescheduleRequest(failed=self.dice.random() < 0.5)
-        await self.queues.reschedule(request, job_id=self.dice.choice([None, 1, 2]))
+        await self.queues.reschedule(request, job_id=self.dice.choice([None, self.draw_job_id()]))
 
     def end_of(self, attempt: ClaimedAttempt, *, well: bool = False) -> AttemptReport:
         state, reason = "accepted", None
@@ -285,6 +362,7 @@ class World:
     async def run_to_the_end(self) -> None:
         """Nothing goes wrong any more: one good worker must be able to finish everything."""
         self.transactor.crash_chance = 0.0
+        self.store.fault_chance = 0.0
         good = SimulatedWorker("good")
         await self.announce(good)
         for job in self.transactor.query("SELECT id FROM job WHERE paused"):
@@ -295,6 +373,7 @@ class World:
             await self.timers.do_due()
             while await self.expansion.expand_next():
                 pass
+            await self.reuse.decide()
             limits = {found.name: 100 for found in TASK_TYPES}
             answer = await self.dispatch.claim(ClaimRequest(worker_id=good.name, limits=limits, limit=100))
             reports = [self.end_of(one, well=True) for one in answer.attempts]
@@ -308,7 +387,7 @@ def draw_job(dice: random.Random, number: int) -> dict[str, Any]:
     """Draw a job of tasks that need each other in most ways that the language has."""
 
     def body(depth: int, tag: str) -> list[dict[str, Any]]:
-        tasks: list[dict[str, Any]] = [{"task": "null", "name": "first"}]
+        tasks: list[dict[str, Any]] = [{"task": "null", "name": "first", **dice.choice([{}, {"duration": 1}])}]
         for index in range(dice.randint(1, 3)):
             name = f"'{tag}_{index}_' + str(sorted(metadata.items())).replace('/', '_')"
             filename = f"({name})"
@@ -347,7 +426,8 @@ def draw_job(dice: random.Random, number: int) -> dict[str, Any]:
         "queue_timeout": dice.choice([60.0, 5000.0, 5000.0]),
     }
     some = dict(dice.sample(sorted(rules.items()), dice.randint(0, 4)))
-    return {"working_directory": f"job{number}", "task_list": body(2, "t"), "execution": some}
+    top = {"working_directory": f"job{number}", "job_name": "dice", "seed": number, "reuse": dice.random() < 0.5}
+    return {**top, "task_list": body(2, "t"), "execution": some}
 
 
 @pytest.fixture(scope="module")
@@ -374,7 +454,7 @@ async def live_through(world: World) -> None:
         await world.announce(worker)
     await world.transactor.run(limit_types)
     for number in range(2):
-        await world.submission.submit(orjson.dumps(draw_job(world.dice, number)), submitted_by="dice")
+        await world.submit(draw_job(world.dice, number))
     world.transactor.crash_chance = 0.15
     for _ in range(STEPS):
         await world.step()
@@ -389,6 +469,14 @@ RULED = {
     "overdue": "state = 'cancelled' AND reason = 'timeout'",
     "more memory": "memory_gb IN (1, 4)",
     "prior": "priority < 0",
+}
+
+#: What re-use does to attempts, that the dice must meet.
+REUSED = {
+    "adopted": "adopted_from IS NOT NULL",
+    "adopted files": "adopted_from IS NOT NULL AND task_type = 'make'",
+    "adopted nothing": "reuse IS NOT NULL AND adopted_from IS NULL",
+    "read what was adopted": f"json_extract(inputs, '$.lightcurve.version_id') >= {ADOPTED}",
 }
 
 
@@ -430,6 +518,8 @@ def check_law(world: World) -> None:
         " (c.state IS NULL OR c.state NOT IN ('failed', 'cancelled'))"
     )
     assert causes == [], "what is blocked names a cause that will not be done"
+    check_versions(world)
+    check_adoptions(world)
     states: dict[int, str | None] = {}
     for attempt_id, before, after in query(
         "SELECT attempt_id, state_before, state_after FROM transition WHERE attempt_id IS NOT NULL ORDER BY id"
@@ -439,6 +529,42 @@ def check_law(world: World) -> None:
             assert AttemptState(after) in ATTEMPT_SUCCESSORS[AttemptState(before)]
         states[attempt_id] = after
     assert states == dict(query("SELECT id, state FROM attempt")), "the history ends in the present"
+
+
+def check_versions(world: World) -> None:
+    """Every job reads what it made itself, also where others made it anew: its documents name nothing else."""
+    read = world.transactor.query(
+        "SELECT c.job_id AS reader, s.job_id AS maker, p.version AS made, a.inputs, d.label FROM dependency d"
+        " JOIN product_promise p ON p.id = d.promise_id JOIN task s ON s.id = p.task_id"
+        " JOIN task c ON c.id = d.task_id LEFT JOIN attempt a ON a.id = c.accepted_attempt_id"
+    )
+    for row in read:
+        assert row.reader == row.maker
+        if row.inputs is not None:
+            assert orjson.loads(row.inputs)[row.label]["version_id"] == orjson.loads(row.made)["version_id"]
+    generations = world.transactor.query("SELECT directory, filename, generation FROM product_promise ORDER BY 1, 2, 3")
+    newest: dict[tuple[str, str], int] = {}
+    for directory, filename, generation in generations:
+        assert generation == newest.get((directory, filename), 0) + 1, "generations follow each other"
+        newest[directory, filename] = generation
+
+
+def check_adoptions(world: World) -> None:
+    """What was adopted is what an equal attempt made, and only where that was asked for."""
+    adopted = world.transactor.query(
+        "SELECT a.fingerprint AS own, o.fingerprint AS theirs, o.state, a.metadata AS result, o.metadata AS original,"
+        " a.worker_id, j.reuse, a.outputs, o.outputs AS sources FROM attempt a JOIN job j ON j.id = a.job_id"
+        " LEFT JOIN attempt o ON o.id = a.adopted_from WHERE a.adopted_from IS NOT NULL"
+    )
+    for row in adopted:
+        assert (row.own, row.result, row.state) == (row.theirs, row.original, "accepted")
+        assert (row.worker_id, bool(row.reuse)) == ("scheduler", True)
+        for one, source in zip(orjson.loads(row.outputs or "[]"), orjson.loads(row.sources or "[]"), strict=True):
+            assert (one["sha256"], one["qc_reason"]) == (
+                source["sha256"],
+                f"adopted from version {source['version_id']}",
+            )
+    assert world.transactor.query("SELECT id FROM attempt WHERE undecided AND state != 'cancelled'") == []
 
 
 def test_the_simulation_meets_what_it_is_for(template: Path, tmp_path: Path) -> None:
@@ -456,8 +582,12 @@ def test_the_simulation_meets_what_it_is_for(template: Path, tmp_path: Path) -> 
                 met[f"task {state}"] += count
             for name, where in RULED.items():
                 met[name] += world.transactor.query(f"SELECT COUNT(*) FROM attempt WHERE {where}")[0][0]
+            for name, where in REUSED.items():
+                met[name] += world.transactor.query(f"SELECT COUNT(*) FROM attempt WHERE {where}")[0][0]
+            met["re-runs"] += world.transactor.query("SELECT COUNT(*) FROM product_promise WHERE generation > 1")[0][0]
+            met["changed"] += world.transactor.query("SELECT COUNT(*) FROM task WHERE changed_at IS NOT NULL")[0][0]
             met["retries"] += world.transactor.query("SELECT COUNT(*) FROM attempt WHERE number > 1")[0][0]
         finally:
             world.transactor.close()
-    wanted = ("accepted", "failed", "lost", "task blocked", "task failed", "retries", *RULED)
-    assert min(met[name] for name in wanted) > 0, met
+    wanted = ("accepted", "failed", "lost", "task blocked", "task failed", "retries", "re-runs", "changed")
+    assert min(met[name] for name in (*wanted, *RULED, *REUSED)) > 0, met
