@@ -16,12 +16,16 @@ from shared.contracts.scheduler import OutputVersion
 
 @dataclass
 class FakeProductStore:
-    """Keeps versions and their bytes. Set `is_down`, and every call fails as if it could not be reached."""
+    """Keeps versions and their bytes. Set `is_down`, and every call fails as if it could not be reached.
+
+    `reruns` are the attempts that said they belong to a re-run.
+    """
 
     is_down: bool = False
     refused: int = 0
     versions: dict[int, VersionView] = field(default_factory=dict)
     contents: dict[int, bytes] = field(default_factory=dict)
+    reruns: set[int] = field(default_factory=set)
 
     def put(self, slot: str, filename: str, content: bytes, metadata: Metadata | None = None) -> OutputVersion:
         """Store an accepted version, as some earlier attempt would have done."""
@@ -54,6 +58,8 @@ class FakeProductStore:
     ) -> VersionView:
         """Store a file; the same bytes again give the same version."""
         self._serve()
+        if rerun:
+            self.reruns.add(attempt_id)
         content = await asyncio.to_thread(path.read_bytes)
         for version in self.versions.values():
             if (version.attempt_id, version.filename) == (attempt_id, filename):

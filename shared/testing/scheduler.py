@@ -63,6 +63,7 @@ class FakeScheduler:
         outputs: Mapping[str, str] | None = None,
         metadata: Mapping[str, Any] | None = None,
         run_timeout: float | None = None,
+        rerun: bool = False,
     ) -> int:
         """Queue an attempt. Returns its id; its task has the same one."""
         self._last_id += 1
@@ -80,6 +81,7 @@ class FakeScheduler:
             outputs=dict(outputs or {}),
             seed=self._last_id,
             run_timeout=run_timeout,
+            rerun=rerun,
         )
         self._queue.append(attempt)
         self._tell()

@@ -1,4 +1,4 @@
-"""`eas submit --rerun` and `eas plan --rerun`, `eas retry --set`: on real workers and a real product store."""
+"""`eas submit --rerun` and `--reuse`, `eas plan --rerun`, `eas retry --set`, on real workers and a real store."""
 
 from __future__ import annotations
 
@@ -43,6 +43,27 @@ def test_a_re_run_adds_a_version(suite: RunningSuite) -> None:
         (made,) = maker["attempts"][-1]["outputs"]
         assert reader["attempts"][-1]["inputs"]["lightcurve"]["version_id"] == made["version_id"]
     assert product["latest"]["job_id"] == again["job_id"]
+
+
+def test_a_job_with_re_use_runs_only_what_is_new(suite: RunningSuite) -> None:
+    job = {**STAR, "job_name": "reuse", "working_directory": "reuse", "task_list": [*STAR["task_list"]]}
+    first = suite.submit(job, "--wait", "--timeout", "100")
+    search = {"task": "transit_search_bls_reference", "inputs": {"lightcurve": "star.npz"}, "lc_duration": 5}
+    elsewhere = {**job, "working_directory": "elsewhere", "task_list": [*STAR["task_list"], search]}
+
+    again = suite.submit(elsewhere, "--reuse", "--wait", "--timeout", "100")
+
+    assert again["reuse"]
+    old, _ = [suite.ask("task", str(line["task_id"])) for line in suite.ask("tree", str(first["job_id"]))[1:]]
+    tasks = [suite.ask("task", str(line["task_id"])) for line in suite.ask("tree", str(again["job_id"]))[1:]]
+    assert [task["adopted_from"] is not None for task in tasks] == [True, True, False]
+    (version,) = tasks[0]["attempts"][0]["outputs"]
+    (source,) = old["attempts"][0]["outputs"]
+    stored = suite.get(f"/products/versions/{version['version_id']}")
+    assert (stored["adopted_from"], stored["sha256"]) == (source["version_id"], source["sha256"])
+    assert tasks[2]["attempts"][0]["inputs"]["lightcurve"]["version_id"] == version["version_id"]
+    assert "It was adopted from attempt" in suite.ask("why", str(tasks[0]["task_id"]))["words"]
+    assert "It adopted nothing" in suite.ask("why", str(tasks[2]["task_id"]))["words"]
 
 
 def test_a_failure_is_mended_with_another_setting(suite: RunningSuite) -> None:

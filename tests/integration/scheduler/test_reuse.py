@@ -275,6 +275,9 @@ async def test_while_the_store_is_away_files_wait_and_the_rest_goes_on(
         why = await alone.client.explain_task(tasks["make"].task_id)
         assert why.code is WhyCode.WAITING_FOR_SCHEDULER
         assert "adopt" in why.words
+        await alone.client.pause_job(job.job_id)
+        await alone.client.resume_job(job.job_id)
+        assert await alone.claim() == []
     async with open_bench(product_store_url=store.url) as again:
         assert (await ended(again, job)).state is JobState.DONE
         assert (await tasks_of(again, job))["make"].adopted_from is not None

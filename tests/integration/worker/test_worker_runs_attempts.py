@@ -21,6 +21,7 @@ async def test_the_announcement_has_every_task_type_that_can_be_imported(trial: 
     await trial.scheduler.until(lambda: bool(trial.scheduler.announcements))
     (announcement,) = trial.scheduler.announcements.values()
     assert [found.name for found in announcement.task_types] == ["act", "copy", "error", "null"]
+    assert [found.uses_seed for found in announcement.task_types] == [True, True, False, False]
     copy = announcement.task_types[1]
     assert [(slot.name, slot.required) for slot in copy.inputs] == [("original", False)]
     assert copy.outputs[0].mime_type == "text/plain"
@@ -74,6 +75,17 @@ async def test_files_are_fetched_checked_and_stored(trial: Trial) -> None:
     assert (output.slot, output.directory, output.filename) == ("copy", "trial", "copy.txt")
     assert (output.passed_qc, output.qc_reason, output.metadata) == (True, "looked at", {"length": 5})
     assert output.mime_type == "text/plain"
+
+
+async def test_uploads_of_a_re_run_say_so(trial: Trial) -> None:
+    original = trial.store.put("lightcurve", "star.txt", b"1 2 3")
+    first, again = (
+        trial.scheduler.add("copy", inputs={"original": original}, outputs={"copy": f"{rerun}.txt"}, rerun=rerun)
+        for rerun in (False, True)
+    )
+    for attempt_id in (first, again):
+        assert (await trial.scheduler.report_of(attempt_id)).state == "accepted"
+    assert trial.store.reruns == {again}
 
 
 async def test_files_of_a_rejected_attempt_are_kept_without_passing(trial: Trial) -> None:
