@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 _AT_ONCE = 200
 #: The most attempts that one transaction decides on, so that workers are heard in between.
-_MOST_DECIDED = 1000
+_MOST_DECIDED = 400
 _LONGEST_PAUSE_S = 10.0
 _LEASE = timedelta(minutes=1)
 
