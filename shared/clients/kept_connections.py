@@ -11,6 +11,7 @@ import contextlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -62,7 +63,7 @@ class KeptConnections:
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
         self._port = self._url.port or (443 if self._tls else 80)
         fixed = {"Host": self._url.netloc.decode("ascii"), "Content-Type": "application/json", **headers}
-        self._head = "".join(f"{name}: {value}\r\n" for name, value in fixed.items()).encode("latin-1")
+        self._head = b"".join(_write_header(name, value) for name, value in fixed.items())
         self._idle: list[_Connection] = []
 
     @staticmethod
@@ -73,8 +74,21 @@ class KeptConnections:
         through_proxy = (found.scheme in proxies or "all" in proxies) and not proxy_bypass(found.host)
         return found.scheme in ("http", "https") and not through_proxy
 
-    async def post(self, path: str, body: bytes, timeout_seconds: float) -> Answer:
+    async def post(
+        self, path: str, body: bytes, timeout_seconds: float, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> Answer:
         """Send one request and read its answer.
+
+        Parameters
+        ----------
+        path
+            Below the service's, with its query.
+        body
+            JSON.
+        timeout_seconds
+            For all of it [s].
+        headers
+            Besides those of every request.
 
         Raises
         ------
@@ -87,7 +101,8 @@ class KeptConnections:
             async with asyncio.timeout(timeout_seconds):
                 connection = self._take() or await self._connect()
                 target = self._url.raw_path + path.encode("ascii")
-                head = b"POST %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n" % (target, self._head, len(body))
+                own = b"".join(_write_header(name, value) for name, value in headers.items())
+                head = b"POST %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n" % (target, self._head, own, len(body))
                 status, content = await connection.exchange(head + body)
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             self._drop(connection)
@@ -178,6 +193,14 @@ class _Connection:
         while await self._reader.readuntil(b"\r\n") != b"\r\n":
             pass  # trailers
         return b"".join(parts)
+
+
+def _write_header(name: str, value: str) -> bytes:
+    """Write a header. Raises `ValueError` where it would break out of its line."""
+    line = f"{name}: {value}"
+    if "\r" in line or "\n" in line:
+        raise ValueError(f"a header cannot have a line break: {line!r}")
+    return line.encode("latin-1") + b"\r\n"
 
 
 def _parse_head(head: bytes) -> tuple[int, dict[bytes, bytes]]:

@@ -136,3 +136,14 @@ def test_a_proxy_is_left_to_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not KeptConnections.suits("http://scheduler.example/")
     monkeypatch.setenv("no_proxy", "scheduler.example")
     assert KeptConnections.suits("http://scheduler.example/")
+
+
+async def test_headers_of_one_request_are_sent_with_it_alone(
+    server: ScriptedServer, connections: KeptConnections
+) -> None:
+    server.replies = [reply(b"1"), reply(b"2")]
+    await connections.post("jobs", b"{}", 5.0, {"Idempotency-Key": "night 3"})
+    await connections.post("jobs", b"{}", 5.0)
+    assert [b"Idempotency-Key: night 3\r\n" in request for request in server.requests] == [True, False]
+    with pytest.raises(UnavailableError, match="line break"):
+        await connections.post("jobs", b"{}", 5.0, {"Idempotency-Key": "night\r\nX: y"})
