@@ -104,7 +104,7 @@ def test_jobs_lists_jobs_with_their_counts(suite: RunningSuite, searched: Any) -
     assert found[0]["name"] == "search"
     assert found[0]["counts"]["done"] == 8
     assert suite.ask("jobs", "--limit", "0") == []
-    assert suite.ask("jobs", "--state", "cancelled") == []
+    assert suite.ask("jobs", "--name", "search", "--state", "cancelled") == []
 
 
 def test_tree_lists_parents_before_their_children(suite: RunningSuite, searched: Any) -> None:

@@ -287,7 +287,7 @@ async def test_the_end_of_one_makes_room_for_the_next_that_is_waited_for(bench: 
     await bench.announce("w2")
     (first,) = await bench.claim()
     poll = asyncio.create_task(bench.claim(1, wait=30, worker_id="w2"))
-    await bench.client.list_workers()
+    await bench.settle()
     await bench.report(first)
     assert len(await poll) == 1
 
@@ -305,6 +305,8 @@ async def test_raising_the_limit_is_heard_by_those_who_wait(bench: Bench) -> Non
     await bench.client.set_rules("null", TaskTypeRules(max_running=0))
     await bench.submit(null())
     poll = asyncio.create_task(bench.claim(1, wait=30))
+    await bench.settle()
+    assert not poll.done()
     await bench.client.set_rules("null", TaskTypeRules(max_running=1))
     assert len(await poll) == 1
 

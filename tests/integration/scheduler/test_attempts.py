@@ -83,7 +83,7 @@ async def test_a_claim_keeps_to_its_limits(bench: Bench) -> None:
 
 async def test_a_long_poll_is_answered_when_work_comes(bench: Bench) -> None:
     poll = asyncio.create_task(bench.claim(1, wait=30))
-    await bench.client.list_jobs()
+    await bench.settle()
     assert not poll.done()
     await bench.submit(NULL)
     (attempt,) = await asyncio.wait_for(poll, 10)
@@ -95,7 +95,7 @@ async def test_a_long_poll_is_answered_when_work_comes(bench: Bench) -> None:
 
 async def test_a_rolled_back_transaction_hands_nothing_out(bench: Bench) -> None:
     poll = asyncio.create_task(bench.claim(1, wait=30))
-    await bench.client.list_jobs()
+    await bench.settle()
     make = {"task": "make", "outputs": {"lightcurve": "a.gz"}}
     assert (await bench.refuse(make, {"task": "find", "inputs": {"lightcurve": "b.gz"}}))["status"] == 422
     assert not poll.done()
@@ -106,7 +106,7 @@ async def test_a_rolled_back_transaction_hands_nothing_out(bench: Bench) -> None
 
 async def test_the_long_poll_of_a_dismissed_worker_ends_at_once(bench: Bench) -> None:
     poll = asyncio.create_task(bench.claim(1, wait=30))
-    await bench.client.list_jobs()
+    await bench.settle()
     assert not poll.done()
     await bench.client.dismiss("w1")
     with pytest.raises(NotFoundError):

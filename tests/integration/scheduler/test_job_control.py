@@ -194,7 +194,7 @@ async def test_nothing_of_a_paused_job_is_handed_out_until_it_is_resumed(bench: 
     other = await bench.submit(null("other"))
     assert [(await bench.run_one()).job_id] == [other]
     poll = asyncio.create_task(bench.claim(1, wait=30))
-    await bench.client.list_jobs()
+    await bench.settle()
     assert not poll.done()
     assert not (await bench.client.resume_job(job_id)).paused
     found = await asyncio.wait_for(poll, 10) + await bench.claim()
