@@ -92,6 +92,7 @@ class Database:
         self._pending: list[_Command] = []
         self._wake = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
 
     async def start(self) -> None:
         """Begin to commit. The tables must exist."""
@@ -107,6 +108,7 @@ class Database:
             self._wake.set()
             await committer
         self._write_thread.shutdown()
+        self._disconnect()
         self._read_threads.shutdown()
         self._writer.dispose()
         self._readers.dispose()
@@ -155,7 +157,23 @@ class Database:
                     entry.future.set_result(entry.outcome)
 
     def _run_group(self, group: list[_Command]) -> None:
-        with self._writer.connect() as connection, connection.begin() as transaction:
+        if self._connection is None:
+            self._connection = self._writer.connect()
+        try:
+            self._commit(self._connection, group)
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _disconnect(self) -> None:
+        """Close the writing connection, whatever state it is in; the next group opens another."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
+
+    @staticmethod
+    def _commit(connection: Connection, group: list[_Command]) -> None:
+        with connection.begin() as transaction:
             if len(group) == 1:
                 # Alone in its transaction, a failed command takes the transaction with it: no savepoint needed.
                 entry = group[0]

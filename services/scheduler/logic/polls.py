@@ -10,6 +10,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -30,6 +31,7 @@ class Poll:
     """
 
     request: ClaimRequest
+    bell: asyncio.Event
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     attempts: list[ClaimedAttempt] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -95,6 +97,7 @@ class Delivery:
             else:
                 poll.release()
             poll.answered.set()
+            poll.bell.set()
 
 
 class Polls:
@@ -133,18 +136,19 @@ class Polls:
         request
             What is wanted.
         bell
-            Rung when it is worth looking.
+            Rung when it is worth looking, and when there is an answer.
         seconds
             The most to wait [s].
         orphaned
             Called with attempts that were handed to this poll when its caller had gone.
         """
-        poll = Poll(request)
+        poll = Poll(request, bell)
         self._waiting[poll] = None
         poll.open()
-        bells = {asyncio.ensure_future(bell.wait()), asyncio.ensure_future(poll.answered.wait())}
         try:
-            await asyncio.wait(bells, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await bell.wait()
             if poll.close():
                 await poll.answered.wait()
             return poll.attempts
@@ -154,8 +158,6 @@ class Polls:
             raise
         finally:
             self._waiting.pop(poll, None)
-            for waiter in bells:
-                waiter.cancel()
 
     def _find_orphans(self, poll: Poll, orphaned: Callable[[list[ClaimedAttempt]], None]) -> None:
         async def pass_on() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, namedtuple
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,10 @@ from shared.contracts.states import JobState, TaskState
 from shared.database.prepared import Prepared, PreparedForKeys
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
-_ADD = insert(_job)
+_GIVEN = ("name", "state", "working_directory", "document", "seed", "root_task_id", "submitted_at", "submitted_by")
+_ADD = Prepared(
+    insert(_job).values({name: bindparam(name) for name in (*_GIVEN, "rerun", "reuse")}).returning(_job.c.id)
+)
 _COUNTS = {state: _job.c[state.value] for state in TaskState}
 _ADD_COUNTS = Prepared(
     update(_job)
@@ -33,7 +36,8 @@ _READ_COUNTS = PreparedForKeys(
 #: What a view of a job shows: all but its document.
 JOB_COLUMNS = [column for column in _job.c if column.name != "document"]
 _MODE = select(_job.c.rerun, _job.c.reuse).where(_job.c.id == bindparam("key"))
-_DESCRIBE = select(*JOB_COLUMNS).where(_job.c.id == bindparam("key"))
+_DESCRIBE = Prepared(select(*JOB_COLUMNS).where(_job.c.id == bindparam("key")))
+_JobColumns = namedtuple("_JobColumns", [column.name for column in JOB_COLUMNS])  # type: ignore[misc]
 
 
 def view_job(row: Any) -> JobView:
@@ -105,23 +109,20 @@ class JobStore:
         mode: JobMode,
     ) -> int:
         """Insert a job without tasks and return its id."""
-        result = self._connection.execute(
-            _ADD,
-            {
-                "name": name,
-                "state": JobState.RUNNING.value,
-                "working_directory": working_directory,
-                "document": document,
-                "seed": seed,
-                "root_task_id": root_task_id,
-                "submitted_at": submitted_at,
-                "submitted_by": submitted_by,
-                "rerun": mode.rerun,
-                "reuse": mode.reuse,
-            },
-        )
-        assert result.inserted_primary_key is not None  # noqa: S101 - the key is generated
-        return int(result.inserted_primary_key[0])
+        values = {
+            "name": name,
+            "state": JobState.RUNNING.value,
+            "working_directory": working_directory,
+            "document": document,
+            "seed": seed,
+            "root_task_id": root_task_id,
+            "submitted_at": submitted_at,
+            "submitted_by": submitted_by,
+            "rerun": mode.rerun,
+            "reuse": mode.reuse,
+        }
+        ((job_id,),) = _ADD.fetch(self._connection, values)
+        return int(job_id)
 
     def find_mode(self, job_id: int) -> JobMode:
         """Look up how a job was submitted."""
@@ -134,7 +135,8 @@ class JobStore:
 
     def describe(self, job_id: int) -> JobView:
         """Show a job as this transaction will leave it."""
-        return view_job(self._connection.execute(_DESCRIBE, {"key": job_id}).one())
+        (row,) = _DESCRIBE.fetch(self._connection, {"key": job_id})
+        return view_job(_JobColumns(*row))
 
     def find_documents(self, job_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Fetch documents, most of them from memory."""
