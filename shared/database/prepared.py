@@ -121,7 +121,7 @@ class Prepared:
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
-        self._compiled: dict[str, _Compiled] = {}
+        self._compiled: dict[type[Dialect], _Compiled] = {}
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Run it once. Returns how many rows it changed."""
@@ -136,10 +136,10 @@ class Prepared:
         return self._for(connection).fetch(connection, values)
 
     def _for(self, connection: Connection) -> _Compiled:
-        name = connection.dialect.name
-        compiled = self._compiled.get(name)
+        kind = type(connection.dialect)
+        compiled = self._compiled.get(kind)
         if compiled is None:
-            compiled = self._compiled[name] = _Compiled(self._statement, connection.dialect)
+            compiled = self._compiled[kind] = _Compiled(self._statement, connection.dialect)
         return compiled
 
 
