@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
@@ -18,6 +19,7 @@ from shared.contracts.digests import CONTENT_DIGEST, Digests, format_digest, rea
 from shared.contracts.errors import DamagedError, InvalidInputError, UnavailableError
 from shared.contracts.metadata import Metadata
 from shared.contracts.products import (
+    MAX_LOOKUP,
     METADATA_HEADER,
     VERSION_HEADER,
     Adoption,
@@ -25,6 +27,8 @@ from shared.contracts.products import (
     AdoptionRequest,
     AdoptionResponse,
     DirectoryPage,
+    LookupRequest,
+    LookupResponse,
     PlannedProduct,
     PlanRequest,
     PlanResponse,
@@ -184,16 +188,37 @@ class ProductStoreClient(ServiceClient):
     async def list_versions(
         self,
         *,
+        directory: str | None = None,
+        glob: str | None = None,
+        semantic_type: str | None = None,
         attempt_id: int | None = None,
         task_id: int | None = None,
         job_id: int | None = None,
         passed_qc: bool | None = None,
+        damaged: bool | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Sequence[str] = (),
         after: int = 0,
         limit: int = 100,
     ) -> VersionPage:
-        """List versions by id, from the first beyond `after`."""
-        query = {"attempt_id": attempt_id, "task_id": task_id, "job_id": job_id, "passed_qc": passed_qc}
+        """List versions by id, from the first beyond `after`.
+
+        `where` compares metadata, such as ``metadata.period > 3``; `since` and `until` are times of registration.
+        """
+        query: dict[str, Any] = {"directory": directory, "glob": glob, "semantic_type": semantic_type}
+        query["attempt_id"] = attempt_id
+        query |= {"task_id": task_id, "job_id": job_id, "passed_qc": passed_qc, "damaged": damaged}
+        query |= {"since": _show_time(since), "until": _show_time(until), "where": list(where) or None}
         return await self._call(VersionPage, "GET", "versions", params={**query, "after": after, "limit": limit})
+
+    async def look_up_versions(self, version_ids: Sequence[int]) -> list[VersionView]:
+        """Get many versions by id; those that do not exist are left out."""
+        found: list[VersionView] = []
+        for start in range(0, len(version_ids), MAX_LOOKUP):
+            body = LookupRequest(version_ids=list(version_ids[start : start + MAX_LOOKUP]))
+            found += (await self._call(LookupResponse, "POST", "versions/lookup", body=body)).versions
+        return found
 
     async def get_product(self, product_id: int) -> ProductView:
         """Get one product. Raises NotFoundError."""
@@ -207,11 +232,19 @@ class ProductStoreClient(ServiceClient):
         semantic_type: str | None = None,
         job_id: int | None = None,
         passed_qc: bool | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        where: Sequence[str] = (),
         after: int = 0,
         limit: int = 100,
     ) -> ProductPage:
-        """List products by id, from the first beyond `after`. `passed_qc`: with a version judged so."""
-        query = {"directory": directory, "glob": glob, "semantic_type": semantic_type, "job_id": job_id}
+        """List products by id, from the first beyond `after`.
+
+        `passed_qc`: with a version judged so. `since` and `until`: when they were planned. `where` compares metadata,
+        such as ``metadata.period > 3``.
+        """
+        query: dict[str, Any] = {"directory": directory, "glob": glob, "semantic_type": semantic_type, "job_id": job_id}
+        query |= {"since": _show_time(since), "until": _show_time(until), "where": list(where) or None}
         params = {**query, "passed_qc": passed_qc, "after": after, "limit": limit}
         return await self._call(ProductPage, "GET", "products", params=params)
 
@@ -261,6 +294,10 @@ class ProductStoreClient(ServiceClient):
 
     def _unavailable(self, path: str, error: httpx.HTTPError) -> UnavailableError:
         return UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}")
+
+
+def _show_time(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
 
 
 def _write_metadata(metadata: Metadata) -> str:

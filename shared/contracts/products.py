@@ -14,6 +14,7 @@ MAX_FILENAME_LENGTH = 256
 MAX_PLANNED_PRODUCTS = 10_000
 MAX_VERDICTS = 10_000
 MAX_PAGE = 1000
+MAX_LOOKUP = 1000
 
 #: Header of an upload and a download that carries the version's metadata as one ASCII JSON object.
 METADATA_HEADER = "EAS-Metadata"
@@ -194,6 +195,18 @@ class VersionPage(BaseModel):
 
     items: list[VersionView]
     next_after: int | None = None
+
+
+class LookupRequest(BaseModel):
+    """Versions to look up."""
+
+    version_ids: list[Identifier] = Field(max_length=MAX_LOOKUP, examples=[[42, 43]])
+
+
+class LookupResponse(BaseModel):
+    """The versions that exist, by id."""
+
+    versions: list[VersionView]
 
 
 class DirectoryView(BaseModel):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.grid import measure_cost_curve, measure_grid
+from tests.benchmarks.listing import measure_listing
 from tests.benchmarks.null_tasks import measure_null_tasks
 from tests.benchmarks.storing import measure_logs, measure_products
 
@@ -19,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Figure]]] = {
     "grid": measure_grid,
     "cost_curve": measure_cost_curve,
     "products": measure_products,
+    "listing": measure_listing,
     "logs": measure_logs,
 }
 TARGET = Path("build/bench.json")

@@ -15,6 +15,7 @@ from services.control.views.text import open_console, plain
 from shared.clients.suite import Download, Suite
 from shared.clients.suite.downloads import download_job
 from shared.clients.suite.paging import list_products
+from shared.contracts.products import ProductView
 
 app = typer.Typer(no_args_is_help=True, help="List and fetch the files that tasks made.")
 
@@ -26,11 +27,30 @@ def list_files(
     directory: Annotated[str | None, typer.Option(help="Only this directory of the store.")] = None,
     glob: GlobOption = None,
     job: Annotated[int | None, typer.Option(min=0, help="Only products of this job.")] = None,
+    semantic_type: Annotated[str | None, typer.Option("--type", help="Only of this semantic type.")] = None,
+    accepted: Annotated[
+        bool | None, typer.Option("--accepted/--rejected", help="Only with a version that was judged so.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Only where this holds of their metadata: 'metadata.period > 3'.")
+    ] = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List products with their latest versions."""
-    found = ask(data, lambda suite: list_products(suite.product_store, directory=directory, glob=glob, job_id=job))
+
+    async def search(suite: Suite) -> list[ProductView]:
+        return await list_products(
+            suite.product_store,
+            directory=directory,
+            glob=glob,
+            job_id=job,
+            semantic_type=semantic_type,
+            passed_qc=accepted,
+            where=where or (),
+        )
+
+    found = ask(data, search)
     if as_json:
         print_json(found)
     else:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from services.product_store.domain.conditions import MetadataCondition
 from services.product_store.domain.product import Product
 from services.product_store.domain.version import Version
 from shared.contracts.errors import InvalidInputError
@@ -17,7 +19,8 @@ class ProductSelection:
     """Conditions that a product has to meet, all of them; None leaves one out.
 
     `glob` is matched with the whole filename, with case: ``*``, ``?`` and ``[a-z]``. `passed_qc` asks for at least one
-    version with this verdict.
+    version with this verdict. `since` and `until` (not included) bound the time at which it was planned, and `metadata`
+    is compared with what was planned.
     """
 
     directory: str | None = None
@@ -25,17 +28,30 @@ class ProductSelection:
     semantic_type: str | None = None
     job_id: int | None = None
     passed_qc: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    metadata: tuple[MetadataCondition, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class VersionSelection:
-    """Conditions that a version has to meet, all of them; None leaves one out."""
+    """Conditions that a version has to meet, all of them; None leaves one out.
 
+    `since` and `until` (not included) bound the time at which it was registered.
+    """
+
+    directory: str | None = None
+    glob: str | None = None
+    semantic_type: str | None = None
     product_id: int | None = None
     attempt_id: int | None = None
     task_id: int | None = None
     job_id: int | None = None
     passed_qc: bool | None = None
+    damaged: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    metadata: tuple[MetadataCondition, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,22 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
+from services.product_store.domain.conditions import read_conditions
 from services.product_store.domain.selection import ProductSelection, VersionSelection, check_glob
 from services.product_store.handlers.dependencies import Store
-from services.product_store.handlers.parameters import After, Limit, OptionalId, PassedQc, ProductId
+from services.product_store.handlers.parameters import (
+    After,
+    DirectoryFilter,
+    GlobFilter,
+    Limit,
+    OptionalId,
+    PassedQc,
+    ProductId,
+    SemanticTypeFilter,
+    Since,
+    Until,
+    Where,
+)
 from services.product_store.handlers.views import (
     read_promise,
     show_directories,
@@ -18,7 +31,6 @@ from services.product_store.handlers.views import (
 )
 from shared.contracts.products import (
     MAX_DIRECTORY_LENGTH,
-    MAX_FILENAME_LENGTH,
     DirectoryPage,
     PlanRequest,
     PlanResponse,
@@ -30,20 +42,6 @@ from shared.http.auth import AccessScope, require
 
 router = APIRouter(tags=["products"])
 can_read = Depends(require(AccessScope.READ))
-
-DirectoryFilter = Annotated[
-    str | None, Query(max_length=MAX_DIRECTORY_LENGTH, description="Exactly this one.", examples=["hot_jupiters"])
-]
-GlobFilter = Annotated[
-    str | None,
-    Query(
-        alias="glob",
-        max_length=MAX_FILENAME_LENGTH,
-        description="The whole filename, with `*`, `?` and `[a-z]`; case counts.",
-        examples=["lightcurve_*.lcb"],
-    ),
-]
-SemanticTypeFilter = Annotated[str | None, Query(max_length=256, examples=["lightcurve"])]
 
 
 @router.post(
@@ -71,6 +69,9 @@ async def list_products(
     semantic_type: SemanticTypeFilter = None,
     job_id: OptionalId = None,
     passed_qc: PassedQc = None,
+    since: Since = None,
+    until: Until = None,
+    where: Where = None,
     after: After = 0,
     limit: Limit = 100,
 ) -> ProductPage:
@@ -81,6 +82,9 @@ async def list_products(
         semantic_type=semantic_type,
         job_id=job_id,
         passed_qc=passed_qc,
+        since=since,
+        until=until,
+        metadata=read_conditions(where or (), "query.where"),
     )
     return show_products(await store.inventory.list_products(selection, after, limit + 1), limit)
 

@@ -6,10 +6,23 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 
+from services.product_store.domain.conditions import read_conditions
 from services.product_store.domain.descriptions import read_metadata
-from services.product_store.domain.selection import VersionSelection
+from services.product_store.domain.selection import VersionSelection, check_glob
 from services.product_store.handlers.dependencies import Store
-from services.product_store.handlers.parameters import After, Limit, OptionalId, PassedQc, VersionId
+from services.product_store.handlers.parameters import (
+    After,
+    DirectoryFilter,
+    GlobFilter,
+    Limit,
+    OptionalId,
+    PassedQc,
+    SemanticTypeFilter,
+    Since,
+    Until,
+    VersionId,
+    Where,
+)
 from services.product_store.handlers.uploads import RAW_BODY, read_body, read_length
 from services.product_store.handlers.views import read_adoption, read_deposit, show_version, show_versions
 from shared.contracts.digests import CONTENT_DIGEST, CONTENT_MD5, REPR_DIGEST, format_digest, read_digests
@@ -18,6 +31,8 @@ from shared.contracts.products import (
     AdoptionAnswer,
     AdoptionRequest,
     AdoptionResponse,
+    LookupRequest,
+    LookupResponse,
     UploadParameters,
     VerdictRequest,
     VerdictResponse,
@@ -78,15 +93,34 @@ async def upload_version(
 @router.get("/versions", summary="Find versions", operation_id="list_versions", dependencies=[can_read])
 async def list_versions(
     store: Store,
+    directory: DirectoryFilter = None,
+    glob: GlobFilter = None,
+    semantic_type: SemanticTypeFilter = None,
     attempt_id: OptionalId = None,
     task_id: OptionalId = None,
     job_id: OptionalId = None,
     passed_qc: PassedQc = None,
+    damaged: Annotated[bool | None, Query(description="Whether damage was found.", examples=[False])] = None,
+    since: Since = None,
+    until: Until = None,
+    where: Where = None,
     after: After = 0,
     limit: Limit = 100,
 ) -> VersionPage:
     """List versions by id."""
-    selection = VersionSelection(attempt_id=attempt_id, task_id=task_id, job_id=job_id, passed_qc=passed_qc)
+    selection = VersionSelection(
+        directory=directory,
+        glob=check_glob(glob, "query.glob"),
+        semantic_type=semantic_type,
+        attempt_id=attempt_id,
+        task_id=task_id,
+        job_id=job_id,
+        passed_qc=passed_qc,
+        damaged=damaged,
+        since=since,
+        until=until,
+        metadata=read_conditions(where or (), "query.where"),
+    )
     return show_versions(await store.inventory.list_versions(selection, after, limit + 1), limit)
 
 
@@ -94,6 +128,19 @@ async def list_versions(
 async def get_version(version_id: VersionId, store: Store) -> VersionView:
     """Get one version."""
     return show_version(await store.inventory.get_version(version_id))
+
+
+@router.post(
+    "/versions/lookup",
+    summary="Look up many versions",
+    description="Those that do not exist are left out of the answer.",
+    operation_id="look_up_versions",
+    dependencies=[can_read],
+)
+async def look_up_versions(request: LookupRequest, store: Store) -> LookupResponse:
+    """Look up versions by id, in one round trip."""
+    found = await store.inventory.find_versions(request.version_ids)
+    return LookupResponse(versions=[show_version(version) for version in found])
 
 
 @router.post(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary, VersionSelection
 from services.product_store.domain.version import Version
 from services.product_store.logic.ports import CatalogAccess
@@ -27,6 +29,11 @@ class Inventory:
         if found is None:
             raise NotFoundError(f"there is no version {version_id}", where="path.version_id")
         return found
+
+    async def find_versions(self, version_ids: Collection[int]) -> list[Version]:
+        """Find versions by id, in the order of their ids; those that do not exist are left out."""
+        found = await self._catalog.read(lambda catalog: catalog.versions.find(set(version_ids)))
+        return [found[version_id] for version_id in sorted(found)]
 
     async def find_latest(self, directory: str, filename: str, *, accepted: bool) -> Version:
         """Find the newest version of a name, or the newest that quality control accepted. Raises NotFoundError."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, case, exists, func, i
 
 from services.product_store.domain.product import Product, Promise
 from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary
+from services.product_store.storage.conditions import match_filename, match_metadata
 from services.product_store.storage.pieces import cut
 from services.product_store.storage.schema import EARLIER_GENERATORS, PRODUCTS, VERSIONS
 from services.product_store.storage.versions import SqlVersionTable
@@ -107,7 +108,13 @@ class SqlProductTable:
             if value is not None:
                 statement = statement.where(column == value)
         if selection.glob is not None:
-            statement = statement.where(PRODUCTS.c.filename.op("GLOB", is_comparison=True)(selection.glob))
+            statement = statement.where(match_filename(PRODUCTS.c.filename, selection.glob))
+        if selection.since is not None:
+            statement = statement.where(PRODUCTS.c.planned_at >= selection.since)
+        if selection.until is not None:
+            statement = statement.where(PRODUCTS.c.planned_at < selection.until)
+        for condition in selection.metadata:
+            statement = statement.where(match_metadata(PRODUCTS.c.details, condition))
         if selection.passed_qc is not None:
             statement = statement.where(
                 exists().where(

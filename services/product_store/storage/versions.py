@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, TextClause, bindparam, func, insert, select, text, update
 
 from services.product_store.domain.product import Product, choose_mime_type
 from services.product_store.domain.selection import VersionSelection
 from services.product_store.domain.version import Deposit, Fingerprint, Version
+from services.product_store.storage.conditions import match_filename, match_metadata
 from services.product_store.storage.pieces import cut
 from services.product_store.storage.schema import PRODUCTS, VERSIONS
 
@@ -25,6 +26,7 @@ _BY_ATTEMPT = _VERSION.where(
     VERSIONS.c.product_id == bindparam("product_id"), VERSIONS.c.attempt_id == bindparam("attempt_id")
 )
 _INSERT = insert(VERSIONS)
+_LARGE_DIRECTORY = 10_000
 
 
 class SqlVersionTable:
@@ -118,8 +120,34 @@ class SqlVersionTable:
         ):
             if value is not None:
                 statement = statement.where(column == value)
+        if selection.directory is not None:
+            statement = statement.where(self._choose_directory(selection.directory))
+        if selection.semantic_type is not None:
+            statement = statement.where(text("+product.semantic_type = :kind").bindparams(kind=selection.semantic_type))
+        if selection.glob is not None:
+            statement = statement.where(match_filename(PRODUCTS.c.filename, selection.glob))
+        if selection.damaged is not None:
+            found_at = VERSIONS.c.damaged_at
+            statement = statement.where(found_at.is_not(None) if selection.damaged else found_at.is_(None))
+        if selection.since is not None:
+            statement = statement.where(VERSIONS.c.created_at >= selection.since)
+        if selection.until is not None:
+            statement = statement.where(VERSIONS.c.created_at < selection.until)
+        for condition in selection.metadata:
+            statement = statement.where(match_metadata(VERSIONS.c.details, condition))
         statement = statement.order_by(VERSIONS.c.version_id).limit(limit)
         return [_make_version(row) for row in self._connection.execute(statement)]
+
+    def _choose_directory(self, directory: str) -> ColumnElement[bool] | TextClause:
+        """Make a condition that is looked up first only where the directory is small.
+
+        All versions of a large one would be sorted for each page; it is quicker to go through versions by id and to
+        look at the directory of each. The plus keeps SQLite from using the index.
+        """
+        some = select(PRODUCTS.c.product_id).where(PRODUCTS.c.directory == directory).limit(_LARGE_DIRECTORY).subquery()
+        if self._connection.execute(select(func.count()).select_from(some)).scalar_one() < _LARGE_DIRECTORY:
+            return PRODUCTS.c.directory == directory
+        return text("+product.directory = :directory").bindparams(directory=directory)
 
     def mark_damaged(self, version_id: int, at: datetime) -> None:
         """Remember that the stored bytes are no longer what they were; the first finding stays."""

@@ -116,11 +116,23 @@ async def list_products(
     directory: str | None = None,
     glob: str | None = None,
     job_id: int | None = None,
+    semantic_type: str | None = None,
+    passed_qc: bool | None = None,
+    where: Sequence[str] = (),
 ) -> list[ProductView]:
     """List products."""
 
     async def fetch(after: int | None) -> tuple[Sequence[ProductView], int | None]:
-        page = await products.list_products(directory=directory, glob=glob, job_id=job_id, after=after or 0, limit=PAGE)
+        page = await products.list_products(
+            directory=directory,
+            glob=glob,
+            job_id=job_id,
+            semantic_type=semantic_type,
+            passed_qc=passed_qc,
+            where=where,
+            after=after or 0,
+            limit=PAGE,
+        )
         return page.items, page.next_after
 
     return await _take(turn_pages(fetch), None)

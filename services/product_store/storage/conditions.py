@@ -1,0 +1,59 @@
+"""Conditions of a search as SQL."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any, assert_never
+
+from sqlalchemy import Column, ColumnElement, func
+
+from services.product_store.domain.conditions import MetadataCondition
+
+_WILD = frozenset("*?[")
+_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def match_filename(column: Column[Any], glob: str) -> ColumnElement[bool]:
+    """Match a whole filename; a pattern without wild cards is looked up as a name."""
+    if not _WILD.intersection(glob):
+        return column == glob
+    return column.op("GLOB", is_comparison=True)(glob)
+
+
+def match_metadata(column: Column[Any], condition: MetadataCondition) -> ColumnElement[bool]:
+    """Compare one value of a column of JSON objects; a value of another type never matches."""
+    # Keys have no quotation marks and no backslashes, so that a path cannot be broken out of.
+    path = "$" + "".join(f'."{key}"' for key in condition.path)
+    kind: ColumnElement[Any] = func.json_type(column, path)
+    found: ColumnElement[Any] = func.json_extract(column, path)
+    wanted = condition.value
+    match condition.operator:
+        case "exists":
+            return kind.is_not(None)
+        case "missing":
+            return kind.is_(None)
+        case "=":
+            return _is_equal(kind, found, wanted)
+        case "!=":
+            return kind.is_not(None) & ~_is_equal(kind, found, wanted)
+        case "<" | "<=" | ">" | ">=":
+            ordered: ColumnElement[bool] = _COMPARISONS[condition.operator](found, wanted)
+            return _has_type_of(kind, wanted) & ordered
+        case _:
+            assert_never(condition.operator)
+
+
+def _is_equal(kind: ColumnElement[Any], found: ColumnElement[Any], wanted: object) -> ColumnElement[bool]:
+    if wanted is None or isinstance(wanted, bool):
+        return kind == {None: "null", True: "true", False: "false"}[wanted]
+    return _has_type_of(kind, wanted) & (found == wanted)
+
+
+def _has_type_of(kind: ColumnElement[Any], wanted: object) -> ColumnElement[bool]:
+    return kind == "text" if isinstance(wanted, str) else kind.in_(("integer", "real"))
