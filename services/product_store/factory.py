@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.product_store.logic.adoption import Adoptions
@@ -11,10 +12,13 @@ from services.product_store.logic.inventory import Inventory
 from services.product_store.logic.planning import Planning
 from services.product_store.logic.quality import QualityLedger
 from services.product_store.logic.recovery import Recovery
+from services.product_store.logic.resumption import ResumableUploads
 from services.product_store.logic.retrieval import Retrieval
 from services.product_store.settings import ProductStoreSettings
 from services.product_store.storage.archive import FileArchive
 from services.product_store.storage.catalog import DatabaseCatalog
+from services.product_store.storage.partials import PartialArchive
+from shared.background import cancel_and_wait, keep_running
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
 
@@ -37,6 +41,15 @@ class ProductStoreFactory:
         self.depositary = Depositary(
             self._catalog, self._archive, self._recovery, _now, max_size=settings.max_version_bytes
         )
+        self.uploads = ResumableUploads(
+            self._catalog,
+            PartialArchive(self._archive),
+            self.depositary,
+            _now,
+            lifetime=timedelta(hours=settings.upload_hours),
+        )
+        self._tidy_every = settings.tidy_seconds
+        self._tidying: list[asyncio.Task[None]] = []
         self.adoptions = Adoptions(self._catalog, _now)
         self.retrieval = Retrieval(self._catalog, self._archive, _now)
         self.quality = QualityLedger(self._catalog, _now)
@@ -51,11 +64,18 @@ class ProductStoreFactory:
         """Tidy up after an earlier process, then accept uploads."""
         await self._database.start()
         await self._recovery.run()
+        await self.uploads.recover()
+        self._tidying.append(asyncio.create_task(keep_running("tidying", self._tidy), name="tidying"))
 
     async def stop(self) -> None:
         """Commit what was accepted, and give database and archive back."""
+        await cancel_and_wait(self._tidying)
         await self._database.stop()
         self._archive.stop()
+
+    async def _tidy(self) -> None:
+        await self.uploads.expire()
+        await asyncio.sleep(self._tidy_every)
 
     async def check(self) -> None:
         """Raise where the catalogue cannot be read or the archive not be written to."""

@@ -13,8 +13,10 @@ from secrets import token_hex
 from typing import Any, BinaryIO
 
 import httpx
+from pydantic import ValidationError
 
 from shared.clients.base import ServiceClient, raise_for_error
+from shared.clients.pieces import BLOCK_SIZE, TRANSFER_TIMEOUT, PiecewiseUploads, read_blocks
 from shared.contracts.digests import CONTENT_DIGEST, Digests, format_digest, read_digests
 from shared.contracts.errors import DamagedError, InvalidInputError, UnavailableError
 from shared.contracts.metadata import Metadata
@@ -40,14 +42,32 @@ from shared.contracts.products import (
     VersionPage,
     VersionView,
 )
+from shared.contracts.uploads import UploadRequest
 
-BLOCK_SIZE = 1 << 20
-#: Hashing and flushing gigabytes takes the store a while after the last byte has been sent [s].
-TRANSFER_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+#: Files above this are uploaded in pieces [bytes].
+PIECEWISE_ABOVE = 64 << 20
 
 
 class ProductStoreClient(ServiceClient):
-    """Calls of the product store. See `ServiceClient` for the errors that every call can raise."""
+    """Calls of the product store. See `ServiceClient` for the errors that every call can raise.
+
+    Parameters
+    ----------
+    piecewise_above
+        Longer files are uploaded so that they go on after a connection broke off [bytes].
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        piecewise_above: int = PIECEWISE_ABOVE,
+    ) -> None:
+        super().__init__(url, token, transport=transport)
+        self.piecewise_above = piecewise_above
+        self._pieces = PiecewiseUploads(self._http)
 
     async def plan(self, products: Sequence[PlannedProduct]) -> PlanResponse:
         """Register products that tasks promise to write: all or none. May be repeated.
@@ -80,7 +100,9 @@ class ProductStoreClient(ServiceClient):
     ) -> VersionView:
         """Store a file as a version. May be repeated: the same bytes give the same version.
 
-        The file is read twice, first for its SHA-256, so that the store refuses what was damaged on the way.
+        The file is read twice, first for its SHA-256, so that the store refuses what was damaged on the way. One of
+        more than `piecewise_above` bytes goes on where it was when the connection, or the store, broke off; also in a
+        later call, if it is made with this client.
 
         Raises
         ------
@@ -106,13 +128,20 @@ class ProductStoreClient(ServiceClient):
             **({"rerun": "true"} if rerun else {}),
         }
         sha256, size, block = await asyncio.to_thread(_hash_file, path)
+        if size > self.piecewise_above:
+            values = {**query, "metadata": metadata or {}, "size": size, "sha256": sha256}
+            try:
+                request = UploadRequest.model_validate(values)
+            except ValidationError as error:
+                raise InvalidInputError(f"the upload cannot be described: {error}", where="body") from error
+            return _check_stored(await self._pieces.upload(path, request), path, sha256, size)
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(size),
             CONTENT_DIGEST: format_digest(sha256=sha256),
             METADATA_HEADER: _write_metadata(metadata or {}),
         }
-        content = block if len(block) == size else _read_blocks(path)
+        content = block if len(block) == size else read_blocks(path)
         try:
             response = await self._http.put(
                 "versions", params=query, headers=headers, content=content, timeout=TRANSFER_TIMEOUT
@@ -121,9 +150,7 @@ class ProductStoreClient(ServiceClient):
             raise self._unavailable("versions", error) from error
         raise_for_error(response)
         view = self._read(VersionView.model_validate_json, response.content)
-        if (view.sha256, view.size) != (sha256, size):
-            raise DamagedError(f"version {view.version_id} has SHA-256 {view.sha256}; {path} has {sha256}")
-        return view
+        return _check_stored(view, path, sha256, size)
 
     async def download(self, version_id: int, target: Path, *, sha256: str | None = None) -> None:
         """Fetch a version into a file, which appears complete and verified or not at all.
@@ -300,6 +327,12 @@ def _show_time(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()
 
 
+def _check_stored(view: VersionView, path: Path, sha256: str, size: int) -> VersionView:
+    if (view.sha256, view.size) != (sha256, size):
+        raise DamagedError(f"version {view.version_id} has SHA-256 {view.sha256}; {path} has {sha256}")
+    return view
+
+
 def _write_metadata(metadata: Metadata) -> str:
     try:
         return json.dumps(metadata, separators=(",", ":"), allow_nan=False)
@@ -318,15 +351,6 @@ def _hash_file(path: Path) -> tuple[str, int, bytes]:
             size += len(block)
             block = file.read(BLOCK_SIZE)
     return digest.hexdigest(), size, first
-
-
-async def _read_blocks(path: Path) -> AsyncIterator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb", 0)
-    try:
-        while block := await asyncio.to_thread(file.read, BLOCK_SIZE):
-            yield block
-    finally:
-        file.close()
 
 
 async def _write_blocks(response: httpx.Response, file: BinaryIO) -> str:

@@ -12,6 +12,7 @@
     ├── UnauthenticatedError        unauthenticated
     ├── ForbiddenError              forbidden
     ├── NotFoundError               not_found
+    ├── GoneError                   gone                 it was there and has been removed for good
     ├── ConflictError               conflict
     │   ├── AttemptClosedError      attempt_closed       the attempt is no longer open, or another worker's
     │   ├── VersionExistsError      version_exists
@@ -19,7 +20,9 @@
     ├── TooLargeError               too_large
     ├── RangeError                  range_not_satisfiable
     ├── DamagedError                damaged              stored bytes no longer match their digest
+    ├── QuotaExceededError          quota_exceeded       a directory may not hold that much
     └── UnavailableError            unavailable          try again later
+        └── InsufficientStorageError insufficient_storage the disk is full; again when there is room
 """
 
 from __future__ import annotations
@@ -126,6 +129,12 @@ class NotFoundError(EasError):
     slug = "not_found"
 
 
+class GoneError(EasError):
+    """It was there, and has been removed for good."""
+
+    slug = "gone"
+
+
 class ConflictError(EasError):
     """The request does not fit the present state."""
 
@@ -168,10 +177,22 @@ class DamagedError(EasError):
     slug = "damaged"
 
 
+class QuotaExceededError(EasError):
+    """A directory may not hold as much. The same request succeeds when there is less in it, or it may hold more."""
+
+    slug = "quota_exceeded"
+
+
 class UnavailableError(EasError):
     """The service cannot answer now; the same request may succeed later."""
 
     slug = "unavailable"
+
+
+class InsufficientStorageError(UnavailableError):
+    """The service's disk is full; the same request succeeds when there is room."""
+
+    slug = "insufficient_storage"
 
 
 def _all_classes(root: type[EasError]) -> list[type[EasError]]:

@@ -23,10 +23,13 @@ STATUS_CODES: tuple[tuple[type[EasError], int], ...] = (
     (kinds.UnauthenticatedError, 401),
     (kinds.ForbiddenError, 403),
     (kinds.NotFoundError, 404),
+    (kinds.GoneError, 410),
     (kinds.ConflictError, 409),
     (kinds.TooLargeError, 413),
     (kinds.RangeError, 416),
     (kinds.DamagedError, 500),
+    (kinds.QuotaExceededError, 507),
+    (kinds.InsufficientStorageError, 507),
     (kinds.UnavailableError, 503),
     (EasError, 500),
 )

@@ -12,7 +12,7 @@ from services.product_store.domain.version import Deposit, Fingerprint, Version,
 from services.product_store.logic.ports import Archive, Catalog, CatalogAccess, Clock, IncomingFile
 from services.product_store.logic.recovery import Recovery
 from shared.contracts.digests import Digests
-from shared.contracts.errors import EasError, TooLargeError
+from shared.contracts.errors import EasError, InsufficientStorageError, TooLargeError
 
 logger = logging.getLogger(__name__)
 
@@ -67,10 +67,10 @@ class Depositary:
         TooLargeError
             There are more than `max_size`.
         """
-        self._check_size(announced_size or 0)
+        self.check_size(announced_size or 0)
         if announced_size is None or announced_size > BLOCK_SIZE:
             # Refuse a long upload before it has come. A short one is looked at once, when its row is made.
-            await self._catalog.read(lambda catalog: _find_product(catalog, deposit, "query.filename"))
+            await self.check_name(deposit)
         incoming = self._archive.begin()
         try:
             fingerprint = await self._fill(incoming, body)
@@ -79,9 +79,14 @@ class Depositary:
         except BaseException:
             await asyncio.shield(incoming.abandon())
             raise
-        return await self._register(deposit, fingerprint, incoming, store_name)
+        return await self.register(deposit, fingerprint, incoming, store_name)
 
-    def _check_size(self, size: int) -> None:
+    async def check_name(self, deposit: Deposit) -> None:
+        """Refuse a name that another task promised. Raises ProductExistsError."""
+        await self._catalog.read(lambda catalog: _find_product(catalog, deposit, "query.filename"))
+
+    def check_size(self, size: int) -> None:
+        """Refuse more bytes than a version can have. Raises TooLargeError."""
         if size > self._max_size:
             raise TooLargeError(f"a version can have at most {self._max_size} bytes", where="body")
 
@@ -91,7 +96,7 @@ class Depositary:
         async for chunk in body:
             size += len(chunk)
             pending += len(chunk)
-            self._check_size(size)
+            self.check_size(size)
             chunks.append(chunk)
             if pending >= BLOCK_SIZE or len(chunks) >= MAX_CHUNKS:
                 await incoming.append(chunks)
@@ -99,20 +104,40 @@ class Depositary:
         await incoming.append(chunks)
         return await incoming.finish()
 
-    async def _register(
-        self, deposit: Deposit, fingerprint: Fingerprint, incoming: IncomingFile, store_name: str
+    async def register(
+        self,
+        deposit: Deposit,
+        fingerprint: Fingerprint,
+        incoming: IncomingFile,
+        store_name: str,
+        upload_id: str | None = None,
     ) -> Receipt:
+        """Make the version of bytes that are in their place; an upload in pieces is complete with it.
+
+        Raises
+        ------
+        ProductExistsError, VersionExistsError
+            As `receive` does; the bytes are removed.
+        """
         created_at = self._clock()
 
         def command(catalog: Catalog) -> Receipt:
             product = claim_product(catalog, deposit, "query.filename")
             if version := catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id):
                 check_same_bytes(version, fingerprint)
-                return Receipt(version, is_new=False)
-            return Receipt(catalog.versions.add(product, deposit, fingerprint, store_name, created_at), is_new=True)
+                receipt = Receipt(version, is_new=False)
+            else:
+                added = catalog.versions.add(product, deposit, fingerprint, store_name, created_at)
+                receipt = Receipt(added, is_new=True)
+            if upload_id is not None:
+                catalog.uploads.complete(upload_id, receipt.version.version_id, fingerprint.size, created_at)
+            return receipt
 
         try:
             receipt = await self._catalog.write(command)
+        except InsufficientStorageError:
+            await self._recovery.reconcile([store_name])
+            raise
         except EasError:
             await asyncio.shield(incoming.abandon())
             raise

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from services.product_store.domain.product import Product, Promise
 from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary, VersionSelection
+from services.product_store.domain.upload import PartialState, Upload
 from services.product_store.domain.verdict import Judgement
 from services.product_store.domain.version import Deposit, Fingerprint, Version
 
@@ -97,6 +98,28 @@ class LedgerTable(Protocol):
         """Set the verdict that holds: version id to passed."""
 
 
+class UploadTable(Protocol):
+    """Uploads in pieces, inside a transaction."""
+
+    def get(self, upload_id: str) -> Upload | None:
+        """Find one upload."""
+
+    def add(self, upload: Upload) -> None:
+        """Register an upload."""
+
+    def complete(self, upload_id: str, version_id: int, size: int, at: datetime) -> None:
+        """Remember which version an upload became."""
+
+    def find_untouched(self, before: datetime) -> list[str]:
+        """Find the uploads that were opened or completed before a time."""
+
+    def find_known(self, upload_ids: Collection[str]) -> set[str]:
+        """Tell which of these uploads are registered and not complete."""
+
+    def remove(self, upload_ids: Collection[str]) -> None:
+        """Forget uploads."""
+
+
 class Catalog(Protocol):
     """The tables, inside a transaction."""
 
@@ -111,6 +134,10 @@ class Catalog(Protocol):
     @property
     def ledger(self) -> LedgerTable:
         """Verdicts."""
+
+    @property
+    def uploads(self) -> UploadTable:
+        """Uploads in pieces."""
 
 
 class CatalogAccess(Protocol):
@@ -179,6 +206,41 @@ class Archive(Protocol):
 
     async def remove(self, store_names: Collection[str]) -> None:
         """Remove bytes that no version names."""
+
+
+class PartialFile(IncomingFile, Protocol):
+    """Bytes of an upload in pieces. Once something failed it is given up, and made anew from what is on the disk."""
+
+    async def load(self) -> int:
+        """Hash what is on the disk, and tell how many bytes there are."""
+
+    async def flush(self) -> int:
+        """Make all bytes durable, and tell how many there are."""
+
+    async def cut(self, size: int) -> None:
+        """Take back all but the first `size` bytes, and give this up."""
+
+    async def close(self) -> None:
+        """Give this up; the bytes on the disk stay."""
+
+
+class Partials(Protocol):
+    """Where the bytes of uploads in pieces are."""
+
+    def resume(self, upload_id: str) -> PartialFile:
+        """Go on with the bytes of an upload, or begin them."""
+
+    async def measure_partial(self, upload_id: str) -> PartialState:
+        """Tell how many bytes of an upload are there, and since when."""
+
+    async def list_partials(self) -> list[str]:
+        """List the uploads of which there are bytes."""
+
+    async def remove_partials(self, upload_ids: Collection[str]) -> None:
+        """Remove the bytes of uploads; those that were published stay in their place."""
+
+    async def measure_room(self) -> int:
+        """Tell how many bytes more the disk can take."""
 
 
 Clock = Callable[[], datetime]

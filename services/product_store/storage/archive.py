@@ -3,6 +3,7 @@
 ::
 
     <root>/lock                     held by the one process that uses the archive
+    <root>/uploads/<upload id>      bytes of an upload that may be resumed
     <root>/incoming/<store name>    bytes that no row is known to name yet
     <root>/objects/ab/<store name>  bytes in their place; ab are the first two letters of the name
 
@@ -27,7 +28,7 @@ from secrets import token_hex
 from typing import ParamSpec, TypeVar
 
 from services.product_store.domain.version import Fingerprint
-from shared.contracts.errors import UnavailableError
+from shared.contracts.errors import InsufficientStorageError, UnavailableError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -41,12 +42,13 @@ class ArchiveError(RuntimeError):
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
+    """Say `InsufficientStorageError` where the disk is full."""
     try:
         yield
     except OSError as error:
         if error.errno in _DISK_FULL:
-            raise UnavailableError(f"the product store's disk is full: {error.strerror}") from error
+            raise InsufficientStorageError(f"the product store's disk is full: {error.strerror}") from error
         raise
 
 
@@ -64,6 +66,7 @@ class FileArchive:
     def __init__(self, root: Path, *, threads: int = 8) -> None:
         self._root = root
         self._incoming = root / "incoming"
+        self._uploads = root / "uploads"
         self._objects = root / "objects"
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="archive")
         self._lock: int | None = None
@@ -77,6 +80,7 @@ class FileArchive:
             Another process uses it, or its file system knows no hard links.
         """
         self._incoming.mkdir(parents=True, exist_ok=True)
+        self._uploads.mkdir(exist_ok=True)
         self._objects.mkdir(exist_ok=True)
         self._lock = _lock(self._root / "lock")
         for name in FOLDERS:
@@ -130,6 +134,15 @@ class FileArchive:
     def incoming_path(self, store_name: str) -> Path:
         """Tell where bytes arrive."""
         return self._incoming / store_name
+
+    @property
+    def uploads(self) -> Path:
+        """Tell where the bytes of uploads that may be resumed arrive."""
+        return self._uploads
+
+    def upload_path(self, upload_id: str) -> Path:
+        """Tell where those of one of them are."""
+        return self._uploads / upload_id
 
     def _settle(self, store_names: Collection[str]) -> None:
         for name in store_names:
@@ -192,12 +205,15 @@ class IncomingFile:
             writing, self._writing = self._writing, None
             await writing
 
+    def _open(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
     def _write(self, chunks: Sequence[bytes]) -> None:
-        with self._guard, _disk_errors():
+        with self._guard, disk_errors():
             if self._abandoned:
                 return
             if self._descriptor is None:
-                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                self._descriptor = self._open()
             for chunk in chunks:
                 self._sha256.update(chunk)
                 self._md5.update(chunk)
@@ -205,7 +221,7 @@ class IncomingFile:
             _write_all(self._descriptor, chunks)
 
     def _publish(self) -> None:
-        with self._guard, _disk_errors():
+        with self._guard, disk_errors():
             if self._abandoned or self._descriptor is None:
                 raise ArchiveError(f"{self.store_name}: there is nothing to publish")
             target = self._archive.object_path(self.store_name)

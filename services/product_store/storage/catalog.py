@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection, select
+from sqlalchemy.exc import OperationalError
 
 from services.product_store.storage.ledger import SqlLedgerTable
 from services.product_store.storage.products import SqlProductTable
 from services.product_store.storage.schema import PRODUCTS
+from services.product_store.storage.uploads import SqlUploadTable
 from services.product_store.storage.versions import SqlVersionTable
+from shared.contracts.errors import InsufficientStorageError
 from shared.database.engine import Database
 
 T = TypeVar("T")
+
+_DISK_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 class SqlCatalog:
@@ -23,6 +29,7 @@ class SqlCatalog:
         self.products = SqlProductTable(connection)
         self.versions = SqlVersionTable(connection)
         self.ledger = SqlLedgerTable(connection)
+        self.uploads = SqlUploadTable(connection)
 
 
 class DatabaseCatalog:
@@ -33,7 +40,12 @@ class DatabaseCatalog:
 
     async def write(self, command: Callable[[SqlCatalog], T]) -> T:
         """Run a command; what it did is durable when this returns. One that raises changes nothing."""
-        return await self._database.write(lambda connection: command(SqlCatalog(connection)))
+        try:
+            return await self._database.write(lambda connection: command(SqlCatalog(connection)))
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) in _DISK_FULL:
+                raise InsufficientStorageError("the disk of the product store's catalogue is full") from error
+            raise
 
     async def read(self, query: Callable[[SqlCatalog], T]) -> T:
         """Run a query on a snapshot."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Column, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import registry
@@ -97,7 +98,23 @@ class VerdictRow(ProductStoreRow, table=True):
     decided_at: datetime = Field(sa_type=UtcTime)
 
 
+class UploadRow(ProductStoreRow, table=True):
+    """An upload in pieces. Its bytes are in the archive under `upload_id` until it is a version."""
+
+    __tablename__ = "upload"
+    __table_args__ = (Index("ix_upload_touched", "touched_at"),)
+
+    upload_id: str = Field(primary_key=True, max_length=32)
+    deposit: dict[str, Any] = Field(sa_type=Json)
+    size: int | None = Field(default=None, sa_type=Key)
+    md5: str | None = Field(default=None, max_length=32)
+    sha256: str | None = Field(default=None, max_length=64)
+    touched_at: datetime = Field(sa_type=UtcTime)
+    version_id: int | None = Field(default=None, sa_type=Key)
+
+
 METADATA = ProductStoreRow.metadata
+UPLOADS = METADATA.tables["upload"]
 PRODUCTS = METADATA.tables["product"]
 EARLIER_GENERATORS = METADATA.tables["earlier_generator"]
 VERSIONS = METADATA.tables["version"]

@@ -75,11 +75,19 @@ async def test_mounted_under_a_root(place: Place) -> None:
         assert (await http.get("/products/products")).json() == {"items": [], "next_after": None}
 
 
+UPLOAD = f"uploads/{'0' * 32}"
 SCOPES = {
     ("POST", "plan"): "operate",
     ("PUT", "versions"): "work",
     ("POST", "verdicts"): "operate",
     ("POST", "adoptions"): "operate",
+    ("POST", "uploads"): "work",
+    ("GET", UPLOAD): "work",
+    ("HEAD", UPLOAD): "work",
+    ("PATCH", UPLOAD): "work",
+    ("DELETE", UPLOAD): "work",
+    ("POST", f"{UPLOAD}/commit"): "work",
+    ("PUT", f"{UPLOAD}/commit"): "work",
     ("GET", "products"): "read",
     ("GET", "products/1"): "read",
     ("GET", "products/1/versions"): "read",

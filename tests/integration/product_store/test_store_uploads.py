@@ -203,7 +203,7 @@ async def test_a_disk_that_is_full_is_said_to_be_and_recovers(store: Store) -> N
         response = await store.http.put("versions", params=QUERY, content=path.read_bytes())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (response.status_code, response.json()["slug"]) == (503, "unavailable")
+    assert (response.status_code, response.json()["slug"]) == (507, "insufficient_storage")
     assert "disk is full" in response.json()["message"]
     assert await count_everything(store) == (0, 0, 0, 0)
     assert (await store.upload(data)).size == len(data)

@@ -1,0 +1,146 @@
+"""Uploads that go on where they were when the connection, or the product store, broke off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+from pydantic import ValidationError
+
+from shared.clients.base import Model, raise_for_error
+from shared.contracts.errors import NotFoundError, RangeError, UnavailableError
+from shared.contracts.products import VersionView
+from shared.contracts.uploads import OFFSET_HEADER, UploadRequest, UploadView
+
+logger = logging.getLogger(__name__)
+
+BLOCK_SIZE = 1 << 20
+#: Hashing and flushing gigabytes takes the store a while after the last byte has been sent [s].
+TRANSFER_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
+#: How often in a row it is tried without a single byte more being there, and the pauses in between [s].
+TRIES = 8
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+#: How many uploads that were given up are remembered.
+MOST_REMEMBERED = 256
+
+
+class PiecewiseUploads:
+    """Uploads files in pieces, and remembers those that could not be completed, so that a later call goes on.
+
+    Parameters
+    ----------
+    http
+        A client of the product store.
+    """
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._unfinished: dict[str, str] = {}
+
+    async def upload(self, path: Path, request: UploadRequest) -> VersionView:
+        """Upload a file.
+
+        Raises
+        ------
+        UnavailableError
+            The store was away for longer than this waits; calling again goes on.
+        EasError
+            What the store raised.
+        """
+        key = request.model_dump_json()
+        pause, tries, reached = FIRST_PAUSE, 0, -1
+        while True:
+            try:
+                upload_id, offset = await self._find_or_open(key, request)
+                if offset > reached:
+                    pause, tries, reached = FIRST_PAUSE, 0, offset
+                view = await self._bring(path, upload_id, offset, request.size or 0)
+            except (UnavailableError, RangeError) as error:
+                tries += 1
+                if tries >= TRIES:
+                    raise
+                logger.warning("upload of %s: %s; going on in %g s", path, error.message, pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            except NotFoundError:
+                self._unfinished.pop(key, None)  # it expired between two calls
+                tries += 1
+                if tries >= TRIES:
+                    raise
+            except Exception:
+                await self._abort(key)
+                raise
+            else:
+                self._unfinished.pop(key, None)
+                return view
+
+    async def _find_or_open(self, key: str, request: UploadRequest) -> tuple[str, int]:
+        if (upload_id := self._unfinished.get(key)) is None:
+            response = await self._request("POST", "uploads", content=key, headers={"Content-Type": "application/json"})
+            upload = _read(UploadView, response)
+            while len(self._unfinished) >= MOST_REMEMBERED:
+                del self._unfinished[next(iter(self._unfinished))]
+            self._unfinished[key] = upload.upload_id
+            return upload.upload_id, upload.offset
+        upload = _read(UploadView, await self._request("GET", f"uploads/{upload_id}"))
+        return upload_id, upload.offset
+
+    async def _bring(self, path: Path, upload_id: str, offset: int, size: int) -> VersionView:
+        if offset < size:
+            headers = {
+                OFFSET_HEADER: str(offset),
+                "Content-Type": "application/octet-stream",
+                "Content-Length": str(size - offset),
+            }
+            content = read_blocks(path, offset)
+            await self._request("PATCH", f"uploads/{upload_id}", headers=headers, content=content)
+        return _read(VersionView, await self._request("POST", f"uploads/{upload_id}/commit"))
+
+    async def _abort(self, key: str) -> None:
+        """Let the store forget an upload that it refused; where that fails, it forgets it by itself in time."""
+        if (upload_id := self._unfinished.pop(key, None)) is not None:
+            try:
+                await self._request("DELETE", f"uploads/{upload_id}")
+            except (UnavailableError, NotFoundError) as error:
+                logger.warning("upload %s was not given up: %s", upload_id, error.message)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        content: str | AsyncIterator[bytes] | None = None,
+    ) -> httpx.Response:
+        try:
+            response = await self._http.request(
+                method, path, headers=headers, content=content, timeout=TRANSFER_TIMEOUT
+            )
+        except httpx.HTTPError as error:
+            raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
+        raise_for_error(response)
+        return response
+
+
+def _read(model: type[Model], response: httpx.Response) -> Model:
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError as error:
+        raise UnavailableError(
+            f"{response.request.url} does not answer like a product store of this version"
+        ) from error
+
+
+async def read_blocks(path: Path, offset: int = 0) -> AsyncIterator[bytes]:
+    """Read a file from a place on."""
+    file = await asyncio.to_thread(path.open, "rb", 0)
+    try:
+        file.seek(offset)
+        while block := await asyncio.to_thread(file.read, BLOCK_SIZE):
+            yield block
+    finally:
+        file.close()
