@@ -93,6 +93,7 @@ SCOPES = {
     ("GET", "products/1/versions"): "read",
     ("GET", "directories"): "read",
     ("GET", "versions"): "read",
+    ("POST", "versions/lookup"): "read",
     ("GET", "versions/1"): "read",
     ("GET", "versions/1/content"): "read",
     ("HEAD", "versions/1/content"): "read",
