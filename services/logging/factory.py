@@ -6,10 +6,14 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from services.logging.logic.arrivals import Arrivals
+from services.logging.logic.indexing import TextIndexing
 from services.logging.logic.ingestion import Ingestion
 from services.logging.logic.retrieval import Retrieval
 from services.logging.settings import LoggingSettings
 from services.logging.storage.records import RecordCatalog
+from services.logging.storage.tallies import TallyCatalog
+from services.logging.storage.text_index import Fts5Index
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
 
@@ -21,9 +25,11 @@ class LoggingFactory:
 
     def __init__(self, settings: LoggingSettings) -> None:
         self._database = Database(settings.database_url)
-        records = RecordCatalog(self._database)
-        self.ingestion = Ingestion(records)
-        self.retrieval = Retrieval(records)
+        records = RecordCatalog(self._database, Fts5Index())
+        arrivals = Arrivals()
+        self._indexing = TextIndexing(records, arrivals)
+        self.ingestion = Ingestion(records, arrivals, settings.max_waiting)
+        self.retrieval = Retrieval(records, TallyCatalog(self._database), self._indexing)
 
     def prepare(self) -> None:
         """Bring the tables up to date. Blocks."""
@@ -32,9 +38,11 @@ class LoggingFactory:
     async def start(self) -> None:
         """Begin to accept writes."""
         await self._database.start()
+        await self._indexing.start()
 
     async def stop(self) -> None:
         """Commit what was accepted and close the database."""
+        await self._indexing.stop()
         await self._database.stop()
 
     async def check(self) -> None:

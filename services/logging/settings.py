@@ -17,3 +17,8 @@ class LoggingSettings(BaseSettings):
     tokens_file: Path | None = Field(default=None, description="Who may call; without it, everyone who reaches it.")
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8323, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    max_waiting: int = Field(
+        default=100_000,
+        ge=1,
+        description="Records that may wait to be committed; beyond, batches are answered with 429 and Retry-After.",
+    )

@@ -22,7 +22,8 @@
     ├── DamagedError                damaged              stored bytes no longer match their digest
     ├── QuotaExceededError          quota_exceeded       a directory may not hold that much
     └── UnavailableError            unavailable          try again later
-        └── InsufficientStorageError insufficient_storage the disk is full; again when there is room
+        ├── InsufficientStorageError insufficient_storage the disk is full; again when there is room
+        └── BusyError               busy                 too much at once; `Retry-After` says when to try again
 """
 
 from __future__ import annotations
@@ -193,6 +194,12 @@ class InsufficientStorageError(UnavailableError):
     """The service's disk is full; the same request succeeds when there is room."""
 
     slug = "insufficient_storage"
+
+
+class BusyError(UnavailableError):
+    """The service has as much to do as it accepts; nothing of the request was done."""
+
+    slug = "busy"
 
 
 def _all_classes(root: type[EasError]) -> list[type[EasError]]:

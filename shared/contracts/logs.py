@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ MAX_BATCH_BYTES = 32 * 1024 * 1024
 MAX_MESSAGE_LENGTH = 65536
 MAX_STREAM_LENGTH = 128
 MAX_PAGE = 5000
+MAX_SEARCH_LENGTH = 1000
+MAX_CONDITIONS = 16
 
 LEVEL_NUMBERS = {
     LogLevel.DEBUG: 10,
@@ -87,6 +90,7 @@ class LogRecord(BaseModel):
                     "message": "period 3.8491 d, 12 transits",
                     "template": "period %.4f d, %d transits",
                     "arguments": [3.8491, 12],
+                    "fields": {"period": 3.8491, "star": "TIC 261136679"},
                     "host": "node07",
                     "process_id": 5120,
                 }
@@ -108,14 +112,43 @@ class LogRecord(BaseModel):
     )
     arguments: list[Any] | None = None
     traceback: str | None = None
+    fields: dict[str, Any] | None = Field(
+        default=None, description="What else its writer said, by name: numbers, texts, truth values."
+    )
     host: str = Field(default="", max_length=256)
     process_id: int = Field(default=0, ge=0, le=2**31 - 1)
 
 
+class StreamEnding(BaseModel):
+    """How many records a writer made for an attempt, said by the writer itself when it is done with it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"attempt_id": 4711, "stream": "worker-1:5120:199a7c01f2e", "emitted": 1}]}
+    )
+
+    attempt_id: int = Field(ge=1, le=2**63 - 1)
+    stream: str = Field(max_length=MAX_STREAM_LENGTH, description="Who wrote.")
+    emitted: Id = Field(description="Its highest sequence number, and one.")
+
+
 class LogBatch(BaseModel):
-    """Records to store."""
+    """Records to store, and what their writers say about how many there were."""
 
     records: list[LogRecord] = Field(max_length=MAX_BATCH)
+    endings: list[StreamEnding] = Field(default_factory=list, max_length=MAX_BATCH)
+
+
+#: How a line of a journal, or of NDJSON, begins that is an ending and no record.
+ENDING_START = b'{"emitted":'
+
+
+def join_lines(lines: Sequence[bytes]) -> bytes:
+    """Make one batch of lines that are each the JSON of a record or of an ending."""
+    records: list[bytes] = []
+    endings: list[bytes] = []
+    for line in lines:
+        (endings if line.startswith(ENDING_START) else records).append(line)
+    return b'{"records":[%b],"endings":[%b]}' % (b",".join(records), b",".join(endings))
 
 
 class IngestResponse(BaseModel):
@@ -163,13 +196,55 @@ class LogQuery(LogScope):
         default=None, description="Records made before this time.", examples=["2026-03-02T00:00:00Z"]
     )
     stream: str | None = Field(default=None, description="Records of this writer.", max_length=MAX_STREAM_LENGTH)
+    host: str | None = Field(default=None, description="Records of this host.", max_length=256, examples=["node07"])
+    text: str | None = Field(
+        default=None,
+        max_length=MAX_SEARCH_LENGTH,
+        description=(
+            'Words that all stand in the message or the traceback, in any case; `"quoted words"` stand together, and '
+            "`tran*` is any word that begins so."
+        ),
+        examples=["transits tran*"],
+    )
+    field: list[Annotated[str, Field(max_length=MAX_SEARCH_LENGTH)]] = Field(
+        default_factory=list,
+        max_length=MAX_CONDITIONS,
+        description=(
+            "Comparisons with the record's fields, all of which hold: `period>=3.5`, `star=TIC 1`, with `=`, `!=`, "
+            "`<`, `<=`, `>`, `>=`. A value that reads as a JSON number or truth value is one; quotes make it text."
+        ),
+        examples=[["period>=3.5"]],
+    )
     after: Id = Field(default=0, description="Go on after the record of this id: `next_after` of the page before.")
     limit: int = Field(default=200, ge=1, le=MAX_PAGE, description="How many records at most.")
     order: RecordOrder = RecordOrder.ASCENDING
 
+    @property
+    def is_search(self) -> bool:
+        """Whether the text index answers it, in the order of arrival."""
+        return self.text is not None or self.host is not None
+
+
+class ExportForm(StrEnum):
+    """What an export is written in."""
+
+    CSV = "csv"
+    NDJSON = "ndjson"
+
+    @property
+    def media_type(self) -> str:
+        """The media type of such a document."""
+        return "text/csv" if self is ExportForm.CSV else "application/x-ndjson"
+
+
+class LogExport(LogQuery):
+    """Which records, and in what form."""
+
+    format: ExportForm = Field(default=ExportForm.NDJSON, description="Comma-separated values, or JSON lines.")
+
 
 class LogPage(BaseModel):
-    """Records by their time. `next_after` is the `after` of the following page, null on the last one."""
+    """Records in the order of the query. `next_after` is the `after` of the following page, null on the last one."""
 
     items: list[StoredRecord]
     next_after: int | None = None
@@ -180,3 +255,65 @@ class LogCounts(BaseModel):
 
     levels: dict[int, int] = Field(description="Level number to count; levels without records are left out.")
     total: int
+
+
+class TaskCounts(LogCounts):
+    """How many records one task has, by level number."""
+
+    task_id: int
+
+
+class TaskCountsPage(BaseModel):
+    """Tasks that have records, by their id. `next_after` is the `after` of the following page, null on the last one."""
+
+    items: list[TaskCounts]
+    next_after: int | None = None
+
+
+class Completeness(StrEnum):
+    """Whether all is stored that was emitted; not known while a writer has not said how much that is."""
+
+    COMPLETE = "complete"
+    INCOMPLETE = "incomplete"
+    UNKNOWN = "unknown"
+
+
+class SequenceRange(BaseModel):
+    """Sequence numbers from `first` to `last`, both among them."""
+
+    first: int
+    last: int
+
+
+class StreamCompleteness(BaseModel):
+    """What one writer emitted for an attempt, and what of it is stored."""
+
+    stream: str
+    state: Completeness
+    emitted: int | None = Field(description="As its writer said at its end; null while it has not.")
+    stored: int
+    removed: int = Field(description="What retention has removed since.")
+    missing: int = Field(description="How many sequence numbers below `emitted` never arrived.")
+    missing_ranges: list[SequenceRange] = Field(
+        description="Which; the first 100 ranges, those removed by retention among them."
+    )
+
+
+class AttemptCompleteness(BaseModel):
+    """What all writers emitted for an attempt, and what of it is stored."""
+
+    attempt_id: int
+    state: Completeness
+    emitted: int | None = Field(description="The sum; null while a writer has not said how much it emitted.")
+    stored: int
+    removed: int
+    missing: int
+    streams: list[StreamCompleteness]
+
+
+class SkippedRecords(BaseModel):
+    """What a live tail left out since its reader was too slow: page through it with the query's other parameters."""
+
+    skipped: int = Field(description="How many records that match.")
+    after: int = Field(description="The last record id that was looked at before the gap.")
+    until: int = Field(description="The last record id of the gap.")

@@ -63,6 +63,18 @@ def find_drift(url: str, metadata: MetaData) -> list[object]:
     engine = create_sqlite_engine(url, writer=False, connections=1)
     try:
         with engine.connect() as connection:
-            return list(compare_metadata(MigrationContext.configure(connection), metadata))
+            virtual = [
+                row.name
+                for row in connection.exec_driver_sql(
+                    "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
+                )
+            ]
+
+            def is_ours(name: str | None, kind: str, _parents: object) -> bool:
+                """Leave out full-text indexes and the tables that SQLite keeps them in."""
+                return not (kind == "table" and name is not None and name.startswith(tuple(virtual)))
+
+            context = MigrationContext.configure(connection, opts={"include_name": is_ours})
+            return list(compare_metadata(context, metadata))
     finally:
         engine.dispose()

@@ -30,10 +30,12 @@ STATUS_CODES: tuple[tuple[type[EasError], int], ...] = (
     (kinds.DamagedError, 500),
     (kinds.QuotaExceededError, 507),
     (kinds.InsufficientStorageError, 507),
+    (kinds.BusyError, 429),
     (kinds.UnavailableError, 503),
     (EasError, 500),
 )
 
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}}
 _HTTP_SLUGS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -53,7 +55,7 @@ async def _render_eas_error(_request: Request, error: Exception) -> Response:
     status = status_of(error)
     if status >= 500:
         logger.error("%s: %s", error.slug, error.message, exc_info=error)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    headers = _HEADERS.get(status)
     body = ErrorBody(slug=error.slug, message=error.message, where=error.where, problems=error.problems)
     return render_error(status, body, headers)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import stat
 import urllib.error
@@ -131,6 +133,22 @@ def test_logs_are_found_by_job_and_level(suite: RunningSuite, searched: Any) -> 
     assert times == sorted(times)
     assert suite.ask("logs", "--job", str(searched["job_id"]), "--limit", "1") == records[-1:]
     assert suite.ask("logs", "--job", str(searched["job_id"]), "--level", "critical") == []
+
+
+def test_logs_are_found_by_words_host_and_time_and_exported(suite: RunningSuite, searched: Any) -> None:
+    job = ("logs", "--job", str(searched["job_id"]))
+    records = suite.ask(*job)
+    passed = [record for record in records if "outcome PASS" in record["message"]]
+    assert suite.ask(*job, "--text", '"outcome pass"') == passed
+    assert suite.ask(*job, "--text", "outcome", "--host", "another") == []
+    assert suite.ask(*job, "--since", "9000-01-01T00:00Z") == []
+    assert suite.ask(*job, "--until", "9000-01-01") == records
+    lines = eas(*job, "--ndjson", "--data", suite.data).stdout.splitlines()
+    assert [json.loads(line)["record_id"] for line in lines] == [record["record_id"] for record in records]
+    table = list(csv.DictReader(io.StringIO(eas(*job, "--csv", "--data", suite.data).stdout)))
+    assert [int(row["record_id"]) for row in table] == [record["record_id"] for record in records]
+    assert eas(*job, "--csv", "--ndjson", "--data", suite.data).returncode != 0
+    assert eas(*job, "--since", "yesterday", "--data", suite.data).returncode != 0
 
 
 def test_products_are_listed_and_fetched(suite: RunningSuite, searched: Any, tmp_path: Path) -> None:

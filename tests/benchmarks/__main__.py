@@ -12,8 +12,9 @@ from pathlib import Path
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.grid import measure_cost_curve, measure_grid
 from tests.benchmarks.listing import measure_listing
+from tests.benchmarks.logs import measure_logs
 from tests.benchmarks.null_tasks import measure_null_tasks
-from tests.benchmarks.storing import measure_logs, measure_products
+from tests.benchmarks.storing import measure_products
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Figure]]] = {
     "null_tasks": measure_null_tasks,

@@ -1,4 +1,4 @@
-"""How fast products and log records are taken in and given back, over HTTP, durable."""
+"""How fast products are taken in and given back, over HTTP, durable."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ import asyncio
 import os
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.clients.log_service import LogClient
 from shared.clients.product_store import ProductStoreClient
-from shared.contracts.logs import LogBatch, LogQuery, LogRecord
 from tests.benchmarks.embedded_suite import RunningSuite, embedded_suite
 from tests.benchmarks.figures import Figure
 
 LARGE_BYTES = 512 * 2**20
 SMALL_FILES = 500
-BATCH, BATCHES = 1000, 100
 
 
 def measure_products() -> dict[str, Figure]:
@@ -69,49 +65,3 @@ async def _upload(client: ProductStoreClient, path: Path, number: int) -> int:
         job_id=1,
     )
     return version.version_id
-
-
-def measure_logs() -> dict[str, Figure]:
-    """Measure ingestion in batches, and a query by attempt."""
-    with embedded_suite(workers=1) as suite:
-        return asyncio.run(_measure_logs(suite))
-
-
-async def _measure_logs(suite: RunningSuite) -> dict[str, Figure]:
-    now = datetime.now(UTC)
-    batches = [
-        LogBatch(
-            records=[
-                LogRecord(
-                    attempt_id=1 + number // 10,
-                    stream="bench",
-                    sequence=number % 10,
-                    time=now,
-                    level=20,
-                    logger="bench",
-                    message=f"sample {number} of the benchmark",
-                )
-                for number in range(batch * BATCH, (batch + 1) * BATCH)
-            ]
-        )
-        for batch in range(BATCHES)
-    ]
-    async with LogClient(f"{suite.url}/logs", suite.tokens["worker"]) as client:
-        begin = time.perf_counter()
-        waiting = iter(batches)
-
-        async def send() -> None:
-            for batch in waiting:
-                await client.ingest(batch)
-
-        await asyncio.gather(send(), send())
-        ingest = time.perf_counter() - begin
-        begin = time.perf_counter()
-        for attempt in range(1, 51):
-            await client.list_records(LogQuery(attempt_id=attempt))
-        query = (time.perf_counter() - begin) / 50
-    count = BATCH * BATCHES
-    return {
-        "log_records_per_s": Figure(count / ingest, "records/s", f"{count} in batches of {BATCH}"),
-        "log_query_ms": Figure(query * 1e3, "ms", f"ten records of one attempt among {count}"),
-    }

@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from services.control.domain.errors import UsageError
 from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
 from services.control.views.tables import write_records
 from services.control.views.text import open_console
+from shared.clients.suite.paging import list_records
+from shared.contracts.logs import LEVEL_NUMBERS, ExportForm, LogQuery
 from shared.contracts.states import LogLevel
 
 DEFAULT_LIMIT = 1000
+
+_TIME = "such as 2026-03-01T12:00 (local time) or 2026-03-01T12:00Z"
+
+
+def read_time(text: str | None) -> datetime | None:
+    """Read a time; one without a time zone is this machine's.
+
+    Raises
+    ------
+    UsageError
+        It is none.
+    """
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{text!r} is no time; expected one {_TIME}") from error
 
 
 def logs(
@@ -20,15 +44,47 @@ def logs(
     task: Annotated[int | None, typer.Option(min=0, help="Records of all attempts of this task.")] = None,
     attempt: Annotated[int | None, typer.Option(min=0, help="Records of this attempt.")] = None,
     level: Annotated[LogLevel, typer.Option(help="This level and above.")] = LogLevel.DEBUG,
-    limit: Annotated[int, typer.Option(min=0, help="The latest so many.")] = DEFAULT_LIMIT,
+    text: Annotated[
+        str | None, typer.Option(help="Words in the message or the traceback; '\"stand together\"', 'begin*'.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Records made on this host.")] = None,
+    since: Annotated[str | None, typer.Option(help=f"From this time on, {_TIME}.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
+    field: Annotated[list[str] | None, typer.Option(help="Compare a typed field, such as 'period>=3.5'.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="The latest so many; not for --csv and --ndjson.")] = DEFAULT_LIMIT,
     data: DataOption = None,
     as_json: JsonOption = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print all as comma-separated values, however many.")] = False,
+    as_ndjson: Annotated[bool, typer.Option("--ndjson", help="Print all as JSON lines, however many.")] = False,
 ) -> None:
     """Show log records, oldest first."""
-    found = ask(data, lambda suite: suite.logs(job_id=job, task_id=task, attempt_id=attempt, level=level, limit=limit))
+    if as_json + as_csv + as_ndjson > 1:
+        raise UsageError("--json, --csv and --ndjson exclude each other")
+    query = LogQuery(
+        job_id=job,
+        task_id=task,
+        attempt_id=attempt,
+        min_level=LEVEL_NUMBERS[level],
+        text=text,
+        host=host,
+        since=read_time(since),
+        until=read_time(until),
+        field=field or [],
+    )
+    if as_csv or as_ndjson:
+        form = ExportForm.CSV if as_csv else ExportForm.NDJSON
+        ask(data, lambda suite: _print_all(suite.log_service.export(query, form)))
+        return
+    found = ask(data, lambda suite: list_records(suite.log_service, query, limit))
     if as_json:
         print_json(found)
         return
     console = open_console()
     for line in write_records(found):
         console.print(line, soft_wrap=True)
+
+
+async def _print_all(pieces: AsyncIterator[bytes]) -> None:
+    async for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()

@@ -28,7 +28,42 @@ def bound_record(record: LogRecord) -> LogRecord:
         arguments = _bound_arguments(record.arguments)
         if arguments is not record.arguments:
             changes["arguments"] = arguments
+    if record.fields is not None:
+        fields = _bound_fields(record.fields)
+        if fields is not record.fields:
+            changes["fields"] = fields
     return record.model_copy(update=changes) if changes else record
+
+
+def _bound_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Keep fields that are short plain JSON; else keep each as text, as `_bound_arguments` does."""
+    try:
+        if len(orjson.dumps(fields)) <= MAX_MESSAGE_LENGTH:
+            return fields
+    except TypeError:
+        pass
+    kept: dict[str, Any] = {}
+    room = MAX_MESSAGE_LENGTH
+    for name, value in fields.items():
+        room -= len(name)
+        if room <= 0:
+            kept["…"] = f"{len(fields) - len(kept)} more fields cut"
+            break
+        (kept[name],) = _bound_arguments([value]) if _fits_column(value, room) else [_cut(value, room)]
+        room -= len(str(kept[name]))
+    return kept
+
+
+def _fits_column(value: object, room: int) -> bool:
+    try:
+        return len(orjson.dumps(value)) <= room
+    except TypeError:
+        return False
+
+
+def _cut(value: object, room: int) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= room else f"{text[:room]}[… {len(text) - room} characters cut …]"
 
 
 def _bound_arguments(arguments: list[Any]) -> list[Any]:

@@ -19,7 +19,10 @@ router = APIRouter(tags=["records"])
         "Stores a batch of records; when the answer arrives they are durable. A record is named by its attempt, stream "
         "and sequence: one that is there already is counted as repeated and changes nothing, so a batch may be sent "
         "again whenever its fate is unknown. Over-long texts are cut, with a mark, never refused. "
-        "One invalid record makes the whole batch invalid, and then nothing of it is stored."
+        "One invalid record makes the whole batch invalid, and then nothing of it is stored. The body is JSON, or one "
+        "record a line (`application/x-ndjson`), either of them also with `Content-Encoding: gzip`. When more waits to "
+        "be stored than the service accepts, the answer is 429 with `Retry-After`, and nothing of it was stored. "
+        "`endings` (or lines that begin with `emitted`) say how many records a writer made for an attempt."
     ),
     operation_id="ingest_records",
     dependencies=[Depends(require(AccessScope.WORK))],

@@ -5,17 +5,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from shared.contracts.logs import LogQuery, LogRecord, LogScope, StoredRecord
+from services.logging.domain.tally import Tally
+from shared.contracts.logs import LogQuery, LogRecord, LogScope, StoredRecord, StreamEnding
 
 
 class Records(Protocol):
     """Where records are kept."""
 
-    async def add(self, records: Sequence[LogRecord]) -> int:
+    async def add(self, records: Sequence[LogRecord], endings: Sequence[StreamEnding] = ()) -> int:
         """Add the records that are not there yet and tell how many were new, once they are durable."""
 
+    async def index_some(self, most: int) -> int:
+        """Make up to `most` records findable by text, and tell how many there were that were not."""
+
     async def find(self, query: LogQuery) -> list[StoredRecord]:
-        """Find records in the order of their time; `LookupError` if ``query.after`` is nowhere."""
+        """Find records: in the order of their time, or, for searches, of arrival.
+
+        Raises
+        ------
+        LookupError
+            ``query.after`` is nowhere, and the order is that of time.
+        """
 
     async def count(self, scope: LogScope) -> dict[int, int]:
         """Count records by level."""
+
+    async def count_tasks(self, job_id: int, after: int, limit: int) -> list[tuple[int, int, int]]:
+        """Count the records of the first `limit` tasks of a job after a task: (task, level, count), in this order."""
+
+
+class Tallies(Protocol):
+    """What is known of how much was emitted and stored."""
+
+    async def list_tallies(self, attempt_id: int) -> list[Tally]:
+        """List what is known of each writer of an attempt, by name."""

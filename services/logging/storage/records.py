@@ -7,39 +7,58 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, or_, select
+from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.default import DefaultDialect
 
-from services.logging.storage.schema import RecordRow, StreamRow
-from shared.contracts.logs import LogQuery, LogRecord, LogScope, RecordOrder, StoredRecord
+from services.logging.storage.conditions import RECORD, STREAM, after_record, record_conditions, scope_conditions
+from services.logging.storage.tallies import find_stream_ids, note_endings
+from services.logging.storage.text_index import TextIndex
+from shared.contracts.logs import LogQuery, LogRecord, LogScope, RecordOrder, StoredRecord, StreamEnding
 from shared.database.engine import Database
 from shared.database.types import Json, UtcTime
 
-_RECORD: Table = RecordRow.__table__  # type: ignore[attr-defined]
-_STREAM: Table = StreamRow.__table__  # type: ignore[attr-defined]
-
-_ADD_RECORD = insert(_RECORD).on_conflict_do_nothing(index_elements=["attempt_id", "stream_id", "sequence"])
+_ADD_RECORD = insert(RECORD).on_conflict_do_nothing(index_elements=["attempt_id", "stream_id", "sequence"])
 _TIME, _JSON, _ANY_DIALECT = UtcTime(), Json(), DefaultDialect()
-_ADDED = [column.name for column in _RECORD.c if column is not _RECORD.c.record_id]
-_ADD_STREAM = insert(_STREAM).on_conflict_do_nothing(index_elements=["name"])
-_FIELDS = select(*(column for column in _RECORD.c if column is not _RECORD.c.stream_id), _STREAM.c.name.label("stream"))
-_FIELDS = _FIELDS.join_from(_RECORD, _STREAM)
+_ADDED = [column.name for column in RECORD.c if column is not RECORD.c.record_id]
+_FIELDS = select(*(column for column in RECORD.c if column is not RECORD.c.stream_id), STREAM.c.name.label("stream"))
+_FIELDS = _FIELDS.join_from(RECORD, STREAM)
 
 
 class RecordCatalog:
     """Adds records and finds them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, text_index: TextIndex) -> None:
         self._database = database
+        self._text_index = text_index
 
-    async def add(self, records: Sequence[LogRecord]) -> int:
+    async def add(self, records: Sequence[LogRecord], endings: Sequence[StreamEnding] = ()) -> int:
         """Add the records that are not there yet, and return how many were new once they are durable."""
-        return await self._database.write(lambda connection: _add(connection, records))
+
+        def run(connection: Connection) -> int:
+            added = _add(connection, records)
+            note_endings(connection, endings)
+            return added
+
+        return await self._database.write(run)
+
+    async def index_some(self, most: int) -> int:
+        """Make up to `most` records findable by text, and tell how many there were that were not."""
+        return await self._database.write(lambda connection: self._text_index.advance(connection, most))
 
     async def find(self, query: LogQuery) -> list[StoredRecord]:
         """Find records in the order of their time, then id. `LookupError` if ``query.after`` is nowhere."""
+        if query.is_search:
+            return await self._database.read(lambda connection: self._search(connection, query))
         return await self._database.read(lambda connection: _find(connection, query))
+
+    def _search(self, connection: Connection, query: LogQuery) -> list[StoredRecord]:
+        levels = list_levels(connection, query) if query.min_level else None
+        return [] if levels == [] else _fetch(connection, self._text_index.find(connection, query, levels))
+
+    async def count_tasks(self, job_id: int, after: int, limit: int) -> list[tuple[int, int, int]]:
+        """Count the records of a job by task and level, task by task: (task, level, count)."""
+        return await self._database.read(lambda connection: _count_tasks(connection, job_id, after, limit))
 
     async def count(self, scope: LogScope) -> dict[int, int]:
         """Count records by level."""
@@ -56,7 +75,7 @@ def _add(connection: Connection, records: Sequence[LogRecord]) -> int:
     """
     if not records:
         return 0
-    streams = _stream_ids(connection, {record.stream for record in records})
+    streams = find_stream_ids(connection, {record.stream for record in records})
     rows = [_row(record, streams[record.stream]) for record in records]
     # The driver's own executemany: SQLAlchemy's handling of parameters would take longer than the insertion.
     statement = _ADD_RECORD.compile(connection.engine, column_keys=_ADDED)
@@ -74,13 +93,18 @@ def _find(connection: Connection, query: LogQuery) -> list[StoredRecord]:
     LookupError
         There is no record of id ``query.after``.
     """
-    filters = _filters(connection, query)
     newest_first = query.order is RecordOrder.DESCENDING
-    keys = (_RECORD.c.time, _RECORD.c.record_id)
+    filters = [*scope_conditions(query), *record_conditions(query)]
+    if query.after:
+        last = connection.execute(select(RECORD.c.time).where(RECORD.c.record_id == query.after)).scalar_one_or_none()
+        if last is None:
+            raise LookupError(query.after)
+        filters += after_record(query.after, last, newest_first=newest_first)
+    keys = (RECORD.c.time, RECORD.c.record_id)
     direction = [key.desc() if newest_first else key.asc() for key in keys]
     runs = []
-    for level in _levels(connection, query):
-        statement = select(*keys).where(_RECORD.c.level == level, *filters)
+    for level in list_levels(connection, query):
+        statement = select(*keys).where(RECORD.c.level == level, *filters)
         found = connection.execute(statement.order_by(*direction).limit(query.limit))
         runs.append([(row.time, row.record_id) for row in found])
     merged = islice(heapq.merge(*runs, reverse=newest_first), query.limit)
@@ -89,19 +113,19 @@ def _find(connection: Connection, query: LogQuery) -> list[StoredRecord]:
 
 def _count(connection: Connection, scope: LogScope) -> dict[int, int]:
     """Count records by level."""
-    statement: Select[Any] = select(_RECORD.c.level, func.count()).where(*_scope(scope)).group_by(_RECORD.c.level)
+    statement: Select[Any] = select(RECORD.c.level, func.count()).where(*scope_conditions(scope))
+    statement = statement.group_by(RECORD.c.level)
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
-def _stream_ids(connection: Connection, names: set[str]) -> dict[str, int]:
-    """Find the numbers of writers, adding those that are new."""
-    statement = select(_STREAM.c.name, _STREAM.c.stream_id).where(_STREAM.c.name.in_(names))
-    known = {row.name: row.stream_id for row in connection.execute(statement)}
-    missing = names - known.keys()
-    if missing:
-        connection.execute(_ADD_STREAM, [{"name": name} for name in sorted(missing)])
-        known = {row.name: row.stream_id for row in connection.execute(statement)}
-    return known
+def _count_tasks(connection: Connection, job_id: int, after: int, limit: int) -> list[tuple[int, int, int]]:
+    """Count by task and level, for the first `limit` tasks after `after`."""
+    task_id, level = RECORD.c.task_id, RECORD.c.level
+    in_job = [RECORD.c.job_id == job_id, task_id > after]
+    tasks = select(task_id).where(*in_job).distinct().order_by(task_id).limit(limit)
+    statement = select(task_id, level, func.count()).where(*in_job, task_id.in_(tasks))
+    found = connection.execute(statement.group_by(task_id, level).order_by(task_id, level))
+    return [(row[0], row[1], row[2]) for row in found]
 
 
 def _row(record: LogRecord, stream_id: int) -> tuple[object, ...]:
@@ -121,48 +145,14 @@ def _row(record: LogRecord, stream_id: int) -> tuple[object, ...]:
         record.traceback,
         record.host,
         record.process_id,
+        _JSON.process_bind_param(record.fields, _ANY_DIALECT),
     )
 
 
-def _scope(scope: LogScope) -> list[ColumnElement[bool]]:
-    """Make the conditions of a scope. Only the narrowest may use an index: a job's run can be a million long."""
-    given = [
-        (column, wanted)
-        for column, wanted in (
-            (_RECORD.c.attempt_id, scope.attempt_id),
-            (_RECORD.c.task_id, scope.task_id),
-            (_RECORD.c.job_id, scope.job_id),
-        )
-        if wanted is not None
-    ]
-    return [column == wanted for column, wanted in given[:1]] + [column + 0 == wanted for column, wanted in given[1:]]
-
-
-def _filters(connection: Connection, query: LogQuery) -> list[ColumnElement[bool]]:
-    filters = _scope(query)
-    time, record_id = _RECORD.c.time, _RECORD.c.record_id
-    if query.since is not None:
-        filters.append(time >= query.since)
-    if query.until is not None:
-        filters.append(time < query.until)
-    if query.stream is not None:
-        named = select(_STREAM.c.stream_id).where(_STREAM.c.name == query.stream).scalar_subquery()
-        filters.append(_RECORD.c.stream_id == named)
-    if query.after:
-        last = connection.execute(select(time).where(record_id == query.after)).scalar_one_or_none()
-        if last is None:
-            raise LookupError(query.after)
-        if query.order is RecordOrder.DESCENDING:
-            filters += [time <= last, or_(time < last, and_(time == last, record_id < query.after))]
-        else:
-            filters += [time >= last, or_(time > last, and_(time == last, record_id > query.after))]
-    return filters
-
-
-def _levels(connection: Connection, query: LogQuery) -> list[int]:
+def list_levels(connection: Connection, query: LogQuery) -> list[int]:
     """List the levels in scope by stepping through the index from each to the next."""
-    level = _RECORD.c.level
-    scope = _scope(query)
+    level = RECORD.c.level
+    scope = scope_conditions(query)
     found: list[int] = []
     least = query.min_level
     while True:
@@ -175,6 +165,6 @@ def _levels(connection: Connection, query: LogQuery) -> list[int]:
 
 
 def _fetch(connection: Connection, record_ids: list[int]) -> list[StoredRecord]:
-    rows = connection.execute(_FIELDS.where(_RECORD.c.record_id.in_(record_ids))).mappings()
+    rows = connection.execute(_FIELDS.where(RECORD.c.record_id.in_(record_ids))).mappings()
     found = {row["record_id"]: StoredRecord.model_construct(**row) for row in rows}
     return [found[record_id] for record_id in record_ids]

@@ -57,3 +57,26 @@ class RecordRow(LoggingRow, table=True):
     traceback: str | None = Field(default=None, sa_type=Text)
     host: str = Field(max_length=256)
     process_id: int = Field(sa_type=Integer)
+    fields: dict[str, Any] | None = Field(default=None, sa_type=Json)
+
+
+class TallyRow(LoggingRow, table=True):
+    """How many records one writer made for one attempt, by its own word, and how many of them were removed."""
+
+    __tablename__ = "log_tally"
+
+    attempt_id: int = Field(primary_key=True, sa_type=Key, sa_column_kwargs={"autoincrement": False})
+    stream_id: int = Field(
+        primary_key=True, foreign_key="log_stream.stream_id", sa_type=Key, sa_column_kwargs={"autoincrement": False}
+    )
+    emitted: int | None = Field(default=None, sa_type=Key)
+    removed: int = Field(default=0, sa_type=Key)
+
+
+class StateRow(LoggingRow, table=True):
+    """What the service itself keeps: how far the text index has come, the retention policy."""
+
+    __tablename__ = "log_state"
+
+    name: str = Field(max_length=32, primary_key=True)
+    value: Any = Field(sa_type=Json)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 from shared.clients.suite.assignments import assign
@@ -166,10 +167,43 @@ class Suite(SuiteClients):
         task_id: int | None = None,
         attempt_id: int | None = None,
         level: LogLevel = LogLevel.DEBUG,
+        text: str | None = None,
+        host: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        fields: Sequence[str] = (),
         limit: int | None = MOST_RECORDS,
     ) -> list[StoredRecord]:
-        """List log records, oldest first: the latest `limit` of this level and above."""
-        query = LogQuery(job_id=job_id, task_id=task_id, attempt_id=attempt_id, min_level=LEVEL_NUMBERS[level])
+        """List log records, oldest first: the latest `limit` of this level and above.
+
+        Parameters
+        ----------
+        job_id, task_id, attempt_id
+            Whose.
+        level
+            The lowest level.
+        text
+            Words that all stand in the message or the traceback; quoted words stand together, ``tran*`` is a beginning.
+        host
+            Where they were made.
+        since, until
+            From this time on, and before this time; with a time zone.
+        fields
+            Comparisons with typed fields, such as ``period>=3.5``.
+        limit
+            How many; None is all.
+        """
+        query = LogQuery(
+            job_id=job_id,
+            task_id=task_id,
+            attempt_id=attempt_id,
+            min_level=LEVEL_NUMBERS[level],
+            text=text,
+            host=host,
+            since=since,
+            until=until,
+            field=list(fields),
+        )
         return await list_records(self.log_service, query, limit)
 
     async def progress(self, chosen: JobFilter = _EVERYTHING) -> ProgressTable:

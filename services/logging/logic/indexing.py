@@ -1,0 +1,52 @@
+"""Making records findable by text, after they were stored: taking them in waits for no index."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.logging.logic.arrivals import Arrivals
+from services.logging.logic.ports import Records
+from shared.background import cancel_and_wait, keep_running
+
+#: How many records are indexed in one transaction: large ones are cheaper, and make what is taken in meanwhile wait.
+STEP = 10_000
+
+#: How long to let records gather, where nobody searches [s].
+GATHERING = 0.5
+
+
+class TextIndexing:
+    """Keeps the text index up to date in the background, and at once for those who search.
+
+    How far the index has come is stored with it, so a service that was killed goes on where it was.
+    """
+
+    def __init__(self, records: Records, arrivals: Arrivals) -> None:
+        self._records = records
+        self._arrivals = arrivals
+        self._turn = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to index in the background."""
+        self._task = asyncio.create_task(keep_running("text indexing", self._run), name="text-indexing")
+
+    async def stop(self) -> None:
+        """Stop; the rest is indexed after the next start."""
+        if self._task is not None:
+            await cancel_and_wait([self._task])
+            self._task = None
+
+    async def catch_up(self) -> None:
+        """Index all that was stored before this call."""
+        async with self._turn:
+            while await self._records.index_some(STEP) == STEP:
+                pass
+
+    async def _run(self) -> None:
+        with self._arrivals.listening() as arrived:
+            while True:
+                await self.catch_up()
+                await arrived.wait()
+                await asyncio.sleep(GATHERING)
+                arrived.clear()

@@ -1,0 +1,76 @@
+"""The conditions of a query as SQL."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, func, not_, or_, select
+
+from services.logging.domain.field_condition import Comparison, FieldCondition, parse_condition
+from services.logging.storage.schema import RecordRow, StreamRow
+from shared.contracts.logs import LogQuery, LogScope
+
+RECORD: Table = RecordRow.__table__  # type: ignore[attr-defined]
+STREAM: Table = StreamRow.__table__  # type: ignore[attr-defined]
+
+_OPERATORS: dict[Comparison, Callable[[Any, Any], ColumnElement[bool]]] = {
+    Comparison.EQUAL: operator.eq,
+    Comparison.UNEQUAL: operator.ne,
+    Comparison.LESS: operator.lt,
+    Comparison.AT_MOST: operator.le,
+    Comparison.GREATER: operator.gt,
+    Comparison.AT_LEAST: operator.ge,
+}
+
+
+def scope_conditions(scope: LogScope) -> list[ColumnElement[bool]]:
+    """Make the conditions of a scope. Only the narrowest may use an index: a job's run can be a million long."""
+    given = [
+        (column, wanted)
+        for column, wanted in (
+            (RECORD.c.attempt_id, scope.attempt_id),
+            (RECORD.c.task_id, scope.task_id),
+            (RECORD.c.job_id, scope.job_id),
+        )
+        if wanted is not None
+    ]
+    return [column == wanted for column, wanted in given[:1]] + [column + 0 == wanted for column, wanted in given[1:]]
+
+
+def record_conditions(query: LogQuery) -> list[ColumnElement[bool]]:
+    """Make the conditions that are looked up in the records themselves: time, writer and typed fields."""
+    found: list[ColumnElement[bool]] = []
+    if query.since is not None:
+        found.append(RECORD.c.time >= query.since)
+    if query.until is not None:
+        found.append(RECORD.c.time < query.until)
+    if query.stream is not None:
+        named = select(STREAM.c.stream_id).where(STREAM.c.name == query.stream).scalar_subquery()
+        found.append(RECORD.c.stream_id == named)
+    return found + [_compare(parse_condition(text)) for text in query.field]
+
+
+def _compare(condition: FieldCondition) -> ColumnElement[bool]:
+    path = f'$."{condition.name}"'
+    kind = func.json_type(RECORD.c.fields, path)
+    match condition.value:
+        case bool():
+            same = kind == ("true" if condition.value else "false")
+            known = and_(RECORD.c.fields.is_not(None), kind.in_(("true", "false")))
+            return and_(known, same if condition.comparison is Comparison.EQUAL else not_(same))
+        case str():
+            kinds: tuple[str, ...] = ("text",)
+        case _:
+            kinds = ("integer", "real")
+    value = func.json_extract(RECORD.c.fields, path)
+    return and_(kind.in_(kinds), _OPERATORS[condition.comparison](value, condition.value))
+
+
+def after_record(after: int, time: Any, *, newest_first: bool) -> list[ColumnElement[bool]]:
+    """Make the condition to come after a record of this id and time, in the order of time and id."""
+    column, record_id = RECORD.c.time, RECORD.c.record_id
+    if newest_first:
+        return [column <= time, or_(column < time, and_(column == time, record_id < after))]
+    return [column >= time, or_(column > time, and_(column == time, record_id > after))]

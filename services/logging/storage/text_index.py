@@ -1,0 +1,130 @@
+"""The index of words in messages and tracebacks: SQLite's FTS5.
+
+It holds no texts. Besides their words it has, for each record, its job, task, attempt, level and host as words of a
+column of their own, so that a common word within one attempt is found as quickly as a rare word among all: the index
+walks through both lists at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, text
+
+from services.logging.domain.search_text import SearchTerm, parse_search
+from services.logging.storage.conditions import RECORD, record_conditions
+from services.logging.storage.schema import StateRow
+from shared.contracts.logs import LogQuery, RecordOrder
+
+_STATE = StateRow.__table__  # type: ignore[attr-defined]
+_INDEXED = "indexed"
+_ADD = text(
+    "INSERT INTO log_text (rowid, message, traceback, scope) "
+    "SELECT record_id, message, traceback, scope FROM log_text_source "
+    "WHERE record_id > :after AND record_id <= :until ORDER BY record_id"
+)
+_REMOVE = text(
+    "INSERT INTO log_text (log_text, rowid, message, traceback, scope) "
+    "SELECT 'delete', record_id, message, traceback, scope FROM log_text_source "
+    "WHERE record_id IN :found AND record_id <= :indexed"
+).bindparams(bindparam("found", expanding=True))
+
+
+class TextIndex(Protocol):
+    """Finds records by words. Each engine has its own way."""
+
+    def advance(self, connection: Connection, most: int) -> int:
+        """Index up to `most` records that are not yet, in order of arrival, and tell how many there were."""
+
+    def remove(self, connection: Connection, record_ids: Sequence[int]) -> None:
+        """Forget records, which are still there."""
+
+    def find(
+        self, connection: Connection, query: LogQuery, levels: Sequence[int] | None, *, until: int | None = None
+    ) -> list[int]:
+        """Find ids of records in the order of arrival, oldest or newest first.
+
+        Parameters
+        ----------
+        connection
+            Of the database.
+        query
+            What is wanted; at most its `limit`, after its `after`.
+        levels
+            The levels that exist and are wanted; None means any.
+        until
+            The last record id to look at; None means all.
+        """
+
+
+class Fts5Index:
+    """`TextIndex` of SQLite."""
+
+    def advance(self, connection: Connection, most: int) -> int:
+        """Index up to `most` records that are not yet, in order of arrival, and tell how many there were."""
+        indexed = _read_indexed(connection)
+        found = select(RECORD.c.record_id).where(RECORD.c.record_id > indexed).order_by(RECORD.c.record_id).limit(most)
+        record_ids = connection.execute(found).scalars().all()
+        if not record_ids:
+            return 0
+        connection.execute(_ADD, {"after": indexed, "until": record_ids[-1]})
+        connection.execute(delete(_STATE).where(_STATE.c.name == _INDEXED))
+        connection.execute(insert(_STATE).values(name=_INDEXED, value=record_ids[-1]))
+        return len(record_ids)
+
+    def remove(self, connection: Connection, record_ids: Sequence[int]) -> None:
+        """Forget records, which are still there."""
+        connection.execute(_REMOVE, {"found": list(record_ids), "indexed": _read_indexed(connection)})
+
+    def find(
+        self, connection: Connection, query: LogQuery, levels: Sequence[int] | None, *, until: int | None = None
+    ) -> list[int]:
+        """Find ids of records in the order of arrival, oldest or newest first."""
+        newest_first = query.order is RecordOrder.DESCENDING
+        conditions = ["log_text MATCH :match"]
+        if query.after:
+            conditions.append("log_text.rowid < :after" if newest_first else "log_text.rowid > :after")
+        if until is not None:
+            conditions.append("log_text.rowid <= :until")
+        matching = text(
+            f"SELECT rowid AS record_id FROM log_text WHERE {' AND '.join(conditions)} "  # noqa: S608 - fixed words
+            f"ORDER BY rowid {'DESC' if newest_first else 'ASC'}"
+        )
+        values = {"match": write_match(query, levels), "after": query.after, "until": until}
+        bound = matching.bindparams(**{name: value for name, value in values.items() if f":{name}" in matching.text})
+        matched = bound.columns(RECORD.c.record_id).subquery("matched")
+        statement = select(matched.c.record_id).limit(query.limit)
+        if more := record_conditions(query):
+            # The unary plus keeps SQLite from starting with the records: the index is what is narrow and in order.
+            statement = statement.join(RECORD, RECORD.c.record_id == matched.c.record_id + 0).where(*more)
+        order = matched.c.record_id.desc() if newest_first else matched.c.record_id
+        return list(connection.execute(statement.order_by(order)).scalars())
+
+
+def write_match(query: LogQuery, levels: Sequence[int] | None) -> str:
+    """Write a query in FTS5's language."""
+    scope = [
+        f'"{letter}{wanted}"'
+        for letter, wanted in (("j", query.job_id), ("t", query.task_id), ("a", query.attempt_id))
+        if wanted is not None
+    ]
+    if query.host is not None:
+        scope.append(f'"h{query.host.encode().hex()}"')
+    if levels is not None:
+        scope.append("(" + " OR ".join(f'"l{level}"' for level in levels) + ")")
+    parts = [f"scope : ({' AND '.join(scope)})"] if scope else []
+    if query.text is not None:
+        terms = " AND ".join(_write_term(term) for term in parse_search(query.text))
+        parts.append(f"{{message traceback}} : ({terms})")
+    return " AND ".join(f"({part})" for part in parts)
+
+
+def _write_term(term: SearchTerm) -> str:
+    words = term.words.replace('"', '""')
+    return f'"{words}"*' if term.is_beginning else f'"{words}"'
+
+
+def _read_indexed(connection: Connection) -> int:
+    found = connection.execute(select(_STATE.c.value).where(_STATE.c.name == _INDEXED)).scalar_one_or_none()
+    return int(found or 0)
