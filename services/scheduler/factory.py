@@ -17,6 +17,7 @@ from services.scheduler.logic.explanation import Explanation
 from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.inquiry import Inquiry
 from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.provenance import Provenance
 from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.relay import Relay
@@ -29,6 +30,7 @@ from services.scheduler.storage.diagnostics import DiagnosticsReader
 from services.scheduler.storage.events import ChangeReader
 from services.scheduler.storage.explanations import ExplanationReader
 from services.scheduler.storage.product_store import HttpProductAnnouncer
+from services.scheduler.storage.provenance import ProvenanceReader
 from services.scheduler.storage.result_tables import ResultTableReader
 from services.scheduler.storage.unit_of_work import SqlTransactor
 from services.scheduler.storage.views import SchedulerViews
@@ -66,6 +68,7 @@ class SchedulerFactory:
         self.queues = Queues(transactor, bells, _now)
         self.inquiry = Inquiry(self.views, bells)
         self.explanation = Explanation(ExplanationReader(self._database), _now, WhyRules(limits, 2 * rules.lease))
+        self.provenance = Provenance(self._announcer, ProvenanceReader(self._database))
         self.diagnostics = DiagnosticsReader(self._database, _now, rules.lease / 4)
         self.result_tables = ResultTableReader(self._database)
         self.events = Events(ChangeReader(self._database), bells, settings.event_heartbeat_seconds)

@@ -6,7 +6,17 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.scheduler.factory import SchedulerFactory
-from services.scheduler.handlers import attempts, containers, diagnostics, events, jobs, queues, tasks, workers
+from services.scheduler.handlers import (
+    attempts,
+    containers,
+    diagnostics,
+    events,
+    jobs,
+    queues,
+    tasks,
+    versions,
+    workers,
+)
 from services.scheduler.handlers.dependencies import provide
 from services.scheduler.settings import SchedulerSettings
 from shared.http.auth import TokenTable, refuse_open_listener
@@ -41,6 +51,7 @@ def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
             diagnostics.router,
             queues.router,
             events.router,
+            versions.router,
         ],
     )
 

@@ -31,6 +31,7 @@ from shared.contracts.diagnostics import (
 )
 from shared.contracts.errors import UnavailableError
 from shared.contracts.execution import ExecutionRules, TaskTypeRules
+from shared.contracts.provenance import MAX_DEPTH, Direction, ProvenanceGraph
 from shared.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
 from shared.contracts.scheduler import (
     AttemptView,
@@ -56,6 +57,7 @@ from shared.contracts.scheduler import (
 )
 from shared.contracts.states import FailureReason, JobState
 
+_DOCUMENT = TypeAdapter(dict[str, Any])
 #: How much longer than the scheduler may wait the client waits for its answer [s].
 PATIENCE = 10.0
 #: A stream of events that is silent for so long is broken: the scheduler sends a comment every 15 s [s].
@@ -465,6 +467,27 @@ class SchedulerClient(ServiceClient):
     async def get_attempt(self, attempt_id: int) -> AttemptView:
         """Show one attempt."""
         return await self._call(AttemptView, "GET", f"attempts/{attempt_id}")
+
+    async def trace_version(
+        self, version_id: int, *, direction: Direction = Direction.BOTH, depth: int = MAX_DEPTH
+    ) -> ProvenanceGraph:
+        """Show what a version was made from, what was made from it, or both.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such version.
+        """
+        query = {"direction": direction.value, "depth": depth}
+        return await self._call(ProvenanceGraph, "GET", f"versions/{version_id}/provenance", params=query)
+
+    async def trace_version_as_prov(
+        self, version_id: int, *, direction: Direction = Direction.BOTH, depth: int = MAX_DEPTH
+    ) -> dict[str, Any]:
+        """Show the same as W3C PROV-JSON. Raises `NotFoundError`."""
+        query = {"direction": direction.value, "depth": depth}
+        content = await self._send("GET", f"versions/{version_id}/provenance/prov", params=query)
+        return self._read(_DOCUMENT.validate_json, content)
 
     async def _post(self, model: type[Model], path: str, body: BaseModel, *, wait: float = 20.0) -> Model:
         if self._kept is None:

@@ -10,12 +10,14 @@ import typer
 from services.control.domain.errors import UsageError
 from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
+from services.control.views.provenance import tabulate_provenance
 from services.control.views.tables import tabulate_products
 from services.control.views.text import open_console, plain
 from shared.clients.suite import Download, Suite
 from shared.clients.suite.downloads import download_job
 from shared.clients.suite.paging import list_products
 from shared.contracts.products import ProductView
+from shared.contracts.provenance import MAX_DEPTH, Direction
 
 app = typer.Typer(no_args_is_help=True, help="List and fetch the files that tasks made.")
 
@@ -85,6 +87,30 @@ def get_files(
     job_id, target = job or 0, folder
     fetched = ask(data, lambda suite: download_job(suite.product_store, job_id, target, glob=glob))
     _show(fetched, as_json=as_json, single=False)
+
+
+@app.command("trace")
+def trace_version(
+    version: Annotated[int, typer.Argument(min=0, help="A version's number.")],
+    direction: Annotated[
+        Direction, typer.Option(help="Up: what it was made from. Down: what was made from it.")
+    ] = Direction.BOTH,
+    depth: Annotated[int, typer.Option(min=1, max=MAX_DEPTH, help="How many attempts in a row.")] = MAX_DEPTH,
+    prov: Annotated[bool, typer.Option("--prov", help="Print W3C PROV-JSON.")] = False,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the attempts, task types, settings and versions that a version comes from, and what was made from it."""
+    if prov:
+        print_json(
+            ask(data, lambda suite: suite.scheduler.trace_version_as_prov(version, direction=direction, depth=depth))
+        )
+        return
+    graph = ask(data, lambda suite: suite.scheduler.trace_version(version, direction=direction, depth=depth))
+    if as_json:
+        print_json(graph)
+    else:
+        open_console().print(tabulate_provenance(graph))
 
 
 def _show(found: list[Download], *, as_json: bool, single: bool) -> None:

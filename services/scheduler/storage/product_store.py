@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import assert_never
 
 from services.scheduler.domain.changes import OutboxMessage
 from shared.clients.product_store import ProductStoreClient
-from shared.contracts.products import Adoption, AdoptionAnswer, PlanRequest, VerdictRequest
+from shared.contracts.products import Adoption, AdoptionAnswer, PlanRequest, VerdictRequest, VersionView
 
 
 class HttpProductAnnouncer:
@@ -29,6 +29,10 @@ class HttpProductAnnouncer:
     async def adopt(self, adoptions: Sequence[Adoption]) -> list[AdoptionAnswer]:
         """Let attempts take versions over. Doing it twice changes nothing. Raises the store's errors."""
         return await self._client.adopt(adoptions)
+
+    async def find_versions(self, version_ids: Collection[int]) -> list[VersionView]:
+        """Find versions by id; those that do not exist are left out. Raises the store's errors."""
+        return await self._client.look_up_versions(list(version_ids))
 
     async def close(self) -> None:
         """Close the connections."""

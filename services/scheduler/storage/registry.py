@@ -8,12 +8,13 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from services.scheduler.domain.task_settings import TaskTypeSpecification
-from services.scheduler.storage.schema import TaskTypeRow, TaskTypeRulesRow, WorkerRow
+from services.scheduler.storage.schema import TaskTypeReleaseRow, TaskTypeRow, TaskTypeRulesRow, WorkerRow
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
 from shared.database.prepared import Prepared
 
 _type = TaskTypeRow.__table__  # type: ignore[attr-defined]
+_release = TaskTypeReleaseRow.__table__  # type: ignore[attr-defined]
 _rules = TaskTypeRulesRow.__table__  # type: ignore[attr-defined]
 _worker = WorkerRow.__table__  # type: ignore[attr-defined]
 _ALL_RULES = Prepared(select(_rules.c.name, _rules.c.rules))
@@ -62,7 +63,13 @@ class RegistryStore:
 
     def save_task_types(self, descriptions: Sequence[TaskTypeDescription], at: datetime) -> None:
         """Insert or update task types; the last worker to announce one has the last word."""
-        known = set(self._connection.execute(select(_type.c.name)).scalars())
+        known = {row.name: row.version for row in self._connection.execute(select(_type.c.name, _type.c.version))}
+        released = [found for found in descriptions if known.get(found.name) != found.version]
+        if released:
+            self._connection.execute(
+                insert(_release),
+                [{"name": found.name, "version": found.version, "announced_at": at} for found in released],
+            )
         new = [found for found in descriptions if found.name not in known]
         old = [found for found in descriptions if found.name in known]
         if new:

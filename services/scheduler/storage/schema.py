@@ -73,6 +73,17 @@ class TaskTypeRow(SchedulerRow, table=True):
     announced_at: datetime = _time(nullable=False)
 
 
+class TaskTypeReleaseRow(SchedulerRow, table=True):
+    """A version of a task type, and since when it was the registered one. None is ever changed or removed."""
+
+    __tablename__ = "task_type_release"
+    __table_args__: ClassVar[Any] = (Index("ix_task_type_release_name", "name", "id"),)
+    id: int = _key()
+    name: str = Field(sa_column=Column(String(64), nullable=False))
+    version: str = Field(sa_column=Column(String(64), nullable=False))
+    announced_at: datetime = _time(nullable=False)
+
+
 class TaskTypeRulesRow(SchedulerRow, table=True):
     """What an operator has set for the attempts of a task type."""
 
