@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ TYPES = [
     describe("flat", {"window": {"type": "number"}}, required=[], inputs=["raw"], outputs=["flat"]),
     describe("find", {}, required=[], inputs=["flat"], outputs=["report"]),
 ]
-CHAIN = [
+CHAIN: list[dict[str, Any]] = [
     {"task": "make", "name": "make", "radius": 0.1, "outputs": {"raw": "raw"}},
     {"task": "flat", "name": "flat", "window": 2.5, "inputs": {"raw": "raw"}, "outputs": {"flat": "flat"}},
     {"task": "find", "name": "one", "inputs": {"flat": "flat"}, "outputs": {"report": "one"}},
