@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import QueuePool
 
+from shared.contracts.errors import InvalidInputError
+
 T = TypeVar("T")
 
 MAX_GROUP = 256
@@ -33,6 +35,11 @@ class _Command:
     future: asyncio.Future[Any]
     outcome: Any = field(default=None)
     error: BaseException | None = None
+
+
+def _too_large(error: OverflowError) -> InvalidInputError:
+    """Say of a number that the database cannot hold that the caller is at fault: ours all fit."""
+    return InvalidInputError(f"a number is too large: whole numbers have at most 64 bits ({error})")
 
 
 def create_sqlite_engine(url: str, *, writer: bool, connections: int, foreign_keys: bool = True) -> Engine:
@@ -132,8 +139,11 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._read_threads, self._run_query, query)
 
     def _run_query(self, query: Callable[[Connection], T]) -> T:
-        with self._readers.begin() as connection:
-            return query(connection)
+        try:
+            with self._readers.begin() as connection:
+                return query(connection)
+        except OverflowError as error:
+            raise _too_large(error) from error
 
     async def _commit_groups(self) -> None:
         loop = asyncio.get_running_loop()
@@ -180,7 +190,7 @@ class Database:
                 try:
                     entry.outcome = entry.run(connection)
                 except Exception as error:
-                    entry.error = error
+                    entry.error = _too_large(error) if isinstance(error, OverflowError) else error
                     transaction.rollback()
                 return
             for entry in group:
@@ -188,4 +198,4 @@ class Database:
                     with connection.begin_nested():
                         entry.outcome = entry.run(connection)
                 except Exception as error:
-                    entry.error = error
+                    entry.error = _too_large(error) if isinstance(error, OverflowError) else error

@@ -34,7 +34,14 @@ _BODY = {
 }
 
 
-@router.post("", status_code=201, summary="Submit a job", operation_id="submit_job", openapi_extra=_BODY)
+@router.post(
+    "",
+    status_code=201,
+    summary="Submit a job",
+    operation_id="submit_job",
+    openapi_extra=_BODY,
+    responses={200: {"model": JobView, "description": "The job was submitted before, under the same key."}},
+)
 async def submit_job(
     request: Request,
     response: Response,

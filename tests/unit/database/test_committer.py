@@ -10,7 +10,10 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from shared.contracts.errors import InvalidInputError
 from shared.database.engine import Database, DatabaseClosedError
+
+FIND = text("SELECT id FROM item WHERE id = :id")
 
 
 def create_table(connection: Connection) -> None:
@@ -95,3 +98,14 @@ def test_other_engines_are_refused_with_words() -> None:
         Database("postgresql://localhost/eas")
     with pytest.raises(ValueError, match="give a file"):
         Database("sqlite://")
+
+
+async def test_numbers_beyond_64_bits_are_the_callers_fault(database: Database) -> None:
+    for number in (2**63, -(2**70)):
+        with pytest.raises(InvalidInputError, match="64 bits"):
+            await database.write(insert(number))
+        with pytest.raises(InvalidInputError, match="64 bits"):
+            await database.read(lambda connection: connection.execute(FIND, {"id": number}).all())  # noqa: B023
+    outcomes = await asyncio.gather(*(database.write(insert(number)) for number in (1, 2**64)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [int, InvalidInputError]
+    assert await database.write(insert(2**63 - 1)) == 2**63 - 1
