@@ -14,6 +14,7 @@ from tests.acceptance.conftest import RunningSuite, running_suite
 
 pytestmark = pytest.mark.acceptance
 
+ROOT = Path(__file__).parents[2]
 #: For each service [s].
 SECONDS = os.environ.get("EAS_TEST_SCHEMATHESIS_SECONDS", "10")
 #: They answer only after a while, or never end.
@@ -40,5 +41,6 @@ def test_no_request_makes_a_service_fail(hardened: RunningSuite, service: str, t
         *("--request-timeout", "70", "--suppress-health-check", "all", "--warnings", "off", "--no-color"),
         *(part for name in WAITING for part in ("--exclude-operation-id", name)),
     ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.acceptance.line_bodies", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
