@@ -10,6 +10,7 @@ from services.logging.logic.arrivals import Arrivals
 from services.logging.logic.indexing import TextIndexing
 from services.logging.logic.ingestion import Ingestion
 from services.logging.logic.retrieval import Retrieval
+from services.logging.logic.tail import Tail
 from services.logging.settings import LoggingSettings
 from services.logging.storage.records import RecordCatalog
 from services.logging.storage.tallies import TallyCatalog
@@ -29,6 +30,13 @@ class LoggingFactory:
         arrivals = Arrivals()
         self._indexing = TextIndexing(records, arrivals)
         self.ingestion = Ingestion(records, arrivals, settings.max_waiting)
+        self.tail = Tail(
+            records,
+            arrivals,
+            self._indexing,
+            max_behind=settings.tail_behind,
+            heartbeat=settings.tail_heartbeat_seconds,
+        )
         self.retrieval = Retrieval(records, TallyCatalog(self._database), self._indexing)
 
     def prepare(self) -> None:

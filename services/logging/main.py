@@ -8,11 +8,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.logging.factory import LoggingFactory
-from services.logging.handlers import ingest, records
+from services.logging.handlers import follow, ingest, records
 from services.logging.handlers.dependencies import provide
 from services.logging.settings import LoggingSettings
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
+
+#: How long requests may go on when the service is to stop; live tails would go on for ever [s].
+STOP_SECONDS = 3
 
 
 def create_app(settings: LoggingSettings | None = None) -> FastAPI:
@@ -30,7 +33,7 @@ def create_app(settings: LoggingSettings | None = None) -> FastAPI:
         tokens=TokenTable.from_optional_file(settings.tokens_file),
         make_parts=lambda: LoggingFactory(settings),
         provide=provide,
-        routers=[ingest.router, records.router],
+        routers=[ingest.router, follow.router, records.router],
     )
 
 
@@ -41,7 +44,7 @@ def main() -> None:
     app = create_app(settings)
     # Each batch makes thousands of objects, and the collector would walk through all imported code again and again.
     gc.freeze()
-    uvicorn.run(app, host=settings.host, port=settings.port)
+    uvicorn.run(app, host=settings.host, port=settings.port, timeout_graceful_shutdown=STOP_SECONDS)
 
 
 if __name__ == "__main__":

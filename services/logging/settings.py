@@ -17,6 +17,12 @@ class LoggingSettings(BaseSettings):
     tokens_file: Path | None = Field(default=None, description="Who may call; without it, everyone who reaches it.")
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8323, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    tail_behind: int = Field(
+        default=20_000,
+        ge=1,
+        description="Records that may wait for a reader of the live tail; beyond, older ones are skipped.",
+    )
+    tail_heartbeat_seconds: float = Field(default=15, gt=0, description="Sign of life of a quiet live tail [s].")
     max_waiting: int = Field(
         default=100_000,
         ge=1,

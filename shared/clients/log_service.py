@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 import httpx
 
-from shared.clients.base import ServiceClient, raise_for_error
+from shared.clients.base import DEFAULT_TIMEOUT, ServiceClient, raise_for_error
+from shared.clients.event_stream import read_events
 from shared.contracts.errors import UnavailableError
 from shared.contracts.logs import (
     AttemptCompleteness,
@@ -17,9 +18,18 @@ from shared.contracts.logs import (
     LogPage,
     LogQuery,
     LogScope,
+    SkippedRecords,
+    StoredRecord,
     TaskCountsPage,
     join_lines,
 )
+
+#: A live tail gives a sign of life more often than this [s].
+_MOST_SILENCE = 60.0
+_FOLLOWED: dict[str, Callable[[bytes], StoredRecord | SkippedRecords]] = {
+    "record": StoredRecord.model_validate_json,
+    "skipped": SkippedRecords.model_validate_json,
+}
 
 
 class LogClient(ServiceClient):
@@ -61,6 +71,39 @@ class LogClient(ServiceClient):
     async def completeness(self, attempt_id: int) -> AttemptCompleteness:
         """Compare what was emitted for an attempt with what is stored. Needs the scope ``read``."""
         return await self._call(AttemptCompleteness, "GET", f"attempts/{attempt_id}/completeness")
+
+    async def follow(
+        self, query: LogQuery, *, after: int | None = None
+    ) -> AsyncGenerator[StoredRecord | SkippedRecords, None]:
+        """Go through the records of a query as they arrive, for ever. Needs the scope ``read``.
+
+        Parameters
+        ----------
+        query
+            Which; its `after`, `order` and `limit` do not count.
+        after
+            Go on after this record; else only what is new.
+
+        Raises
+        ------
+        UnavailableError
+            The stream broke off. Follow again after the last record that came.
+        """
+        params = query.model_dump(mode="json", exclude_defaults=True, exclude={"after", "order", "limit"})
+        if after is not None:
+            params["after"] = after
+        silence = httpx.Timeout(DEFAULT_TIMEOUT.connect, read=_MOST_SILENCE)
+        try:
+            async with self._http.stream("GET", "records/follow", params=params, timeout=silence) as response:
+                if response.is_error:
+                    await response.aread()
+                raise_for_error(response)
+                async for event in read_events(response.aiter_lines()):
+                    if event is not None:
+                        yield self._read(_FOLLOWED[event.name], event.data.encode())
+        except httpx.HTTPError as error:
+            raise UnavailableError(f"{self._http.base_url}records/follow: {error or type(error).__name__}") from error
+        raise UnavailableError(f"{self._http.base_url}records/follow: the stream ended")
 
     async def export(self, query: LogQuery, form: ExportForm) -> AsyncIterator[bytes]:
         """Stream all records of a query as one document, in pieces. Needs the scope ``read``."""

@@ -243,6 +243,12 @@ class LogExport(LogQuery):
     format: ExportForm = Field(default=ExportForm.NDJSON, description="Comma-separated values, or JSON lines.")
 
 
+class LogTail(LogQuery):
+    """Which records to follow."""
+
+    after: Id = Field(default=0, description="As `Last-Event-ID`, which wins; left out, only new ones.", examples=[0])
+
+
 class LogPage(BaseModel):
     """Records in the order of the query. `next_after` is the `after` of the following page, null on the last one."""
 

@@ -26,6 +26,11 @@ _REMEMBERED_ATTEMPTS = 1024
 _formatter = logging.Formatter()
 _last_start = 0
 
+#: What every record of the standard library has, or gets from its formatters.
+_BARE = logging.LogRecord("", 0, "", 0, "", (), None).__dict__
+_STANDARD_COUNT = len(_BARE)
+_STANDARD = frozenset(_BARE) | {"message", "asctime", "exc_text", "stack_info", "taskName", "attempt"}
+
 
 @dataclass(frozen=True)
 class AttemptContext:
@@ -49,6 +54,11 @@ class JournalHandler(logging.Handler):
     Records are numbered from 0 for each attempt and stream. The stream is ``<writer>:<process id>:<start>``, so a
     process that takes over, or is forked, starts a stream of its own. A number that never arrives was a record that was
     dropped, because the spool was full or the disk was.
+
+    When an attempt's turn is over (the next one is set, or none), how many records it had is written, too, so that the
+    service can tell whether all of them arrived.
+
+    What a call says with ``extra`` is kept as typed fields: ``logger.info("found", extra={"period": 3.85})``.
 
     Emitting never raises and never waits for the network. What cannot be written is counted, said once on stderr, and a
     WARNING record tells the number as soon as there is room, at the latest when the attempt is cleared.
@@ -101,11 +111,18 @@ class JournalHandler(logging.Handler):
         """Let the records that follow belong to an attempt."""
         with self.lock:  # type: ignore[union-attr]
             self._report_dropped()
+            self._say_how_many(self._context.attempt_id)
             self._context = AttemptContext(attempt_id, task_id, job_id)
 
     def clear_attempt(self) -> None:
         """Let the records that follow belong to no attempt."""
         self.set_attempt(0)
+
+    def end_attempt(self, attempt_id: int) -> None:
+        """Say that nothing more comes for an attempt, where one process speaks for many."""
+        with self.lock:  # type: ignore[union-attr]
+            self._report_dropped()
+            self._say_how_many(attempt_id)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -126,6 +143,7 @@ class JournalHandler(logging.Handler):
         with self.lock:  # type: ignore[union-attr]
             if self._journal is not None and os.getpid() == self._process_id:
                 self._report_dropped()
+                self._say_how_many(self._context.attempt_id)
                 self._journal.close()
         super().close()
 
@@ -177,6 +195,17 @@ class JournalHandler(logging.Handler):
         if self._failing:
             self._dropped = dropped
 
+    def _say_how_many(self, attempt_id: int) -> None:
+        """Write how many records this stream has of an attempt, if it has any, for the service to compare."""
+        emitted = self._next.get(attempt_id, 0)
+        if not attempt_id or not emitted or self._journal is None or os.getpid() != self._process_id:
+            return
+        ending = {"emitted": emitted, "attempt_id": attempt_id, "stream": self.stream}
+        try:
+            self._journal.append(orjson.dumps(ending))
+        except OSError:
+            self._failing = True  # the shipper makes up for it, or the attempt's completeness stays unknown
+
     def _line(self, record: logging.LogRecord, context: AttemptContext, sequence: int) -> bytes:
         arguments = plain_arguments(record.args)
         template = _text(record.msg)
@@ -193,6 +222,8 @@ class JournalHandler(logging.Handler):
             "host": self._host,
             "process_id": self._process_id,
         }
+        if len(record.__dict__) > _STANDARD_COUNT and (extra := _extra(record)):
+            fields["fields"] = extra
         if arguments is not None:
             fields["template"] = cut_text(template)
             fields["arguments"] = arguments
@@ -203,6 +234,13 @@ class JournalHandler(logging.Handler):
         except TypeError:
             # A lone surrogate, from a file name say: Python can hold it, UTF-8 cannot.
             return orjson.dumps(_clean(fields))
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any] | None:
+    """Take what a call gave as ``extra``, as plain JSON of bounded size."""
+    found = {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+    kept = plain_arguments(found)
+    return kept[0] if kept else None
 
 
 def _unique_time() -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shared.journal.journal import REJECTED_NAME, list_segments, lock_segment
+import orjson
+
+from shared.journal.journal import REJECTED_NAME, SUFFIX, list_segments, lock_segment
 from shared.journal.positions import Positions
 
 logger = logging.getLogger(__name__)
@@ -78,7 +81,7 @@ class Spool:
         for segment in segments:
             if len(chunk.lines) >= max_lines or chunk.size >= READ_BYTES:
                 break
-            if not self._read(segment, chunk, max_lines) and self._delete_if_finished(segment):
+            if not self._read(segment, chunk, max_lines) and self._delete_if_finished(segment, chunk):
                 finished.append(segment)
         if finished:
             self._positions.forget(finished)
@@ -114,9 +117,13 @@ class Spool:
         chunk.positions[segment] = position + len(complete) - len(rest)
         return True
 
-    def _delete_if_finished(self, segment: Path) -> bool:
-        """Delete a segment of which all is stored, unless its writer lives. A torn last line goes to the rejected."""
-        descriptor = os.open(segment, os.O_RDONLY)
+    def _delete_if_finished(self, segment: Path, chunk: Chunk) -> bool:
+        """Delete a segment of which all is stored, unless its writer lives. A torn last line goes to the rejected.
+
+        A writer that died in the middle of an attempt could not say how many records it had made. Its journal can, so
+        that is written in its place, and shipped before the segment is deleted.
+        """
+        descriptor = os.open(segment, os.O_RDWR | os.O_APPEND)
         try:
             if not lock_segment(descriptor):
                 return False
@@ -125,10 +132,31 @@ class Spool:
                 return False  # written between reading and locking
             if torn:
                 self.reject([torn], "its writer died while writing it")
+                os.ftruncate(descriptor, self._positions.get(segment))
+            if ending := _find_missing_ending(segment, descriptor):
+                os.write(descriptor, ending + b"\n")
+                self._read(segment, chunk, len(chunk.lines) + 1)
+                return False
             segment.unlink()
         finally:
             os.close(descriptor)
         return True
+
+
+def _find_missing_ending(segment: Path, descriptor: int) -> bytes | None:
+    """Make the ending of a dead writer's last attempt, if it did not write it, from its last record."""
+    writer, _, _ = segment.name.removesuffix(SUFFIX).rpartition(".")
+    if any(found.name > segment.name for found in segment.parent.glob(f"{glob.escape(writer)}.*{SUFFIX}")):
+        return None
+    line = os.pread(descriptor, os.fstat(descriptor).st_size, 0).rstrip(b"\n").rpartition(b"\n")[2]
+    try:
+        record = orjson.loads(line)
+        if record["attempt_id"] == 0 or "emitted" in record:
+            return None
+        emitted = record["sequence"] + 1
+        return orjson.dumps({"emitted": emitted, "attempt_id": record["attempt_id"], "stream": record["stream"]})
+    except (ValueError, KeyError, TypeError):
+        return None  # not a record: the service refuses it
 
 
 def split_in_two(lines: Sequence[bytes]) -> tuple[Sequence[bytes], Sequence[bytes]]:

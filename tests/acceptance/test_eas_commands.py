@@ -6,7 +6,10 @@ import csv
 import hashlib
 import io
 import json
+import signal
 import stat
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -149,6 +152,19 @@ def test_logs_are_found_by_words_host_and_time_and_exported(suite: RunningSuite,
     assert [int(row["record_id"]) for row in table] == [record["record_id"] for record in records]
     assert eas(*job, "--csv", "--ndjson", "--data", suite.data).returncode != 0
     assert eas(*job, "--since", "yesterday", "--data", suite.data).returncode != 0
+
+
+def test_logs_can_be_followed(suite: RunningSuite, searched: Any) -> None:
+    records = suite.ask("logs", "--job", str(searched["job_id"]), "--limit", "2")
+    command = [sys.executable, "-m", "services.control.main", "logs", "--follow", "--ndjson", "--limit", "2"]
+    with subprocess.Popen(
+        [*command, "--job", str(searched["job_id"]), "--data", str(suite.data)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [json.loads(process.stdout.readline()) for _ in records]
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert [line["record_id"] for line in lines] == [record["record_id"] for record in records]
 
 
 def test_products_are_listed_and_fetched(suite: RunningSuite, searched: Any, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Annotated
 
@@ -14,8 +16,10 @@ from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
 from services.control.views.tables import write_records
 from services.control.views.text import open_console
+from shared.clients.log_service import LogClient
 from shared.clients.suite.paging import list_records
-from shared.contracts.logs import LEVEL_NUMBERS, ExportForm, LogQuery
+from shared.contracts.errors import UnavailableError
+from shared.contracts.logs import LEVEL_NUMBERS, ExportForm, LogQuery, SkippedRecords, StoredRecord
 from shared.contracts.states import LogLevel
 
 DEFAULT_LIMIT = 1000
@@ -54,10 +58,11 @@ def logs(
     limit: Annotated[int, typer.Option(min=0, help="The latest so many; not for --csv and --ndjson.")] = DEFAULT_LIMIT,
     data: DataOption = None,
     as_json: JsonOption = False,
+    follow: Annotated[bool, typer.Option(help="Go on with what arrives, until Ctrl-C; not before --until.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all as comma-separated values, however many.")] = False,
     as_ndjson: Annotated[bool, typer.Option("--ndjson", help="Print all as JSON lines, however many.")] = False,
 ) -> None:
-    """Show log records, oldest first."""
+    """Show log records, oldest first. With --follow the latest, and then what arrives."""
     if as_json + as_csv + as_ndjson > 1:
         raise UsageError("--json, --csv and --ndjson exclude each other")
     query = LogQuery(
@@ -71,6 +76,12 @@ def logs(
         until=read_time(until),
         field=field or [],
     )
+    if follow:
+        if as_json or as_csv or until is not None:
+            raise UsageError("--follow goes with --ndjson or alone: it has no end")
+        with suppress(KeyboardInterrupt):
+            ask(data, lambda suite: _follow(suite.log_service, query, limit, as_ndjson=as_ndjson))
+        return
     if as_csv or as_ndjson:
         form = ExportForm.CSV if as_csv else ExportForm.NDJSON
         ask(data, lambda suite: _print_all(suite.log_service.export(query, form)))
@@ -78,10 +89,38 @@ def logs(
     found = ask(data, lambda suite: list_records(suite.log_service, query, limit))
     if as_json:
         print_json(found)
-        return
-    console = open_console()
-    for line in write_records(found):
-        console.print(line, soft_wrap=True)
+    else:
+        _print_records(found, as_ndjson=False)
+
+
+def _print_records(records: Sequence[StoredRecord], *, as_ndjson: bool) -> None:
+    if as_ndjson:
+        for record in records:
+            sys.stdout.write(record.model_dump_json() + "\n")
+    else:
+        console = open_console()
+        for line in write_records(records):
+            console.print(line, soft_wrap=True)
+    sys.stdout.flush()
+
+
+async def _follow(client: LogClient, query: LogQuery, limit: int, *, as_ndjson: bool) -> None:
+    """Print the latest records and then, for ever, what arrives; a service that is started again is waited for."""
+    found = await list_records(client, query, limit)
+    _print_records(found, as_ndjson=as_ndjson)
+    after = max((record.record_id for record in found), default=None if limit == 0 else 0)
+    while True:
+        try:
+            async with aclosing(client.follow(query, after=after)) as stream:
+                async for event in stream:
+                    if isinstance(event, SkippedRecords):
+                        after = event.until
+                        open_console(stderr=True).print(f"{event.skipped} records skipped: too many at once")
+                    else:
+                        after = event.record_id
+                        _print_records([event], as_ndjson=as_ndjson)
+        except UnavailableError:
+            await asyncio.sleep(1)
 
 
 async def _print_all(pieces: AsyncIterator[bytes]) -> None:

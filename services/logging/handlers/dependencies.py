@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, Request
 from services.logging.factory import LoggingFactory
 from services.logging.logic.ingestion import Ingestion
 from services.logging.logic.retrieval import Retrieval
+from services.logging.logic.tail import Tail
 
 
 def provide(app: FastAPI, factory: LoggingFactory) -> None:
@@ -29,5 +30,10 @@ async def _retrieval(factory: Annotated[LoggingFactory, Depends(_factory)]) -> R
     return factory.retrieval
 
 
+async def _tail(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Tail:
+    return factory.tail
+
+
 IngestionPart = Annotated[Ingestion, Depends(_ingestion)]
+TailPart = Annotated[Tail, Depends(_tail)]
 RetrievalPart = Annotated[Retrieval, Depends(_retrieval)]

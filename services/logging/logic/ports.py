@@ -27,6 +27,18 @@ class Records(Protocol):
             ``query.after`` is nowhere, and the order is that of time.
         """
 
+    async def newest_id(self) -> int:
+        """Tell the id of the record that arrived last; 0 if there is none."""
+
+    async def find_arrivals(self, query: LogQuery, until: int) -> list[StoredRecord]:
+        """Find records after the id ``query.after`` and up to `until`, in the order of arrival."""
+
+    async def count_arrivals(self, query: LogQuery, until: int) -> int:
+        """Count these, up to ``query.limit``."""
+
+    async def find_latest(self, query: LogQuery, until: int) -> int:
+        """Find the id after which there are ``query.limit`` matching records up to `until`."""
+
     async def count(self, scope: LogScope) -> dict[int, int]:
         """Count records by level."""
 

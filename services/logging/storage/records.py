@@ -56,6 +56,37 @@ class RecordCatalog:
         levels = list_levels(connection, query) if query.min_level else None
         return [] if levels == [] else _fetch(connection, self._text_index.find(connection, query, levels))
 
+    async def newest_id(self) -> int:
+        """Tell the id of the record that arrived last; 0 if there is none."""
+        return await self._database.read(_read_newest)
+
+    async def find_arrivals(self, query: LogQuery, until: int) -> list[StoredRecord]:
+        """Find records after the id ``query.after`` and up to `until`, in the order of arrival."""
+        return await self._database.read(
+            lambda connection: _fetch(connection, self._list_arrivals(connection, query, until))
+        )
+
+    async def count_arrivals(self, query: LogQuery, until: int) -> int:
+        """Count these, up to ``query.limit``."""
+        return await self._database.read(lambda connection: len(self._list_arrivals(connection, query, until)))
+
+    async def find_latest(self, query: LogQuery, until: int) -> int:
+        """Find the id after which there are ``query.limit`` matching records up to `until`."""
+        newest = query.model_copy(update={"order": RecordOrder.DESCENDING, "after": 0})
+        found = await self._database.read(lambda connection: self._list_arrivals(connection, newest, until))
+        return found[-1] - 1 if found else until
+
+    def _list_arrivals(self, connection: Connection, query: LogQuery, until: int) -> list[int]:
+        if query.is_search:
+            levels = list_levels(connection, query) if query.min_level else None
+            return [] if levels == [] else self._text_index.find(connection, query, levels, until=until)
+        record_id = RECORD.c.record_id
+        here = [record_id > query.after, record_id <= until, *scope_conditions(query), *record_conditions(query)]
+        if query.min_level:
+            here.append(RECORD.c.level + 0 >= query.min_level)
+        order = record_id.desc() if query.order is RecordOrder.DESCENDING else record_id
+        return list(connection.execute(select(record_id).where(*here).order_by(order).limit(query.limit)).scalars())
+
     async def count_tasks(self, job_id: int, after: int, limit: int) -> list[tuple[int, int, int]]:
         """Count the records of a job by task and level, task by task: (task, level, count)."""
         return await self._database.read(lambda connection: _count_tasks(connection, job_id, after, limit))
@@ -109,6 +140,11 @@ def _find(connection: Connection, query: LogQuery) -> list[StoredRecord]:
         runs.append([(row.time, row.record_id) for row in found])
     merged = islice(heapq.merge(*runs, reverse=newest_first), query.limit)
     return _fetch(connection, [record_id for _, record_id in merged])
+
+
+def _read_newest(connection: Connection) -> int:
+    """Read the highest record id; 0 if there is none."""
+    return int(connection.execute(select(func.max(RECORD.c.record_id))).scalar_one() or 0)
 
 
 def _count(connection: Connection, scope: LogScope) -> dict[int, int]:

@@ -19,7 +19,7 @@ from services.logging.main import create_app
 from services.logging.settings import LoggingSettings
 from shared.clients.log_service import LogClient
 from shared.contracts.errors import UnavailableError
-from shared.contracts.logs import MAX_PAGE, LogQuery, LogScope, StoredRecord
+from shared.contracts.logs import MAX_PAGE, Completeness, LogQuery, LogScope, StoredRecord
 from shared.journal.journal import Journal, list_segments
 from shared.journal.shipper import Shipper
 
@@ -215,6 +215,33 @@ async def test_a_killed_writer_loses_no_line_that_it_had_written(client: LogClie
     assert list_segments(spool) == []
 
 
+async def test_an_outage_and_the_death_of_a_whole_worker_cost_no_line(
+    service: LogServiceProcess, tmp_path: Path
+) -> None:
+    spool = tmp_path / "spool"
+    dying = start_writer(spool, 1, 10_000_000)
+    with start_shipper(spool, service.url) as shipping:
+        assert dying.stdout is not None
+        said = [dying.stdout.readline() for _ in range(400)]
+        ended = start_writer(spool, 2, 5_000)
+        ended.communicate()
+        os.kill(dying.pid, signal.SIGKILL)
+        shipping.kill()
+    said += dying.communicate()[0].splitlines()
+    reached = max(int(number) for number in said)
+    service.start()
+    await service.ready()
+    async with LogClient(service.url, None) as client:
+        shipper = Shipper(spool, client)
+        assert await shipper.drain(60)
+        await shipper.stop()
+        killed, whole = await client.completeness(1), await client.completeness(2)
+        assert killed.stored > reached
+        assert (killed.state, killed.emitted, killed.missing) == (Completeness.COMPLETE, killed.stored, 0)
+        assert (whole.state, whole.emitted, whole.stored) == (Completeness.COMPLETE, 5_000, 5_000)
+    assert list_segments(spool) == []
+
+
 async def test_refused_records_are_set_aside_and_do_not_hold_up_the_rest(client: LogClient, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     damaged = Journal(spool, "damaged")
@@ -268,4 +295,7 @@ async def test_a_full_spool_leaves_a_gap_that_the_service_shows(client: LogClien
     assert 0 < len(lines) < 100
     assert notice.message == f"{100 - len(lines)} records dropped: the spool or its disk is full"
     assert notice.sequence == 100
+    found = await client.completeness(1)
+    assert (found.state, found.emitted, found.missing) == (Completeness.INCOMPLETE, 101, 100 - len(lines))
+    assert sum(gap.last - gap.first + 1 for gap in found.streams[0].missing_ranges) == found.missing
     assert notice.level == 30

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.contracts.logs import MAX_MESSAGE_LENGTH, LogRecord
+from shared.contracts.logs import ENDING_START, MAX_MESSAGE_LENGTH, LogRecord, StreamEnding
 from shared.journal.handler import AttemptContext, JournalHandler
 from shared.journal.journal import SpoolBound, list_segments
 
@@ -20,7 +20,13 @@ Logger = logging.Logger
 
 def written(spool: Path) -> list[LogRecord]:
     lines = [line for segment in list_segments(spool) for line in segment.read_bytes().splitlines()]
-    return [LogRecord.model_validate_json(line) for line in lines]
+    return [LogRecord.model_validate_json(line) for line in lines if not line.startswith(ENDING_START)]
+
+
+def endings(spool: Path) -> list[tuple[int, int]]:
+    lines = [line for segment in list_segments(spool) for line in segment.read_bytes().splitlines()]
+    found = [StreamEnding.model_validate_json(line) for line in lines if line.startswith(ENDING_START)]
+    return [(ending.attempt_id, ending.emitted) for ending in found]
 
 
 @pytest.fixture
@@ -152,6 +158,40 @@ def test_records_are_numbered_for_each_attempt(handler: JournalHandler, logger: 
         ("d", 5, 3, 1, 2),
         ("idle", 0, 0, 0, 1),
     ]
+
+
+def test_how_many_records_an_attempt_had_is_said_when_its_turn_is_over(
+    handler: JournalHandler, logger: Logger, tmp_path: Path
+) -> None:
+    handler.set_attempt(7)
+    logger.info("one")
+    logger.info("two")
+    handler.set_attempt(8)
+    handler.clear_attempt()
+    logger.info("nobody's")
+    logger.info("for nine", extra={"attempt": AttemptContext(9)})
+    handler.end_attempt(9)
+    assert endings(tmp_path) == [(7, 2), (9, 1)]
+    handler.set_attempt(7)
+    logger.info("three")
+    handler.close()
+    assert endings(tmp_path) == [(7, 2), (9, 1), (7, 3)]
+
+
+def test_extras_are_typed_fields(logger: Logger, tmp_path: Path) -> None:
+    extra = {
+        "period": 3.85,
+        "transits": 12,
+        "star": "TIC 1",
+        "good": True,
+        "flux": [1.0, 2.0],
+        "attempt": AttemptContext(),
+    }
+    logger.info("found %s", "it", extra=extra)
+    logger.info("plain")
+    found, plain = written(tmp_path)
+    assert found.fields == {"period": 3.85, "transits": 12, "star": "TIC 1", "good": True, "flux": "[1.0, 2.0]"}
+    assert plain.fields is None
 
 
 def test_one_process_can_speak_for_many_attempts(logger: Logger, tmp_path: Path) -> None:

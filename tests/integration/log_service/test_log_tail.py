@@ -1,0 +1,146 @@
+"""Following records as they arrive, going on after a break, and being told what was skipped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.logging.factory import LoggingFactory
+from services.logging.settings import LoggingSettings
+from shared.clients.log_service import LogClient
+from shared.contracts.errors import InvalidInputError
+from shared.contracts.logs import LogBatch, LogQuery, SkippedRecords, StoredRecord
+from tests.integration.log_service.conftest import MakeRecord
+from tests.integration.log_service.test_log_shipping import LogServiceProcess
+
+Found = StoredRecord | SkippedRecords
+
+
+@pytest.fixture
+async def factory(tmp_path: Path) -> AsyncIterator[LoggingFactory]:
+    found = LoggingFactory(
+        LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", tail_behind=2500, tail_heartbeat_seconds=30)
+    )
+    found.prepare()
+    await found.start()
+    yield found
+    await found.stop()
+
+
+@pytest.fixture
+async def remote(tmp_path: Path) -> AsyncIterator[LogClient]:
+    service = LogServiceProcess(tmp_path)
+    service.start()
+    try:
+        await service.ready()
+        async with LogClient(service.url, None) as client:
+            yield client
+    finally:
+        service.kill()
+
+
+async def take(stream: AsyncGenerator[Found, None], count: int) -> list[Found]:
+    async with asyncio.timeout(30):
+        return [await anext(stream) for _ in range(count)]
+
+
+def messages(found: list[Found]) -> list[str]:
+    return [record.message for record in found if isinstance(record, StoredRecord)]
+
+
+async def test_new_records_of_a_query_come_as_they_arrive_and_go_on_after_a_break(
+    remote: LogClient, make_record: MakeRecord
+) -> None:
+    await remote.ingest(LogBatch(records=[make_record(0, message="early")]))
+    async with aclosing(remote.follow(LogQuery(attempt_id=1, min_level=30), after=0)) as stream:
+        coming = asyncio.ensure_future(take(stream, 2))
+        for number in range(1, 4):
+            await remote.ingest(
+                LogBatch(records=[make_record(number, level=30), make_record(number, attempt_id=2, level=30)])
+            )
+        first = await coming
+    assert messages(first) == ["message 1", "message 2"]
+    last = first[-1]
+    assert isinstance(last, StoredRecord)
+    async with aclosing(remote.follow(LogQuery(attempt_id=1, min_level=30), after=last.record_id)) as stream:
+        assert messages(await take(stream, 1)) == ["message 3"]
+
+
+@pytest.mark.parametrize("query", [LogQuery(text="second"), LogQuery(field=["a=2"]), LogQuery(job_id=1)])
+async def test_only_new_records_come_unless_one_says_where_to_begin(
+    remote: LogClient, make_record: MakeRecord, query: LogQuery
+) -> None:
+    await remote.ingest(LogBatch(records=[make_record(0, message="a second", fields={"a": 2})]))
+    stop = asyncio.Event()
+
+    async def send() -> None:
+        number = 1
+        while not stop.is_set():
+            await remote.ingest(LogBatch(records=[make_record(number, message="the second", fields={"a": 2})]))
+            number += 1
+
+    sending = asyncio.create_task(send())
+    async with aclosing(remote.follow(query)) as stream:
+        found = await take(stream, 3)
+    stop.set()
+    await sending
+    assert messages(found) == ["the second"] * 3
+    numbers = [record.sequence for record in found if isinstance(record, StoredRecord)]
+    assert numbers == list(range(numbers[0], numbers[0] + 3))
+
+
+@pytest.mark.parametrize("query", [{"job_id": 1}, {"text": "message"}, {"job_id": 1, "min_level": 20}])
+async def test_a_reader_that_is_too_slow_is_told_what_it_missed(
+    factory: LoggingFactory, make_record: MakeRecord, query: dict[str, Any]
+) -> None:
+    tail, count = factory.tail, 6000
+    with tail.follow(LogQuery(**query), 0) as reader:
+        for start in range(0, count, 2000):
+            ours = [make_record(number) for number in range(start, start + 1000)]
+            others = [
+                make_record(number, job_id=2, attempt_id=2, message="other") for number in range(start, start + 1000)
+            ]
+            await factory.ingestion.ingest(LogBatch(records=ours + others))
+        found: list[Found] = []
+        while len(found) < 1001:
+            got = await reader.next()
+            found += [got] if isinstance(got, SkippedRecords) else got
+    skipped, records = found[0], found[1:]
+    assert isinstance(skipped, SkippedRecords)
+    assert (skipped.skipped, skipped.after) == (2000, 0)
+    assert [record.sequence for record in records if isinstance(record, StoredRecord)] == list(range(4000, 5000))
+
+
+async def test_a_reader_whose_own_records_are_few_misses_none_however_many_others_there_are(
+    factory: LoggingFactory, make_record: MakeRecord
+) -> None:
+    await factory.ingestion.ingest(LogBatch(records=[make_record(0)]))
+    await factory.ingestion.ingest(LogBatch(records=[make_record(number, attempt_id=2) for number in range(4000)]))
+    with factory.tail.follow(LogQuery(attempt_id=1), 0) as reader:
+        (found,) = await reader.next()
+        assert isinstance(found, StoredRecord)
+        assert found.attempt_id == 1
+
+
+async def test_a_quiet_stream_gives_signs_of_life(tmp_path: Path) -> None:
+    settings = LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", tail_heartbeat_seconds=0.05)
+    factory = LoggingFactory(settings)
+    factory.prepare()
+    await factory.start()
+    with factory.tail.follow(LogQuery(), 0) as reader:
+        assert await reader.next() == []
+    await factory.stop()
+
+
+async def test_a_stream_that_cannot_be_is_refused(remote: LogClient) -> None:
+    with pytest.raises(InvalidInputError):
+        await anext(remote.follow(LogQuery(text="!")))
+    answer = await remote._http.get("records/follow", headers={"Last-Event-ID": "x"})
+    assert (answer.status_code, answer.json()["where"]) == (422, "header.Last-Event-ID")
+    assert httpx.codes.is_client_error((await remote._http.get("records/follow?after=-1")).status_code)
