@@ -11,7 +11,9 @@ from services.product_store.logic.deposit import Depositary
 from services.product_store.logic.inventory import Inventory
 from services.product_store.logic.planning import Planning
 from services.product_store.logic.quality import QualityLedger
+from services.product_store.logic.quotas import Quotas
 from services.product_store.logic.recovery import Recovery
+from services.product_store.logic.removal import Removals
 from services.product_store.logic.resumption import ResumableUploads
 from services.product_store.logic.retrieval import Retrieval
 from services.product_store.settings import ProductStoreSettings
@@ -48,6 +50,8 @@ class ProductStoreFactory:
             _now,
             lifetime=timedelta(hours=settings.upload_hours),
         )
+        self.removals = Removals(self._catalog, self._archive, _now, grace=timedelta(hours=settings.grace_hours))
+        self.quotas = Quotas(self._catalog)
         self._tidy_every = settings.tidy_seconds
         self._tidying: list[asyncio.Task[None]] = []
         self.adoptions = Adoptions(self._catalog, _now)
@@ -75,6 +79,7 @@ class ProductStoreFactory:
 
     async def _tidy(self) -> None:
         await self.uploads.expire()
+        await self.removals.collect()
         await asyncio.sleep(self._tidy_every)
 
     async def check(self) -> None:

@@ -20,5 +20,6 @@ class ProductStoreSettings(BaseSettings):
     port: int = Field(default=8322, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     max_version_bytes: int = Field(default=1 << 40, gt=0, description="Most bytes of one version.")
     upload_hours: float = Field(default=24.0, gt=0, description="How long an upload in pieces is kept unheard [h].")
+    grace_hours: float = Field(default=168.0, ge=0, description="How long the bytes of removed versions stay [h].")
     tidy_seconds: float = Field(default=60.0, gt=0, description="How often what is no longer needed goes [s].")
     archive_threads: int = Field(default=8, ge=1, le=256, description="How many files are written or read at once.")

@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 import httpx
 from pydantic import ValidationError
 
-from shared.clients.base import ServiceClient, raise_for_error
+from shared.clients.base import raise_for_error
 from shared.clients.pieces import BLOCK_SIZE, TRANSFER_TIMEOUT, PiecewiseUploads, read_blocks
+from shared.clients.removals import RemovalClient
 from shared.contracts.digests import CONTENT_DIGEST, Digests, format_digest, read_digests
 from shared.contracts.errors import DamagedError, InvalidInputError, UnavailableError
 from shared.contracts.metadata import Metadata
@@ -48,7 +49,7 @@ from shared.contracts.uploads import UploadRequest
 PIECEWISE_ABOVE = 64 << 20
 
 
-class ProductStoreClient(ServiceClient):
+class ProductStoreClient(RemovalClient):
     """Calls of the product store. See `ServiceClient` for the errors that every call can raise.
 
     Parameters

@@ -151,6 +151,10 @@ class VersionView(BaseModel):
     passed_qc: bool | None = Field(default=None, description="Null until quality control has spoken.")
     damaged: bool = Field(default=False, description="The stored bytes no longer match their digest; never served.")
     adopted_from: int | None = Field(default=None, description="The version whose bytes an equal attempt took over.")
+    pin: str | None = Field(default=None, description="Who keeps it, and why; it cannot be removed.")
+    deleted_at: datetime | None = Field(default=None, description="When it was removed; no longer found by its name.")
+    deletion: str | None = Field(default=None, description="Who removed it, and why.")
+    purged: bool = Field(default=False, description="Only this row is left of it; its bytes are gone.")
     metadata: Metadata = Field(default_factory=dict)
 
 

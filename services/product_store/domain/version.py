@@ -49,6 +49,10 @@ class Version:
     damaged: bool
     metadata: Metadata
     adopted_from: int | None = None
+    pin: str | None = None
+    deleted_at: datetime | None = None
+    deletion: str | None = None
+    purged_at: datetime | None = None
 
 
 def find_adoption_fault(version: Version | None, sha256: str, semantic_type: str) -> str | None:
@@ -58,6 +62,8 @@ def find_adoption_fault(version: Version | None, sha256: str, semantic_type: str
     """
     if version is None:
         return "there is no such version"
+    if version.deleted_at is not None:
+        return f"version {version.version_id} was removed"
     if version.damaged:
         return f"version {version.version_id} is damaged"
     if version.passed_qc is False:

@@ -92,6 +92,10 @@ def show_version(version: Version) -> VersionView:
         passed_qc=version.passed_qc,
         damaged=version.damaged,
         adopted_from=version.adopted_from,
+        pin=version.pin,
+        deleted_at=version.deleted_at,
+        deletion=version.deletion,
+        purged=version.purged_at is not None,
         metadata=version.metadata,
     )
 

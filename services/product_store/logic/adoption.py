@@ -8,7 +8,8 @@ from dataclasses import replace
 from services.product_store.domain.version import Deposit, Version, check_same_bytes, find_adoption_fault
 from services.product_store.logic.deposit import claim_product
 from services.product_store.logic.ports import Catalog, CatalogAccess, Clock
-from shared.contracts.errors import ProductExistsError, VersionExistsError
+from services.product_store.logic.quotas import charge
+from shared.contracts.errors import ProductExistsError, QuotaExceededError, VersionExistsError
 from shared.contracts.products import Adoption
 
 
@@ -55,7 +56,8 @@ class Adoptions:
             if known := catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id):
                 check_same_bytes(known, source.fingerprint)
                 return known
-        except (ProductExistsError, VersionExistsError) as error:
+            charge(catalog, deposit.promise.directory, source.fingerprint.size)
+        except (ProductExistsError, VersionExistsError, QuotaExceededError) as error:
             return error.message
         same = replace(deposit, mime_type=source.mime_type, metadata=source.metadata)
         return catalog.versions.adopt(product, source, same, self._clock())

@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
 from services.product_store.domain.product import Product, Standing, judge_promise
+from services.product_store.domain.quota import check_quotas
+from services.product_store.domain.removal import check_not_purged
 from services.product_store.domain.version import Deposit, Fingerprint, Version, check_same_bytes
 from services.product_store.logic.ports import Archive, Catalog, CatalogAccess, Clock, IncomingFile
+from services.product_store.logic.quotas import charge
 from services.product_store.logic.recovery import Recovery
 from shared.contracts.digests import Digests
 from shared.contracts.errors import EasError, InsufficientStorageError, TooLargeError
@@ -66,11 +69,13 @@ class Depositary:
             The bytes are not those that were announced.
         TooLargeError
             There are more than `max_size`.
+        QuotaExceededError
+            The directory may not hold them.
         """
         self.check_size(announced_size or 0)
         if announced_size is None or announced_size > BLOCK_SIZE:
             # Refuse a long upload before it has come. A short one is looked at once, when its row is made.
-            await self.check_name(deposit)
+            await self.check_name(deposit, announced_size or 0)
         incoming = self._archive.begin()
         try:
             fingerprint = await self._fill(incoming, body)
@@ -81,9 +86,19 @@ class Depositary:
             raise
         return await self.register(deposit, fingerprint, incoming, store_name)
 
-    async def check_name(self, deposit: Deposit) -> None:
-        """Refuse a name that another task promised. Raises ProductExistsError."""
-        await self._catalog.read(lambda catalog: _find_product(catalog, deposit, "query.filename"))
+    async def check_name(self, deposit: Deposit, size: int) -> None:
+        """Refuse a name that another task promised, or what the directory has no room for.
+
+        Raises
+        ------
+        ProductExistsError, QuotaExceededError
+        """
+
+        def query(catalog: Catalog) -> None:
+            _find_product(catalog, deposit, "query.filename")
+            check_quotas(catalog.quotas.find(deposit.promise.directory), size)
+
+        await self._catalog.read(query)
 
     def check_size(self, size: int) -> None:
         """Refuse more bytes than a version can have. Raises TooLargeError."""
@@ -124,10 +139,13 @@ class Depositary:
         def command(catalog: Catalog) -> Receipt:
             product = claim_product(catalog, deposit, "query.filename")
             if version := catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id):
+                check_not_purged(version)
                 check_same_bytes(version, fingerprint)
                 receipt = Receipt(version, is_new=False)
             else:
-                added = catalog.versions.add(product, deposit, fingerprint, store_name, created_at)
+                charge(catalog, deposit.promise.directory, fingerprint.size)
+                place = catalog.versions.find_twin(fingerprint) or store_name
+                added = catalog.versions.add(product, deposit, fingerprint, place, created_at)
                 receipt = Receipt(added, is_new=True)
             if upload_id is not None:
                 catalog.uploads.complete(upload_id, receipt.version.version_id, fingerprint.size, created_at)
@@ -147,7 +165,12 @@ class Depositary:
             await self._recovery.reconcile([store_name])
             raise
         # A cancelled caller does not undo its command, so the bytes stay and the next start looks at them.
-        await (incoming.settle() if receipt.is_new else incoming.abandon())
+        if not receipt.is_new:
+            await incoming.abandon()
+        elif receipt.version.store_name == store_name:
+            await incoming.settle()
+        else:
+            await incoming.supersede(receipt.version.store_name)
         return receipt
 
 

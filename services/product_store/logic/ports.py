@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from services.product_store.domain.product import Product, Promise
+from services.product_store.domain.quota import Quota
+from services.product_store.domain.removal import Protection, RetentionRule, Tally
 from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary, VersionSelection
 from services.product_store.domain.upload import PartialState, Upload
 from services.product_store.domain.verdict import Judgement
@@ -57,6 +59,9 @@ class VersionTable(Protocol):
 
     def find(self, version_ids: Collection[int]) -> Mapping[int, Version]:
         """Find versions by id."""
+
+    def find_twin(self, fingerprint: Fingerprint) -> str | None:
+        """Find where the same bytes are in the archive, whole as far as is known, for another version."""
 
     def adopt(self, product: Product, source: Version, deposit: Deposit, created_at: datetime) -> Version:
         """Register a version with the bytes of another."""
@@ -120,6 +125,56 @@ class UploadTable(Protocol):
         """Forget uploads."""
 
 
+class RemovalTable(Protocol):
+    """Pins, removed versions and garbage, inside a transaction."""
+
+    def pin(self, version_id: int, pin: str | None) -> None:
+        """Pin a version, or take the pin away."""
+
+    def delete(self, version_ids: Collection[int], at: datetime, reason: str) -> None:
+        """Remove versions; their bytes stay for now."""
+
+    def restore(self, version_id: int) -> None:
+        """Take a removal back."""
+
+    def find_condemned(self, before: datetime, limit: int) -> list[Version]:
+        """Find versions that were removed before a time, are not pinned, and still have their bytes."""
+
+    def purge(self, versions: Sequence[Version], at: datetime) -> int:
+        """Make tombstones of versions, and garbage of files that no other version needs; tell how many files."""
+
+    def list_garbage(self, limit: int) -> list[str]:
+        """List files that no version needs."""
+
+    def forget_garbage(self, store_names: Collection[str]) -> None:
+        """Forget files that are gone."""
+
+    def count(self, rule: RetentionRule, protection: Protection, now: datetime) -> tuple[Tally, Tally]:
+        """Tell what a rule removes, and what is spared."""
+
+    def select(self, rule: RetentionRule, protection: Protection, now: datetime, limit: int) -> list[Version]:
+        """List versions that a rule removes."""
+
+
+class QuotaTable(Protocol):
+    """Quotas, inside a transaction."""
+
+    def find(self, directory: str) -> list[Quota]:
+        """Find the quotas of a directory and of those that it is in."""
+
+    def count(self, quota: Quota, more: int) -> None:
+        """Count bytes that came, or with a minus went."""
+
+    def put(self, directory: str, max_bytes: int) -> Quota:
+        """Set a quota; what is there is counted once."""
+
+    def remove(self, directory: str) -> bool:
+        """Take a quota away, and tell whether there was one."""
+
+    def list_all(self) -> list[Quota]:
+        """List all quotas."""
+
+
 class Catalog(Protocol):
     """The tables, inside a transaction."""
 
@@ -138,6 +193,14 @@ class Catalog(Protocol):
     @property
     def uploads(self) -> UploadTable:
         """Uploads in pieces."""
+
+    @property
+    def removals(self) -> RemovalTable:
+        """Pins, removed versions and garbage."""
+
+    @property
+    def quotas(self) -> QuotaTable:
+        """Quotas."""
 
 
 class CatalogAccess(Protocol):
@@ -164,6 +227,9 @@ class IncomingFile(Protocol):
 
     async def settle(self) -> None:
         """After the version is registered: forget that the bytes were incoming."""
+
+    async def supersede(self, store_name: str) -> None:
+        """After the version is registered with the same bytes of another: take their place."""
 
     async def abandon(self) -> None:
         """Remove the bytes; also where they were never published."""

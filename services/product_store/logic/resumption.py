@@ -76,7 +76,7 @@ class ResumableUploads:
             The disk has no room for them.
         """
         self._depositary.check_size(size or 0)
-        await self._depositary.check_name(deposit)
+        await self._depositary.check_name(deposit, size or 0)
         room = await self._partials.measure_room()
         if size is not None and size > room:
             raise InsufficientStorageError(f"the product store's disk has room for {room} bytes, not for {size}")

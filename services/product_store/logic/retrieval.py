@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from typing import NoReturn
 
+from services.product_store.domain.removal import check_not_purged
 from services.product_store.domain.version import Version
 from services.product_store.logic.ports import Archive, CatalogAccess, Clock, StoredFile
 from shared.contracts.errors import DamagedError
@@ -29,9 +30,12 @@ class Retrieval:
 
         Raises
         ------
+        GoneError
+            The version was removed, and they with it.
         DamagedError
             They are known to be damaged, are missing, or have the wrong length.
         """
+        check_not_purged(version)
         if version.damaged:
             raise DamagedError(f"the stored bytes of version {version.version_id} no longer match their digest")
         try:

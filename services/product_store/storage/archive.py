@@ -194,6 +194,18 @@ class IncomingFile:
         """After the version is registered: forget that the bytes were incoming."""
         await self._archive.settle([self.store_name])
 
+    async def supersede(self, store_name: str) -> None:
+        """After the version is registered with the same bytes of another: take their place.
+
+        These have just been verified; those may have been damaged since.
+        """
+
+        def replace() -> None:
+            self._archive.object_path(self.store_name).replace(self._archive.object_path(store_name))
+            self._archive.incoming_path(self.store_name).unlink(missing_ok=True)
+
+        await self._archive.run(replace)
+
     async def abandon(self) -> None:
         """Remove the bytes; also where they were never published."""
         with suppress(OSError, UnavailableError):

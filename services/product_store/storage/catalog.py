@@ -11,6 +11,8 @@ from sqlalchemy.exc import OperationalError
 
 from services.product_store.storage.ledger import SqlLedgerTable
 from services.product_store.storage.products import SqlProductTable
+from services.product_store.storage.quotas import SqlQuotaTable
+from services.product_store.storage.removals import SqlRemovalTable
 from services.product_store.storage.schema import PRODUCTS
 from services.product_store.storage.uploads import SqlUploadTable
 from services.product_store.storage.versions import SqlVersionTable
@@ -30,6 +32,8 @@ class SqlCatalog:
         self.versions = SqlVersionTable(connection)
         self.ledger = SqlLedgerTable(connection)
         self.uploads = SqlUploadTable(connection)
+        self.removals = SqlRemovalTable(connection)
+        self.quotas = SqlQuotaTable(connection)
 
 
 class DatabaseCatalog:

@@ -138,7 +138,7 @@ class SqlProductTable:
             accepted = func.max(case((VERSIONS.c.passed_qc.is_(True), VERSIONS.c.version_id)))
             counted = (
                 select(VERSIONS.c.product_id, func.count(), func.coalesce(accepted, func.max(VERSIONS.c.version_id)))
-                .where(VERSIONS.c.product_id.in_(chunk))
+                .where(VERSIONS.c.product_id.in_(chunk), VERSIONS.c.deleted_at.is_(None))
                 .group_by(VERSIONS.c.product_id)
             )
             sums.update({key: (count, latest) for key, count, latest in self._connection.execute(counted)})

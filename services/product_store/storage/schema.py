@@ -64,6 +64,7 @@ class VersionRow(ProductStoreRow, table=True):
         Index("ix_version_task", "task_id", "version_id"),
         Index("ix_version_job", "job_id", "version_id"),
         Index("ix_version_store_name", "store_name"),
+        Index("ix_version_sha256", "sha256"),
         {"sqlite_autoincrement": True},
     )
 
@@ -82,6 +83,37 @@ class VersionRow(ProductStoreRow, table=True):
     adopted_from: int | None = Field(default=None, sa_type=Key)
     damaged_at: datetime | None = Field(default=None, sa_type=UtcTime)
     details: Metadata = Field(sa_type=Json)
+    pin: str | None = Field(default=None, sa_type=Text)
+    deleted_at: datetime | None = Field(default=None, sa_type=UtcTime)
+    deletion: str | None = Field(default=None, sa_type=Text)
+    purged_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
+class CondemnedRow(ProductStoreRow, table=True):
+    """A version that was removed and whose bytes are still there, in case someone wants it back."""
+
+    __tablename__ = "condemned"
+
+    version_id: int = Field(sa_column=Column(Key, ForeignKey("version.version_id"), primary_key=True))
+    deleted_at: datetime = Field(sa_type=UtcTime)
+
+
+class GarbageRow(ProductStoreRow, table=True):
+    """Bytes in the archive that no version needs. The row goes after them."""
+
+    __tablename__ = "garbage"
+
+    store_name: str = Field(primary_key=True, max_length=128)
+
+
+class QuotaRow(ProductStoreRow, table=True):
+    """How much a directory and all below it may hold, and what the versions in it have together."""
+
+    __tablename__ = "quota"
+
+    directory: str = Field(primary_key=True, max_length=MAX_DIRECTORY_LENGTH)
+    max_bytes: int = Field(sa_type=Key)
+    used_bytes: int = Field(sa_type=Key)
 
 
 class VerdictRow(ProductStoreRow, table=True):
@@ -114,6 +146,9 @@ class UploadRow(ProductStoreRow, table=True):
 
 
 METADATA = ProductStoreRow.metadata
+CONDEMNED = METADATA.tables["condemned"]
+GARBAGE = METADATA.tables["garbage"]
+QUOTAS = METADATA.tables["quota"]
 UPLOADS = METADATA.tables["upload"]
 PRODUCTS = METADATA.tables["product"]
 EARLIER_GENERATORS = METADATA.tables["earlier_generator"]

@@ -15,17 +15,28 @@ from services.product_store.domain.version import Deposit, Fingerprint, Version
 from services.product_store.storage.conditions import match_filename, match_metadata
 from services.product_store.storage.pieces import cut
 from services.product_store.storage.schema import PRODUCTS, VERSIONS
+from shared.database.prepared import Prepared
 
-_VERSION = select(VERSIONS, PRODUCTS.c.directory, PRODUCTS.c.filename, PRODUCTS.c.semantic_type).join(
+VERSION_AND_NAME = select(VERSIONS, PRODUCTS.c.directory, PRODUCTS.c.filename, PRODUCTS.c.semantic_type).join(
     PRODUCTS, PRODUCTS.c.product_id == VERSIONS.c.product_id
 )
 
 # Built once: building a statement costs more than SQLite takes to run it.
-_BY_ID = _VERSION.where(VERSIONS.c.version_id == bindparam("version_id"))
-_BY_ATTEMPT = _VERSION.where(
+_BY_ID = VERSION_AND_NAME.where(VERSIONS.c.version_id == bindparam("version_id"))
+_BY_ATTEMPT = VERSION_AND_NAME.where(
     VERSIONS.c.product_id == bindparam("product_id"), VERSIONS.c.attempt_id == bindparam("attempt_id")
 )
 _INSERT = insert(VERSIONS)
+_TWIN = Prepared(
+    select(VERSIONS.c.store_name)
+    .where(
+        VERSIONS.c.sha256 == bindparam("sha256"),
+        VERSIONS.c.size == bindparam("size"),
+        VERSIONS.c.purged_at.is_(None),
+        VERSIONS.c.damaged_at.is_(None),
+    )
+    .limit(1)
+)
 _LARGE_DIRECTORY = 10_000
 
 
@@ -38,28 +49,30 @@ class SqlVersionTable:
     def get(self, version_id: int) -> Version | None:
         """Find one version."""
         row = self._connection.execute(_BY_ID, {"version_id": version_id}).first()
-        return None if row is None else _make_version(row)
+        return None if row is None else make_version(row)
 
     def find(self, version_ids: Collection[int]) -> dict[int, Version]:
         """Find versions by id."""
         return {
-            row.version_id: _make_version(row)
+            row.version_id: make_version(row)
             for chunk in cut(list(version_ids))
-            for row in self._connection.execute(_VERSION.where(VERSIONS.c.version_id.in_(chunk)))
+            for row in self._connection.execute(VERSION_AND_NAME.where(VERSIONS.c.version_id.in_(chunk)))
         }
 
     def find_by_attempt(self, product_id: int, attempt_id: int) -> Version | None:
         """Find the version that an attempt made of a product."""
         row = self._connection.execute(_BY_ATTEMPT, {"product_id": product_id, "attempt_id": attempt_id}).first()
-        return None if row is None else _make_version(row)
+        return None if row is None else make_version(row)
 
     def find_latest(self, name: tuple[str, str], *, accepted: bool) -> Version | None:
         """Find the newest version of a name, or the newest that quality control accepted."""
-        statement = _VERSION.where(PRODUCTS.c.directory == name[0], PRODUCTS.c.filename == name[1])
+        statement = VERSION_AND_NAME.where(
+            PRODUCTS.c.directory == name[0], PRODUCTS.c.filename == name[1], VERSIONS.c.deleted_at.is_(None)
+        )
         if accepted:
             statement = statement.where(VERSIONS.c.passed_qc.is_(True))
         row = self._connection.execute(statement.order_by(VERSIONS.c.version_id.desc()).limit(1)).first()
-        return None if row is None else _make_version(row)
+        return None if row is None else make_version(row)
 
     def add(
         self, product: Product, deposit: Deposit, fingerprint: Fingerprint, store_name: str, created_at: datetime
@@ -100,6 +113,11 @@ class SqlVersionTable:
             metadata=deposit.metadata,
         )
 
+    def find_twin(self, fingerprint: Fingerprint) -> str | None:
+        """Find where the same bytes are in the archive, whole as far as is known, for another version."""
+        found = _TWIN.fetch(self._connection, {"sha256": fingerprint.sha256, "size": fingerprint.size})
+        return found[0][0] if found else None
+
     def adopt(self, product: Product, source: Version, deposit: Deposit, created_at: datetime) -> Version:
         """Register a version with the bytes of another."""
         made = self.add(product, deposit, source.fingerprint, source.store_name, created_at)
@@ -110,7 +128,7 @@ class SqlVersionTable:
 
     def select(self, selection: VersionSelection, after: int, limit: int) -> list[Version]:
         """List versions by id, from the first beyond `after`."""
-        statement = _VERSION.where(VERSIONS.c.version_id > after)
+        statement = VERSION_AND_NAME.where(VERSIONS.c.version_id > after)
         for column, value in (
             (VERSIONS.c.product_id, selection.product_id),
             (VERSIONS.c.attempt_id, selection.attempt_id),
@@ -136,7 +154,7 @@ class SqlVersionTable:
         for condition in selection.metadata:
             statement = statement.where(match_metadata(VERSIONS.c.details, condition))
         statement = statement.order_by(VERSIONS.c.version_id).limit(limit)
-        return [_make_version(row) for row in self._connection.execute(statement)]
+        return [make_version(row) for row in self._connection.execute(statement)]
 
     def _choose_directory(self, directory: str) -> ColumnElement[bool] | TextClause:
         """Make a condition that is looked up first only where the directory is small.
@@ -168,7 +186,8 @@ class SqlVersionTable:
         }
 
 
-def _make_version(row: Row[Any]) -> Version:
+def make_version(row: Row[Any]) -> Version:
+    """Read a row of versions with the names of their products."""
     return Version(
         version_id=row.version_id,
         product_id=row.product_id,
@@ -186,4 +205,8 @@ def _make_version(row: Row[Any]) -> Version:
         damaged=row.damaged_at is not None,
         metadata=row.details,
         adopted_from=row.adopted_from,
+        pin=row.pin,
+        deleted_at=row.deleted_at,
+        deletion=row.deletion,
+        purged_at=row.purged_at,
     )

@@ -67,6 +67,7 @@ class Store(Place):
         task: int = 1,
         semantic_type: str = "lightcurve",
         rerun: bool = False,
+        job: int = 1,
     ) -> VersionView:
         return await self.client.upload(
             self.write("upload.tmp", data),
@@ -75,7 +76,7 @@ class Store(Place):
             semantic_type=semantic_type,
             attempt_id=attempt,
             task_id=task,
-            job_id=1,
+            job_id=job,
             rerun=rerun,
         )
 
