@@ -9,10 +9,12 @@ from sqlalchemy import text
 from services.logging.logic.arrivals import Arrivals
 from services.logging.logic.indexing import TextIndexing
 from services.logging.logic.ingestion import Ingestion
+from services.logging.logic.retention import Retention
 from services.logging.logic.retrieval import Retrieval
 from services.logging.logic.tail import Tail
 from services.logging.settings import LoggingSettings
 from services.logging.storage.records import RecordCatalog
+from services.logging.storage.retention import RecordRemoval
 from services.logging.storage.tallies import TallyCatalog
 from services.logging.storage.text_index import Fts5Index
 from shared.database.engine import Database
@@ -26,10 +28,14 @@ class LoggingFactory:
 
     def __init__(self, settings: LoggingSettings) -> None:
         self._database = Database(settings.database_url)
-        records = RecordCatalog(self._database, Fts5Index())
+        text_index = Fts5Index()
+        records = RecordCatalog(self._database, text_index)
         arrivals = Arrivals()
         self._indexing = TextIndexing(records, arrivals)
         self.ingestion = Ingestion(records, arrivals, settings.max_waiting)
+        self.retention = Retention(
+            RecordRemoval(self._database, text_index), every_seconds=settings.retention_every_seconds
+        )
         self.tail = Tail(
             records,
             arrivals,
@@ -47,9 +53,11 @@ class LoggingFactory:
         """Begin to accept writes."""
         await self._database.start()
         await self._indexing.start()
+        await self.retention.start()
 
     async def stop(self) -> None:
         """Commit what was accepted and close the database."""
+        await self.retention.stop()
         await self._indexing.stop()
         await self._database.stop()
 

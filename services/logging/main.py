@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.logging.factory import LoggingFactory
-from services.logging.handlers import follow, ingest, records
+from services.logging.handlers import follow, ingest, records, retention
 from services.logging.handlers.dependencies import provide
 from services.logging.settings import LoggingSettings
 from shared.http.auth import TokenTable, refuse_open_listener
@@ -33,7 +33,7 @@ def create_app(settings: LoggingSettings | None = None) -> FastAPI:
         tokens=TokenTable.from_optional_file(settings.tokens_file),
         make_parts=lambda: LoggingFactory(settings),
         provide=provide,
-        routers=[ingest.router, follow.router, records.router],
+        routers=[ingest.router, follow.router, records.router, retention.router],
     )
 
 

@@ -23,6 +23,9 @@ class LoggingSettings(BaseSettings):
         description="Records that may wait for a reader of the live tail; beyond, older ones are skipped.",
     )
     tail_heartbeat_seconds: float = Field(default=15, gt=0, description="Sign of life of a quiet live tail [s].")
+    retention_every_seconds: float = Field(
+        default=3600, gt=0, description="How often records are removed by the retention policy [s]."
+    )
     max_waiting: int = Field(
         default=100_000,
         ge=1,

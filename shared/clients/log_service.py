@@ -9,6 +9,7 @@ import httpx
 from shared.clients.base import DEFAULT_TIMEOUT, ServiceClient, raise_for_error
 from shared.clients.event_stream import read_events
 from shared.contracts.errors import UnavailableError
+from shared.contracts.log_retention import RetentionPolicy, RetentionReport
 from shared.contracts.logs import (
     AttemptCompleteness,
     ExportForm,
@@ -104,6 +105,23 @@ class LogClient(ServiceClient):
         except httpx.HTTPError as error:
             raise UnavailableError(f"{self._http.base_url}records/follow: {error or type(error).__name__}") from error
         raise UnavailableError(f"{self._http.base_url}records/follow: the stream ended")
+
+    async def get_retention(self) -> RetentionPolicy:
+        """Tell which records may go. Needs the scope ``operate``, as all about retention does."""
+        return await self._call(RetentionPolicy, "GET", "retention")
+
+    async def set_retention(self, policy: RetentionPolicy) -> RetentionPolicy:
+        """Set which records may go."""
+        return await self._call(RetentionPolicy, "PUT", "retention", body=policy)
+
+    async def preview_retention(self, policy: RetentionPolicy | None = None) -> RetentionReport:
+        """Tell what this policy, or the one that is set, would remove now."""
+        return await self._call(RetentionReport, "POST", "retention/runs", body=policy)
+
+    async def run_retention(self) -> RetentionReport:
+        """Remove now what the policy lets go."""
+        params = {"dry_run": "false"}
+        return await self._call(RetentionReport, "POST", "retention/runs", params=params, read_timeout=3600)
 
     async def export(self, query: LogQuery, form: ExportForm) -> AsyncIterator[bytes]:
         """Stream all records of a query as one document, in pieces. Needs the scope ``read``."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from services.logging.domain.tally import Tally
+from shared.contracts.log_retention import RetentionPolicy
 from shared.contracts.logs import LogQuery, LogRecord, LogScope, StoredRecord, StreamEnding
 
 
@@ -51,3 +53,28 @@ class Tallies(Protocol):
 
     async def list_tallies(self, attempt_id: int) -> list[Tally]:
         """List what is known of each writer of an attempt, by name."""
+
+
+class Removal(Protocol):
+    """Where records are removed, and the policy is kept."""
+
+    async def read_policy(self) -> RetentionPolicy:
+        """Read the policy that was set last."""
+
+    async def write_policy(self, policy: RetentionPolicy) -> None:
+        """Set it."""
+
+    async def list_levels(self) -> list[int]:
+        """List the levels that there are."""
+
+    async def measure(self) -> tuple[int, int]:
+        """Tell how many records there are, about, and how much the database holds [bytes]."""
+
+    async def count_expired(self, limits: dict[int, datetime]) -> dict[int, int]:
+        """Count the records that are older than the limit of their level, by level."""
+
+    async def remove_expired(self, limits: dict[int, datetime], most: int) -> dict[int, int]:
+        """Remove up to `most` of them. Returns how many went, by level."""
+
+    async def remove_first(self, most: int) -> int:
+        """Remove up to `most` of the records that arrived first. Returns how many went."""
