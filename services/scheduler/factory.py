@@ -16,6 +16,7 @@ from services.scheduler.logic.expansion import Expansion
 from services.scheduler.logic.explanation import Explanation
 from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.inquiry import Inquiry
+from services.scheduler.logic.overrides import Overrides
 from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.provenance import Provenance
 from services.scheduler.logic.queues import Queues
@@ -69,6 +70,7 @@ class SchedulerFactory:
         self.inquiry = Inquiry(self.views, bells)
         self.explanation = Explanation(ExplanationReader(self._database), _now, WhyRules(limits, 2 * rules.lease))
         self.provenance = Provenance(self._announcer, ProvenanceReader(self._database))
+        self.overrides = Overrides(transactor, bells, _now, self.provenance)
         self.diagnostics = DiagnosticsReader(self._database, _now, rules.lease / 4)
         self.result_tables = ResultTableReader(self._database)
         self.events = Events(ChangeReader(self._database), bells, settings.event_heartbeat_seconds)

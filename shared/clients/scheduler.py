@@ -31,7 +31,7 @@ from shared.contracts.diagnostics import (
 )
 from shared.contracts.errors import UnavailableError
 from shared.contracts.execution import ExecutionRules, TaskTypeRules
-from shared.contracts.provenance import MAX_DEPTH, Direction, ProvenanceGraph
+from shared.contracts.provenance import MAX_DEPTH, Direction, ProvenanceGraph, VerdictOutcome, VersionVerdict
 from shared.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
 from shared.contracts.scheduler import (
     AttemptView,
@@ -488,6 +488,19 @@ class SchedulerClient(ServiceClient):
         query = {"direction": direction.value, "depth": depth}
         content = await self._send("GET", f"versions/{version_id}/provenance/prov", params=query)
         return self._read(_DOCUMENT.validate_json, content)
+
+    async def judge_version(self, version_id: int, *, passed: bool, reason: str) -> VerdictOutcome:
+        """Accept or reject a version, and gate again what depends on it.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such version.
+        ConflictError
+            It cannot be accepted.
+        """
+        body = VersionVerdict(passed=passed, reason=reason)
+        return await self._call(VerdictOutcome, "POST", f"versions/{version_id}/verdicts", body=body)
 
     async def _post(self, model: type[Model], path: str, body: BaseModel, *, wait: float = 20.0) -> Model:
         if self._kept is None:

@@ -434,6 +434,7 @@ class StepReason(StrEnum):
     EXCUSED = "excused"
     CHANGED_SETTINGS = "changed_settings"
     CHANGED_RULES = "changed_rules"
+    OVERRULED = "overruled"
 
 
 class StateChange(BaseModel):

@@ -235,6 +235,7 @@ class Verdict(BaseModel):
 
     attempt_id: Identifier
     semantic_type: SemanticType | None = None
+    version_id: Identifier | None = Field(default=None, description="Only on this version of the attempt.")
     passed: bool
     reason: str = Field(default="", max_length=4096, examples=["the period is outside the tolerance"])
     author: str = Field(default="scheduler", max_length=256)

@@ -14,6 +14,13 @@ from shared.contracts.states import AttemptState, TaskState
 MAX_DEPTH = 100
 
 
+class VersionVerdict(BaseModel):
+    """An operator's word on a version."""
+
+    passed: bool
+    reason: str = Field(min_length=1, max_length=4096, examples=["the detrending removed the transits"])
+
+
 class Direction(StrEnum):
     """Which way to follow a version's history."""
 
@@ -63,3 +70,21 @@ class ProvenanceGraph(BaseModel):
         default_factory=list, description="Versions that attempts name and the product store does not know."
     )
     complete: bool = Field(default=True, description="False where the history goes on beyond the depth or the bounds.")
+
+
+class JudgedTask(BaseModel):
+    """A task that has the version, and what the verdict made of it."""
+
+    task_id: int
+    attempt_id: int = Field(description="The attempt that made or adopted the version.")
+    state: TaskState = Field(description="How the task stands now.")
+    withdrawn: list[int] = Field(default_factory=list, description="Attempts that were taken out of their queues.")
+
+
+class VerdictOutcome(BaseModel):
+    """What followed from an operator's verdict."""
+
+    version_id: int
+    passed: bool
+    tasks: list[JudgedTask]
+    made_from_it: ProvenanceGraph = Field(description="What had read the version already; none of it is touched.")

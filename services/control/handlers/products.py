@@ -21,6 +21,8 @@ from shared.contracts.provenance import MAX_DEPTH, Direction
 
 app = typer.Typer(no_args_is_help=True, help="List and fetch the files that tasks made.")
 
+VersionArgument = Annotated[int, typer.Argument(min=0, help="A version's number.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; it is kept with the verdict.")]
 GlobOption = Annotated[str | None, typer.Option(help="Only these filenames, such as '*.png'.")]
 
 
@@ -111,6 +113,35 @@ def trace_version(
         print_json(graph)
     else:
         open_console().print(tabulate_provenance(graph))
+
+
+@app.command("accept")
+def accept_version(
+    version: VersionArgument, reason: ReasonOption, data: DataOption = None, as_json: JsonOption = False
+) -> None:
+    """Accept a version that quality control rejected; its task is done with it, and what it had blocked goes on."""
+    _judge(version, reason, data, passed=True, as_json=as_json)
+
+
+@app.command("reject")
+def reject_version(
+    version: VersionArgument, reason: ReasonOption, data: DataOption = None, as_json: JsonOption = False
+) -> None:
+    """Reject a version; its task has failed, what waits for it is blocked, and what had read it is listed."""
+    _judge(version, reason, data, passed=False, as_json=as_json)
+
+
+def _judge(version: int, reason: str, data: Path | None, *, passed: bool, as_json: bool) -> None:
+    outcome = ask(data, lambda suite: suite.scheduler.judge_version(version, passed=passed, reason=reason))
+    if as_json:
+        print_json(outcome)
+        return
+    for task in outcome.tasks:
+        withdrawn = f", {len(task.withdrawn)} queued attempts withdrawn" if task.withdrawn else ""
+        print(f"task {task.task_id} is {task.state.value}{withdrawn}")
+    if outcome.made_from_it.attempts:
+        print("what had read the version:")
+        open_console().print(tabulate_provenance(outcome.made_from_it))
 
 
 def _show(found: list[Download], *, as_json: bool, single: bool) -> None:

@@ -37,7 +37,7 @@ class QualityLedger:
             self._make_entry(version_id, verdict)
             for verdict in verdicts
             for version_id, semantic_type, _ in versions.get(verdict.attempt_id, ())
-            if verdict.semantic_type in {None, semantic_type}
+            if verdict.semantic_type in {None, semantic_type} and verdict.version_id in {None, version_id}
         ]
         ledger = catalog.ledger.read({entry.judgement.version_id for entry in entries})
         new: list[Judgement] = []

@@ -9,7 +9,9 @@
                          running/checking → cancelled
 
 Terminal states of attempts are final: whatever happens next is a new attempt. A user may have a failed or cancelled
-task tried again, which heals what it blocked, or excuse a failed one, which then counts as done.
+task tried again, which heals what it blocked, or excuse a failed one, which then counts as done. An operator who
+rejects a version makes its done task a failed one, and queued readers wait again; who accepts one makes a task done
+that had failed for quality.
 """
 
 from __future__ import annotations
@@ -42,9 +44,9 @@ HELD = frozenset({AttemptState.RUNNING, AttemptState.CHECKING})
 
 TASK_SUCCESSORS: dict[TaskState, frozenset[TaskState]] = {
     TaskState.WAITING: frozenset({TaskState.QUEUED, TaskState.BLOCKED, TaskState.CANCELLED}),
-    TaskState.QUEUED: frozenset({TaskState.RUNNING, TaskState.FAILED, TaskState.CANCELLED}),
+    TaskState.QUEUED: frozenset({TaskState.RUNNING, TaskState.FAILED, TaskState.CANCELLED, TaskState.WAITING}),
     TaskState.RUNNING: frozenset({TaskState.DONE, TaskState.FAILED, TaskState.QUEUED, TaskState.CANCELLED}),
-    TaskState.DONE: frozenset(),
+    TaskState.DONE: frozenset({TaskState.FAILED}),
     TaskState.FAILED: frozenset({TaskState.QUEUED, TaskState.DONE}),
     TaskState.BLOCKED: frozenset({TaskState.WAITING, TaskState.CANCELLED}),
     TaskState.CANCELLED: frozenset({TaskState.QUEUED, TaskState.WAITING}),

@@ -79,6 +79,7 @@ class ReadyTask:
     task_type: str
     execution: Mapping[str, Any] | None = None
     reuse: bool = False
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

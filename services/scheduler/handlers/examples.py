@@ -98,3 +98,5 @@ HEARTBEAT: dict[str, Any] = {
     "worker_id": "node7-4711",
     "attempts": [{"attempt_id": 17, "lease_token": "9f86d081884c7d65", "phase": "running"}],
 }
+
+VERSION_VERDICT: dict[str, Any] = {"passed": False, "reason": "the detrending removed the transits"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Body, Path, Query
 
 from services.scheduler.domain.provenance import make_prov_document
-from services.scheduler.handlers.dependencies import Reader, Scheduler
-from shared.contracts.provenance import MAX_DEPTH, Direction, ProvenanceGraph
+from services.scheduler.handlers.dependencies import Operator, Reader, Scheduler
+from services.scheduler.handlers.examples import VERSION_VERDICT
+from shared.contracts.provenance import MAX_DEPTH, Direction, ProvenanceGraph, VerdictOutcome, VersionVerdict
 
 router = APIRouter(tags=["versions"])
 
@@ -45,3 +46,19 @@ async def trace_version_as_prov(
 ) -> dict[str, Any]:
     """Show the same as PROV-JSON: versions are entities, attempts activities, task types plans, workers agents."""
     return make_prov_document(await scheduler.provenance.trace(version_id, direction, depth))
+
+
+@router.post("/versions/{version_id}/verdicts", summary="Overrule quality control", operation_id="judge_version")
+async def judge_version(
+    version_id: VersionId,
+    verdict: Annotated[VersionVerdict, Body(examples=[VERSION_VERDICT])],
+    scheduler: Scheduler,
+    principal: Operator,
+) -> VerdictOutcome:
+    """Accept or reject a version, and gate again what depends on it.
+
+    Rejected: its task is no longer done, but failed for quality; readers that wait are blocked, and queued ones are
+    withdrawn. What runs or has run is listed. Accepted: a task that failed for quality is done with it, and what it had
+    blocked goes on. The product store's ledger keeps the verdict with author, reason and time.
+    """
+    return await scheduler.overrides.judge(version_id, verdict, by=principal.name)

@@ -209,7 +209,7 @@ class Control:
                 )
             unit.control.mark_excused(task_id, excuse)
             changes.note_step(task.job_id, task_id, TaskState.FAILED, TaskState.DONE, StepReason.EXCUSED)
-            _heal(unit, changes, [task_id], [])
+            heal(unit, changes, [task_id], [])
             enqueue(unit, changes, unit.tasks.release_consumers([task_id]))
             unit.save(changes)
 
@@ -342,10 +342,10 @@ def try_again(
         changes.note_task(task.job_id, task.state, TaskState.QUEUED)
     for task in waiting:
         changes.note_step(task.job_id, task.task_id, task.state, TaskState.WAITING, reason)
-    _heal(unit, changes, [task.task_id for task in tasks], [task.task_id for task in waiting])
+    heal(unit, changes, [task.task_id for task in tasks], [task.task_id for task in waiting])
 
 
-def _heal(unit: UnitOfWork, changes: Changes, sources: Sequence[int], restored: Sequence[int]) -> None:
+def heal(unit: UnitOfWork, changes: Changes, sources: Sequence[int], restored: Sequence[int]) -> None:
     """Let what was blocked by `sources` wait again, unless it, or what was restored, has other causes to be blocked."""
     healed = unit.control.unblock_consumers(sources)
     for task in healed:

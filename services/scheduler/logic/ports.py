@@ -12,6 +12,7 @@ from services.scheduler.domain.changes import Changes, OutboxMessage
 from services.scheduler.domain.containers import Resources
 from services.scheduler.domain.control import ControlledJob, ControlledTask
 from services.scheduler.domain.job_mode import JobMode
+from services.scheduler.domain.override import Maker
 from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.reuse import AcceptedAttempt
 from services.scheduler.domain.rules import TypeRules
@@ -20,7 +21,7 @@ from services.scheduler.domain.task_settings import TaskTypeSpecification
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.products import Adoption, AdoptionAnswer
 from shared.contracts.reuse import ReuseView
-from shared.contracts.scheduler import AttemptReport, JobView, TaskTypeDescription, WorkerAnnouncement
+from shared.contracts.scheduler import AttemptReport, JobView, OutputVersion, TaskTypeDescription, WorkerAnnouncement
 from shared.contracts.states import FailureReason, TaskState
 
 T = TypeVar("T")
@@ -136,6 +137,17 @@ class ControlStore(Protocol):
     def set_key(self, job_id: int, key: str) -> None: ...
 
 
+class OverrideStore(Protocol):
+    """What operators' verdicts change. See `services.scheduler.storage.overrides`."""
+
+    def find_makers(self, version_id: int, directory: str, filename: str, task_id: int) -> list[Maker]: ...
+    def set_outputs(self, attempt_id: int, outputs: Sequence[OutputVersion]) -> None: ...
+    def mark_revoked(self, task_id: int, attempt_id: int, words: str) -> None: ...
+    def mark_reinstated(self, task_id: int, attempt_id: int) -> None: ...
+    def hold_consumers(self, source_id: int) -> list[ControlledTask]: ...
+    def mark_waiting(self, task_ids: Sequence[int]) -> None: ...
+
+
 class RegistryStore(Protocol):
     """Workers and task types. See `services.scheduler.storage.registry`."""
 
@@ -193,6 +205,8 @@ class UnitOfWork(Protocol):
     def control(self) -> ControlStore: ...
     @property
     def reuse(self) -> ReuseStore: ...
+    @property
+    def overrides(self) -> OverrideStore: ...
     @property
     def outbox(self) -> OutboxStore: ...
     def save(self, changes: Changes) -> None:

@@ -34,7 +34,7 @@ _DEFAULT_REASONS = {
 
 
 def enqueue(unit: UnitOfWork, changes: Changes, tasks: Sequence[ReadyTask]) -> None:
-    """Give tasks that have become ready their first attempt."""
+    """Give tasks that have become ready an attempt, most of them their first."""
     if not tasks:
         return
     attempt_ids = unit.attempts.take_ids(len(tasks))
@@ -47,6 +47,7 @@ def enqueue(unit: UnitOfWork, changes: Changes, tasks: Sequence[ReadyTask]) -> N
             task_type=task.task_type,
             rules=find_rules(task.execution, task.task_type, of_types),
             at=changes.at,
+            number=task.attempts + 1,
             undecided=task.reuse,
         )
         for attempt_id, task in zip(attempt_ids, tasks, strict=True)
@@ -151,9 +152,9 @@ def _judge(report: AttemptReport, promises: Sequence[Promise]) -> AttemptReport:
     if not faults:
         return report
     words = "; ".join(faults)
-    return report.model_copy(
-        update={"state": "rejected", "reason": FailureReason.QUALITY, "message": words, "metadata": {}}
-    )
+    # An operator may accept what was made after all, and then its metadata counts.
+    dropped: dict[str, Any] = {} if place is None else {"metadata": {}}
+    return report.model_copy(update={"state": "rejected", "reason": FailureReason.QUALITY, "message": words, **dropped})
 
 
 def _accept(
@@ -168,11 +169,11 @@ def _accept(
     for attempt, report in accepted:
         changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.DONE)
         if report.outputs:
-            _publish(unit, attempt.task_id, report.outputs, promises.get(attempt.task_id, ()))
+            publish(unit, attempt.task_id, report.outputs, promises.get(attempt.task_id, ()))
     enqueue(unit, changes, unit.tasks.release_consumers([attempt.task_id for attempt, _ in accepted]))
 
 
-def _publish(unit: UnitOfWork, task_id: int, outputs: Sequence[OutputVersion], promises: Sequence[Promise]) -> None:
+def publish(unit: UnitOfWork, task_id: int, outputs: Sequence[OutputVersion], promises: Sequence[Promise]) -> None:
     """Give the task's products their new versions; products that only the task knew of are registered."""
     by_slot = {promise.slot: promise.promise_id for promise in promises}
     unit.tasks.set_versions({by_slot[output.slot]: output.model_dump() for output in outputs if output.slot in by_slot})

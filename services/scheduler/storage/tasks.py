@@ -109,7 +109,7 @@ _COUNT_DOWN = Prepared(
 )
 _READY = PreparedForKeys(
     lambda keys: (
-        select(_task.c.id, _task.c.job_id, _task.c.task_type, _task.c.execution, _job.c.reuse)
+        select(_task.c.id, _task.c.job_id, _task.c.task_type, _task.c.execution, _job.c.reuse, _task.c.attempts)
         .join(_job, _job.c.id == _task.c.job_id)
         .where(_task.c.id.in_(keys), _task.c.unmet == 0, _task.c.state == TaskState.WAITING.value)
         .order_by(_task.c.id)

@@ -14,6 +14,7 @@ from services.scheduler.storage.control import ControlStore
 from services.scheduler.storage.jobs import DocumentCache, JobStore
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.outbox import OutboxStore
+from services.scheduler.storage.overrides import OverrideStore
 from services.scheduler.storage.registry import RegistryStore, TaskTypeCache
 from services.scheduler.storage.reuse import ReuseStore
 from services.scheduler.storage.schema import TransitionRow
@@ -43,6 +44,7 @@ class SqlUnitOfWork:
         self.containers = ContainerStore(connection)
         self.control = ControlStore(connection)
         self.reuse = ReuseStore(connection)
+        self.overrides = OverrideStore(connection)
         self.outbox = OutboxStore(connection)
 
     def save(self, changes: Changes) -> None:

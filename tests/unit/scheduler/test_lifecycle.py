@@ -22,8 +22,9 @@ ATTEMPT_STEPS = {
 }
 TASK_STEPS = {
     "waiting": "queued blocked cancelled",
-    "queued": "running failed cancelled",
+    "queued": "running failed cancelled waiting",
     "running": "done failed queued cancelled",
+    "done": "failed",
     "failed": "queued done",
     "blocked": "waiting cancelled",
     "cancelled": "queued waiting",
