@@ -28,7 +28,7 @@ STATUS_CODES: tuple[tuple[type[EasError], int], ...] = (
     (kinds.TooLargeError, 413),
     (kinds.RangeError, 416),
     (kinds.DamagedError, 500),
-    (kinds.QuotaExceededError, 507),
+    (kinds.QuotaExceededError, 413),
     (kinds.InsufficientStorageError, 507),
     (kinds.BusyError, 429),
     (kinds.UnavailableError, 503),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from services.control.domain.errors import UsageError
+from services.control.handlers import removals
 from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
 from services.control.views.provenance import tabulate_provenance
@@ -19,7 +20,8 @@ from shared.clients.suite.paging import list_products
 from shared.contracts.products import ProductView
 from shared.contracts.provenance import MAX_DEPTH, Direction
 
-app = typer.Typer(no_args_is_help=True, help="List and fetch the files that tasks made.")
+app = typer.Typer(no_args_is_help=True, help="List and fetch the files that tasks made; say what stays and what goes.")
+app.add_typer(removals.app)
 
 VersionArgument = Annotated[int, typer.Argument(min=0, help="A version's number.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; it is kept with the verdict.")]

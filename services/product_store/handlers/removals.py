@@ -126,7 +126,7 @@ async def list_quotas(store: Store) -> QuotaList:
 @router.put(
     "/quotas",
     summary="Set how much a directory may hold",
-    description="With all below it. What would exceed it is refused with 507 `quota_exceeded`; what is there stays.",
+    description="With all below it. What would exceed it is refused with 413 `quota_exceeded`; what is there stays.",
     operation_id="put_quota",
     dependencies=[can_operate],
 )

@@ -259,7 +259,7 @@ async def test_a_quota_counts_what_is_below_and_refuses_more(store: Store) -> No
         json={"directory": "a", "filename": "f", "semantic_type": "t", "size": 1}
         | {"attempt_id": 5, "task_id": 1, "job_id": 1},
     )
-    assert (response.status_code, response.json()["slug"]) == (507, "quota_exceeded")
+    assert (response.status_code, response.json()["slug"]) == (413, "quota_exceeded")
     assert (len(store.objects()), store.incoming()) == (2, [])
     assert (await store.upload(b"z" * 500, directory="ab", attempt=6)).size == 500
     # Room comes back with the bytes
