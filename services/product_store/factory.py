@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.product_store.logic.adoption import Adoptions
 from services.product_store.logic.deposit import Depositary
+from services.product_store.logic.fixity import Fixity
 from services.product_store.logic.inventory import Inventory
 from services.product_store.logic.planning import Planning
 from services.product_store.logic.quality import QualityLedger
@@ -25,6 +26,9 @@ from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
 
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+
+
+_PAUSE_BETWEEN_SCRUBS_S = 3600.0
 
 
 def _now() -> datetime:
@@ -56,6 +60,8 @@ class ProductStoreFactory:
         self._tidying: list[asyncio.Task[None]] = []
         self.adoptions = Adoptions(self._catalog, _now)
         self.retrieval = Retrieval(self._catalog, self._archive, _now)
+        self._scrub_rate = 1e6 * settings.scrub_mb_per_second
+        self.fixity = Fixity(self._catalog, self._archive, self.retrieval, bytes_per_second=self._scrub_rate)
         self.quality = QualityLedger(self._catalog, _now)
         self.inventory = Inventory(self._catalog)
 
@@ -71,6 +77,9 @@ class ProductStoreFactory:
         await self.uploads.recover()
         self._tidying.append(asyncio.create_task(keep_running("tidying", self._tidy), name="tidying"))
 
+        if self._scrub_rate:
+            self._tidying.append(asyncio.create_task(keep_running("scrub", self._scrub), name="scrub"))
+
     async def stop(self) -> None:
         """Commit what was accepted, and give database and archive back."""
         await cancel_and_wait(self._tidying)
@@ -81,6 +90,12 @@ class ProductStoreFactory:
         await self.uploads.expire()
         await self.removals.collect()
         await asyncio.sleep(self._tidy_every)
+
+    async def _scrub(self) -> None:
+        found = await self.fixity.scrub()
+        # A small archive is read through in no time; it need not be read without a pause.
+        if found.next_after is None:
+            await asyncio.sleep(_PAUSE_BETWEEN_SCRUBS_S)
 
     async def check(self) -> None:
         """Raise where the catalogue cannot be read or the archive not be written to."""

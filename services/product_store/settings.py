@@ -22,4 +22,7 @@ class ProductStoreSettings(BaseSettings):
     upload_hours: float = Field(default=24.0, gt=0, description="How long an upload in pieces is kept unheard [h].")
     grace_hours: float = Field(default=168.0, ge=0, description="How long the bytes of removed versions stay [h].")
     tidy_seconds: float = Field(default=60.0, gt=0, description="How often what is no longer needed goes [s].")
+    scrub_mb_per_second: float = Field(
+        default=10.0, ge=0, description="How fast stored bytes are read again, to find damage; 0 is never [MB/s]."
+    )
     archive_threads: int = Field(default=8, ge=1, le=256, description="How many files are written or read at once.")

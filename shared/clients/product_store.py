@@ -30,6 +30,7 @@ from shared.contracts.products import (
     AdoptionRequest,
     AdoptionResponse,
     DirectoryPage,
+    FixityReport,
     LookupRequest,
     LookupResponse,
     PlannedProduct,
@@ -247,6 +248,11 @@ class ProductStoreClient(RemovalClient):
             body = LookupRequest(version_ids=list(version_ids[start : start + MAX_LOOKUP]))
             found += (await self._call(LookupResponse, "POST", "versions/lookup", body=body)).versions
         return found
+
+    async def check_fixity(self, *, after: int = 0, limit: int = 100) -> FixityReport:
+        """Compare the bytes of versions with their digests, from the first version beyond `after`."""
+        query = {"after": after, "limit": limit}
+        return await self._call(FixityReport, "POST", "fixity/checks", params=query, read_timeout=600.0)
 
     async def get_product(self, product_id: int) -> ProductView:
         """Get one product. Raises NotFoundError."""

@@ -201,6 +201,15 @@ class VersionPage(BaseModel):
     next_after: int | None = None
 
 
+class FixityReport(BaseModel):
+    """What a part of a check found. `next_after` is the `after` of the following part."""
+
+    checked: int
+    size: int = Field(description="[bytes]")
+    damaged: list[int] = Field(description="Versions whose damage was found now.")
+    next_after: int | None = None
+
+
 class LookupRequest(BaseModel):
     """Versions to look up."""
 

@@ -264,6 +264,12 @@ class Archive(Protocol):
     async def open(self, store_name: str) -> StoredFile:
         """Open stored bytes. Raises FileNotFoundError."""
 
+    async def read_scrub_position(self) -> int:
+        """Tell where the scrub is to go on; 0 is the beginning."""
+
+    async def write_scrub_position(self, after: int) -> None:
+        """Remember where the scrub is to go on."""
+
     async def list_unsettled(self) -> list[str]:
         """List the store names of bytes that were incoming when an earlier process ended."""
 

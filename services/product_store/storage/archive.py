@@ -109,6 +109,19 @@ class FileArchive:
         """Open stored bytes. Raises FileNotFoundError."""
         return await self.run(lambda: StoredFile(self, self.object_path(store_name)))
 
+    async def read_scrub_position(self) -> int:
+        """Tell where the scrub is to go on; 0, the beginning, also where the file cannot be understood."""
+        return await self.run(self._read_position)
+
+    async def write_scrub_position(self, after: int) -> None:
+        """Remember where the scrub is to go on."""
+        await self.run(lambda: (self._root / "scrub").write_text(f"{after}\n"))
+
+    def _read_position(self) -> int:
+        path = self._root / "scrub"
+        text = path.read_text().strip() if path.exists() else ""
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
     async def list_unsettled(self) -> list[str]:
         """List the store names of bytes that were incoming when an earlier process ended."""
         return await self.run(lambda: sorted(path.name for path in self._incoming.iterdir()))

@@ -168,10 +168,15 @@ class SqlVersionTable:
         return text("+product.directory = :directory").bindparams(directory=directory)
 
     def mark_damaged(self, version_id: int, at: datetime) -> None:
-        """Remember that the stored bytes are no longer what they were; the first finding stays."""
+        """Remember that the stored bytes are no longer what they were; the first finding stays.
+
+        All versions that share the bytes are damaged. What was removed in between is not: its bytes had to go.
+        """
+        sharing = VERSIONS.alias("sharing")
+        store_name = select(sharing.c.store_name).where(sharing.c.version_id == version_id).scalar_subquery()
         self._connection.execute(
             update(VERSIONS)
-            .where(VERSIONS.c.version_id == version_id, VERSIONS.c.damaged_at.is_(None))
+            .where(VERSIONS.c.store_name == store_name, VERSIONS.c.damaged_at.is_(None), VERSIONS.c.purged_at.is_(None))
             .values(damaged_at=at)
         )
 

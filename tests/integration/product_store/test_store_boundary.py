@@ -98,6 +98,7 @@ SCOPES = {
     ("GET", "quotas"): "operate",
     ("PUT", "quotas"): "operate",
     ("DELETE", "quotas"): "operate",
+    ("POST", "fixity/checks"): "operate",
     ("GET", "products"): "read",
     ("GET", "products/1"): "read",
     ("GET", "products/1/versions"): "read",

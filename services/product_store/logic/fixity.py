@@ -1,0 +1,91 @@
+"""Read what is stored again and again, and find bytes that are no longer what they were."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from services.product_store.domain.selection import VersionSelection
+from services.product_store.domain.version import Version
+from services.product_store.logic.ports import Archive, CatalogAccess
+from services.product_store.logic.retrieval import BLOCK_SIZE, Retrieval
+from shared.contracts.errors import DamagedError
+
+logger = logging.getLogger(__name__)
+
+#: How many versions are looked up at once.
+_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class FixityCheck:
+    """What a part of a check found; `next_after` goes on where it ended, None at the end of the catalogue."""
+
+    checked: int
+    size: int
+    damaged: list[int]
+    next_after: int | None
+
+
+class Fixity:
+    """Compares stored bytes with their digests.
+
+    Parameters
+    ----------
+    bytes_per_second
+        How fast the rolling scrub reads at most.
+    """
+
+    def __init__(
+        self, catalog: CatalogAccess, archive: Archive, retrieval: Retrieval, *, bytes_per_second: float
+    ) -> None:
+        self._catalog = catalog
+        self._archive = archive
+        self._retrieval = retrieval
+        self._bytes_per_second = bytes_per_second
+
+    async def scrub(self) -> FixityCheck:
+        """Check the next versions, no faster than the rate; after the last, begin again.
+
+        The place is kept in the archive, so that a restarted service goes on where it was.
+        """
+        found = await self.check(
+            await self._archive.read_scrub_position(), _AT_ONCE, bytes_per_second=self._bytes_per_second
+        )
+        await self._archive.write_scrub_position(found.next_after or 0)
+        return found
+
+    async def check(self, after: int, limit: int, *, bytes_per_second: float | None = None) -> FixityCheck:
+        """Check the versions that are not known to be damaged, by id, from the first beyond `after`."""
+        selection = VersionSelection(damaged=False)
+        versions = await self._catalog.read(lambda catalog: catalog.versions.select(selection, after, limit + 1))
+        damaged: list[int] = []
+        size = checked = 0
+        for version in versions[:limit]:
+            if version.purged_at is not None:
+                continue
+            checked += 1
+            size += version.fingerprint.size
+            if not await self._is_sound(version):
+                damaged.append(version.version_id)
+            if bytes_per_second is not None:
+                await asyncio.sleep(version.fingerprint.size / bytes_per_second)
+        more = len(versions) > limit
+        return FixityCheck(checked, size, damaged, versions[limit - 1].version_id if more else None)
+
+    async def _is_sound(self, version: Version) -> bool:
+        try:
+            opened = await self._retrieval.open(version)
+        except DamagedError:
+            return False
+        try:
+            await opened.prepare()
+            if version.fingerprint.size > BLOCK_SIZE:
+                async for _ in opened.read_all():
+                    pass
+        except DamagedError:
+            return False
+        finally:
+            await opened.close()
+        return True
