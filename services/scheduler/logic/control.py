@@ -9,11 +9,10 @@ from typing import TypeVar
 
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.control import RETRYABLE, UNHELD, ControlledJob, ControlledTask, choose_states
-from services.scheduler.domain.rules import find_rules, queue_attempt
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.changed_settings import change_rules, change_settings
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
-from services.scheduler.logic.progress import block_what_follows, enqueue
+from services.scheduler.logic.progress import block_what_follows, enqueue, queue_next_attempts
 from shared.contracts.diagnostics import StepReason
 from shared.contracts.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from shared.contracts.execution import TaskTypeRules
@@ -321,22 +320,8 @@ def try_again(
     waiting = [task for task in tasks if task.unmet]
     unit.control.mark_restored(ready, TaskState.QUEUED)
     unit.control.mark_restored(waiting, TaskState.WAITING)
-    of_types = unit.registry.find_rules()
     modes = {job_id: unit.jobs.find_mode(job_id) for job_id in {task.job_id for task in ready}}
-    attempts = [
-        queue_attempt(
-            key,
-            task_id=task.task_id,
-            job_id=task.job_id,
-            task_type=task.task_type,
-            rules=find_rules(task.execution, task.task_type, of_types),
-            at=changes.at,
-            number=task.attempts + 1,
-            undecided=modes[task.job_id].reuse,
-        )
-        for key, task in zip(unit.attempts.take_ids(len(ready)), ready, strict=True)
-    ]
-    unit.attempts.add_queued(attempts, changes.at)
+    attempts = queue_next_attempts(unit, changes.at, ready, undecided=lambda task: modes[task.job_id].reuse)
     for attempt, task in zip(attempts, ready, strict=True):
         changes.note_queued(attempt, reason)
         changes.note_task(task.job_id, task.state, TaskState.QUEUED)

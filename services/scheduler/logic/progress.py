@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from services.scheduler.domain.attempt import KnownAttempt
+from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.control import ControlledTask
 from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry
 from services.scheduler.domain.rules import find_rules, queue_attempt
@@ -25,6 +26,8 @@ from shared.contracts.scheduler import (
 )
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 
+Queueable = TypeVar("Queueable", ReadyTask, ControlledTask)
+
 _DEFAULT_REASONS = {
     "rejected": FailureReason.QUALITY,
     "failed": FailureReason.SCIENCE,
@@ -37,7 +40,17 @@ def enqueue(unit: UnitOfWork, changes: Changes, tasks: Sequence[ReadyTask]) -> N
     """Give tasks that have become ready an attempt, most of them their first."""
     if not tasks:
         return
-    attempt_ids = unit.attempts.take_ids(len(tasks))
+    attempts = queue_next_attempts(unit, changes.at, tasks, undecided=lambda task: task.reuse)
+    unit.tasks.mark_queued([task.task_id for task in tasks])
+    for attempt in attempts:
+        changes.note_queued(attempt)
+        changes.note_task(attempt.job_id, TaskState.WAITING, TaskState.QUEUED)
+
+
+def queue_next_attempts(
+    unit: UnitOfWork, at: datetime, tasks: Sequence[Queueable], *, undecided: Callable[[Queueable], bool]
+) -> list[QueuedAttempt]:
+    """Queue the next attempt of each of some tasks; `undecided` says which may adopt what an equal one has made."""
     of_types = unit.registry.find_rules()
     attempts = [
         queue_attempt(
@@ -46,17 +59,14 @@ def enqueue(unit: UnitOfWork, changes: Changes, tasks: Sequence[ReadyTask]) -> N
             job_id=task.job_id,
             task_type=task.task_type,
             rules=find_rules(task.execution, task.task_type, of_types),
-            at=changes.at,
+            at=at,
             number=task.attempts + 1,
-            undecided=task.reuse,
+            undecided=undecided(task),
         )
-        for attempt_id, task in zip(attempt_ids, tasks, strict=True)
+        for attempt_id, task in zip(unit.attempts.take_ids(len(tasks)), tasks, strict=True)
     ]
-    unit.attempts.add_queued(attempts, changes.at)
-    unit.tasks.mark_queued([task.task_id for task in tasks])
-    for attempt in attempts:
-        changes.note_queued(attempt)
-        changes.note_task(attempt.job_id, TaskState.WAITING, TaskState.QUEUED)
+    unit.attempts.add_queued(attempts, at)
+    return attempts
 
 
 def block_what_follows(unit: UnitOfWork, changes: Changes, causes: Iterable[int] | Mapping[int, int]) -> None:
