@@ -7,7 +7,6 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Self
 
-from shared.clients.suite.clients import SuiteClients
 from shared.clients.suite.documents import NO_CHANGES, simplify
 from shared.clients.suite.downloads import Download, download_job
 from shared.clients.suite.explaining import explain_job
@@ -22,6 +21,7 @@ from shared.clients.suite.paging import (
     list_tree,
 )
 from shared.clients.suite.products import Product
+from shared.clients.suite.shown import Shown
 from shared.clients.suite.waiting import look_until_end
 from shared.clients.suite.watching import watch_job
 from shared.contracts.diagnostics import JobEnd, JobFilter, ProgressTable, ResultTables, StateChange, WhyView
@@ -30,25 +30,8 @@ from shared.contracts.scheduler import JobView, ResultView, TaskLine
 from shared.contracts.states import FailureReason, LogLevel
 
 
-class Job(JobFacts):
-    """A submitted job.
-
-    Parameters
-    ----------
-    clients
-        Of its suite.
-    view
-        What is known of it.
-    """
-
-    def __init__(self, clients: SuiteClients, view: JobView) -> None:
-        self._clients = clients
-        self._view = view
-
-    @property
-    def view(self) -> JobView:
-        """All that the scheduler said last."""
-        return self._view
+class Job(Shown[JobView], JobFacts):
+    """A submitted job."""
 
     async def refresh(self) -> Self:
         """Ask again how it stands."""

@@ -5,32 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
-from shared.clients.suite.clients import SuiteClients
 from shared.clients.suite.downloads import Download, download_product, latest_version
 from shared.clients.suite.facts import ProductFacts
 from shared.clients.suite.paging import list_versions
+from shared.clients.suite.shown import Shown
 from shared.contracts.products import ProductView, VersionView
 
 
-class Product(ProductFacts):
-    """A product of the store.
-
-    Parameters
-    ----------
-    clients
-        Of its suite.
-    view
-        What is known of it.
-    """
-
-    def __init__(self, clients: SuiteClients, view: ProductView) -> None:
-        self._clients = clients
-        self._view = view
-
-    @property
-    def view(self) -> ProductView:
-        """All that the product store said last."""
-        return self._view
+class Product(Shown[ProductView], ProductFacts):
+    """A product of the store."""
 
     async def refresh(self) -> Self:
         """Ask again what is known of it."""

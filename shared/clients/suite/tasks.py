@@ -5,35 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from shared.clients.suite.clients import SuiteClients
 from shared.clients.suite.documents import NO_CHANGES, simplify
 from shared.clients.suite.facts import TaskFacts
 from shared.clients.suite.paging import MOST_RECORDS, list_records
+from shared.clients.suite.shown import Shown
 from shared.contracts.diagnostics import WhyView
 from shared.contracts.logs import LEVEL_NUMBERS, LogQuery, StoredRecord
 from shared.contracts.scheduler import TaskView
 from shared.contracts.states import LogLevel
 
 
-class Task(TaskFacts):
-    """A task of a job.
-
-    Parameters
-    ----------
-    clients
-        Of its suite.
-    view
-        What is known of it.
-    """
-
-    def __init__(self, clients: SuiteClients, view: TaskView) -> None:
-        self._clients = clients
-        self._view = view
-
-    @property
-    def view(self) -> TaskView:
-        """All that the scheduler said last."""
-        return self._view
+class Task(Shown[TaskView], TaskFacts):
+    """A task of a job."""
 
     async def refresh(self) -> Self:
         """Ask again how it stands."""
