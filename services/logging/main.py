@@ -14,6 +14,9 @@ from services.logging.settings import LoggingSettings
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
 
+#: New objects between two looks for garbage: each batch makes thousands, and they are gone without any look.
+GARBAGE_THRESHOLD = 20_000
+
 #: How long requests may go on when the service is to stop; live tails would go on for ever [s].
 STOP_SECONDS = 3
 
@@ -42,8 +45,9 @@ def main() -> None:
     settings = LoggingSettings()
     refuse_open_listener(settings.host, TokenTable.from_optional_file(settings.tokens_file))
     app = create_app(settings)
-    # Each batch makes thousands of objects, and the collector would walk through all imported code again and again.
+    # The collector would walk through all imported code again and again.
     gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
     uvicorn.run(app, host=settings.host, port=settings.port, timeout_graceful_shutdown=STOP_SECONDS)
 
 

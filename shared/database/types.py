@@ -10,10 +10,15 @@ from sqlalchemy import BigInteger, Integer, Text, TypeDecorator
 from sqlalchemy.engine import Dialect
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 #: Integer keys: 64 bits everywhere, and SQLite's row id there.
 Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+def count_microseconds(time: datetime) -> int:
+    """Count the microseconds from 1970 to an aware time; it is the way that is quickest by far."""
+    since = time - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -28,7 +33,7 @@ class UtcTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"naive datetime {value!r}; times carry a time zone here")
-        return (value - _EPOCH) // _MICROSECOND
+        return count_microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """Turn microseconds into an aware datetime."""

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import chain, islice
+from operator import itemgetter
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Select, func, select
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.engine.default import DefaultDialect
 
 from services.logging.storage.conditions import RECORD, STREAM, after_record, record_conditions, scope_conditions
 from services.logging.storage.tallies import find_stream_ids, note_endings
 from services.logging.storage.text_index import TextIndex
 from shared.contracts.logs import LogQuery, LogRecord, LogScope, RecordOrder, StoredRecord, StreamEnding
 from shared.database.engine import Database
-from shared.database.types import Json, UtcTime
+from shared.database.types import count_microseconds
 
 _ADD_RECORD = insert(RECORD).on_conflict_do_nothing(index_elements=["attempt_id", "stream_id", "sequence"])
-_TIME, _JSON, _ANY_DIALECT = UtcTime(), Json(), DefaultDialect()
+#: How many rows one statement adds; their values stay below SQLite's limit of 32,766.
+_ROWS_AT_ONCE = 200
 _ADDED = [column.name for column in RECORD.c if column is not RECORD.c.record_id]
+#: What a record says, in the order of the table's columns.
+_VALUES = itemgetter(*("stream" if name == "stream_id" else name for name in _ADDED))
+_STREAM, _TIME, *_JSON = (_ADDED.index(name) for name in ("stream_id", "time", "arguments", "fields"))
 _FIELDS = select(*(column for column in RECORD.c if column is not RECORD.c.stream_id), STREAM.c.name.label("stream"))
 _FIELDS = _FIELDS.join_from(RECORD, STREAM)
 
@@ -107,10 +113,24 @@ def _add(connection: Connection, records: Sequence[LogRecord]) -> int:
     if not records:
         return 0
     streams = find_stream_ids(connection, {record.stream for record in records})
-    rows = [_row(record, streams[record.stream]) for record in records]
-    # The driver's own executemany: SQLAlchemy's handling of parameters would take longer than the insertion.
-    statement = _ADD_RECORD.compile(connection.engine, column_keys=_ADDED)
-    return connection.exec_driver_sql(str(statement), rows).rowcount
+    rows = [_row(record, streams) for record in records]
+    # The driver's own way: SQLAlchemy's handling of parameters would take longer than the insertion, and the driver's
+    # executemany fights for the interpreter lock at every row, which is why many rows go to a statement.
+    statement = str(_ADD_RECORD.compile(connection.engine, column_keys=_ADDED))
+    added = 0
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[start : start + _ROWS_AT_ONCE]
+        values = tuple(chain.from_iterable(some))
+        added += connection.exec_driver_sql(_repeat_values(statement, len(some)), values).rowcount
+    return added
+
+
+@cache
+def _repeat_values(statement: str, times: int) -> str:
+    """Let an insertion of one row insert many."""
+    start, _, rest = statement.partition(" VALUES ")
+    values, _, end = rest.partition(")")
+    return f"{start} VALUES {', '.join([values + ')'] * times)}{end}"
 
 
 def _find(connection: Connection, query: LogQuery) -> list[StoredRecord]:
@@ -164,25 +184,15 @@ def _count_tasks(connection: Connection, job_id: int, after: int, limit: int) ->
     return [(row[0], row[1], row[2]) for row in found]
 
 
-def _row(record: LogRecord, stream_id: int) -> tuple[object, ...]:
+def _row(record: LogRecord, streams: Mapping[str, int]) -> list[object]:
     """Make the row of a record, in the order of the table's columns and in the driver's types."""
-    return (
-        record.attempt_id,
-        record.task_id,
-        record.job_id,
-        stream_id,
-        record.sequence,
-        _TIME.process_bind_param(record.time, _ANY_DIALECT),
-        record.level,
-        record.logger,
-        record.message,
-        record.template,
-        _JSON.process_bind_param(record.arguments, _ANY_DIALECT),
-        record.traceback,
-        record.host,
-        record.process_id,
-        _JSON.process_bind_param(record.fields, _ANY_DIALECT),
-    )
+    row: list[Any] = list(_VALUES(record.__dict__))
+    row[_STREAM] = streams[row[_STREAM]]
+    row[_TIME] = count_microseconds(row[_TIME])
+    for place in _JSON:
+        if row[place] is not None:
+            row[place] = orjson.dumps(row[place]).decode()
+    return row
 
 
 def list_levels(connection: Connection, query: LogQuery) -> list[int]:

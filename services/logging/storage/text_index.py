@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, text
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
 
 from services.logging.domain.search_text import SearchTerm, parse_search
 from services.logging.storage.conditions import RECORD, record_conditions
@@ -64,14 +64,15 @@ class Fts5Index:
     def advance(self, connection: Connection, most: int) -> int:
         """Index up to `most` records that are not yet, in order of arrival, and tell how many there were."""
         indexed = _read_indexed(connection)
-        found = select(RECORD.c.record_id).where(RECORD.c.record_id > indexed).order_by(RECORD.c.record_id).limit(most)
-        record_ids = connection.execute(found).scalars().all()
-        if not record_ids:
+        waiting = select(RECORD.c.record_id).where(RECORD.c.record_id > indexed).order_by(RECORD.c.record_id)
+        step = waiting.limit(most).subquery()
+        count, last = connection.execute(select(func.count(), func.max(step.c.record_id))).one()
+        if not count:
             return 0
-        connection.execute(_ADD, {"after": indexed, "until": record_ids[-1]})
+        connection.execute(_ADD, {"after": indexed, "until": last})
         connection.execute(delete(_STATE).where(_STATE.c.name == _INDEXED))
-        connection.execute(insert(_STATE).values(name=_INDEXED, value=record_ids[-1]))
-        return len(record_ids)
+        connection.execute(insert(_STATE).values(name=_INDEXED, value=last))
+        return int(count)
 
     def remove(self, connection: Connection, record_ids: Sequence[int]) -> None:
         """Forget records, which are still there."""

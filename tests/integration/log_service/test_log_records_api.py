@@ -113,6 +113,16 @@ async def test_batches_that_arrive_together_are_stored_once(client: LogClient) -
     assert len(await messages(client)) == 50
 
 
+async def test_a_long_batch_that_is_there_in_part_adds_the_rest(client: LogClient) -> None:
+    batch = [record(number, arguments=[number], fields={"n": number}) for number in range(1037)]
+    assert await ingest(client, *batch[100:700]) == (600, 0)
+    assert await ingest(client, *batch, *batch[:3]) == (437, 603)
+    found = (await client.list_records(LogQuery(limit=5000))).items
+    assert [(item.sequence, item.arguments, item.fields) for item in found] == [
+        (number, [number], {"n": number}) for number in range(1037)
+    ]
+
+
 async def test_an_empty_batch_is_fine(client: LogClient) -> None:
     assert await ingest(client) == (0, 0)
 
