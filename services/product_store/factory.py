@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from services.product_store.logic.adoption import Adoptions
+from services.product_store.logic.damage import Infirmary
 from services.product_store.logic.deposit import Depositary
 from services.product_store.logic.fixity import Fixity
 from services.product_store.logic.inventory import Inventory
+from services.product_store.logic.orphans import Orphans
 from services.product_store.logic.planning import Planning
 from services.product_store.logic.quality import QualityLedger
 from services.product_store.logic.quotas import Quotas
@@ -44,8 +46,9 @@ class ProductStoreFactory:
         self._catalog = DatabaseCatalog(self._database)
         self._recovery = Recovery(self._catalog, self._archive)
         self.planning = Planning(self._catalog)
+        self.infirmary = Infirmary(self._catalog, self._archive, _now)
         self.depositary = Depositary(
-            self._catalog, self._archive, self._recovery, _now, max_size=settings.max_version_bytes
+            self._catalog, self._archive, self._recovery, self.infirmary, _now, max_size=settings.max_version_bytes
         )
         self.uploads = ResumableUploads(
             self._catalog,
@@ -59,9 +62,12 @@ class ProductStoreFactory:
         self._tidy_every = settings.tidy_seconds
         self._tidying: list[asyncio.Task[None]] = []
         self.adoptions = Adoptions(self._catalog, _now)
-        self.retrieval = Retrieval(self._catalog, self._archive, _now)
+        self.retrieval = Retrieval(self._archive, self.infirmary)
         self._scrub_rate = 1e6 * settings.scrub_mb_per_second
-        self.fixity = Fixity(self._catalog, self._archive, self.retrieval, bytes_per_second=self._scrub_rate)
+        self.fixity = Fixity(
+            self._catalog, self._archive, self.retrieval, self.infirmary, bytes_per_second=self._scrub_rate
+        )
+        self.orphans = Orphans(self._catalog, self._archive, _now, grace=timedelta(hours=settings.upload_hours))
         self.quality = QualityLedger(self._catalog, _now)
         self.inventory = Inventory(self._catalog)
 
@@ -75,6 +81,7 @@ class ProductStoreFactory:
         await self._database.start()
         await self._recovery.run()
         await self.uploads.recover()
+        await self.infirmary.recover()
         self._tidying.append(asyncio.create_task(keep_running("tidying", self._tidy), name="tidying"))
 
         if self._scrub_rate:

@@ -20,6 +20,7 @@ from shared.clients.pieces import BLOCK_SIZE, TRANSFER_TIMEOUT, PiecewiseUploads
 from shared.clients.removals import RemovalClient
 from shared.contracts.digests import CONTENT_DIGEST, Digests, format_digest, read_digests
 from shared.contracts.errors import DamagedError, InvalidInputError, UnavailableError
+from shared.contracts.fixity import DamagePage, OrphanReport, OrphanRequest
 from shared.contracts.metadata import Metadata
 from shared.contracts.products import (
     MAX_LOOKUP,
@@ -253,6 +254,18 @@ class ProductStoreClient(RemovalClient):
         """Compare the bytes of versions with their digests, from the first version beyond `after`."""
         query = {"after": after, "limit": limit}
         return await self._call(FixityReport, "POST", "fixity/checks", params=query, read_timeout=600.0)
+
+    async def list_damages(self, *, after: int = 0, limit: int = 100, healed: bool | None = None) -> DamagePage:
+        """List what was found damaged, when, and where it is now."""
+        query = {"after": after, "limit": limit, "healed": healed}
+        return await self._call(DamagePage, "GET", "fixity/damages", params=query)
+
+    async def find_orphans(
+        self, *, after: str = "", older_than_hours: float | None = None, remove: bool = False
+    ) -> OrphanReport:
+        """Find files that nothing in the catalogue needs, part by part, and remove them if wanted."""
+        body = OrphanRequest(after=after, older_than_hours=older_than_hours, remove=remove)
+        return await self._call(OrphanReport, "POST", "fixity/orphans", body=body, read_timeout=600.0)
 
     async def get_product(self, product_id: int) -> ProductView:
         """Get one product. Raises NotFoundError."""

@@ -207,6 +207,10 @@ class FixityReport(BaseModel):
     checked: int
     size: int = Field(description="[bytes]")
     damaged: list[int] = Field(description="Versions whose damage was found now.")
+    healed: list[int] = Field(
+        default_factory=list,
+        description="Versions that were damaged, and whose bytes are back in their place and whole.",
+    )
     next_after: int | None = None
 
 

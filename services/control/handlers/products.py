@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from services.control.domain.errors import UsageError
-from services.control.handlers import removals
+from services.control.handlers import fixity, removals
 from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
 from services.control.views.provenance import tabulate_provenance
@@ -17,11 +17,12 @@ from services.control.views.text import open_console, plain
 from shared.clients.suite import Download, Suite
 from shared.clients.suite.downloads import download_job
 from shared.clients.suite.paging import list_products
-from shared.contracts.products import ProductView, VersionView
+from shared.contracts.products import ProductView
 from shared.contracts.provenance import MAX_DEPTH, Direction
 
 app = typer.Typer(no_args_is_help=True, help="List and fetch the files that tasks made; say what stays and what goes.")
 app.add_typer(removals.app)
+app.add_typer(fixity.app)
 
 VersionArgument = Annotated[int, typer.Argument(min=0, help="A version's number.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; it is kept with the verdict.")]
@@ -144,32 +145,6 @@ def _judge(version: int, reason: str, data: Path | None, *, passed: bool, as_jso
     if outcome.made_from_it.attempts:
         print("what had read the version:")
         open_console().print(tabulate_provenance(outcome.made_from_it))
-
-
-@app.command("verify")
-def verify_files(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Compare all stored bytes with their digests; what is damaged is listed, and the exit status is 1."""
-    damaged = ask(data, _verify)
-    if as_json:
-        print_json(damaged)
-    else:
-        for version in damaged:
-            print(plain(f"version {version.version_id} of {version.directory}/{version.filename} is damaged"))
-    if damaged:
-        raise typer.Exit(1)
-
-
-async def _verify(suite: Suite) -> list[VersionView]:
-    after: int | None = 0
-    while after is not None:
-        after = (await suite.product_store.check_fixity(after=after)).next_after
-    found: list[VersionView] = []
-    following: int | None = 0
-    while following is not None:
-        page = await suite.product_store.list_versions(damaged=True, after=following, limit=1000)
-        found += page.items
-        following = page.next_after
-    return found
 
 
 def _show(found: list[Download], *, as_json: bool, single: bool) -> None:

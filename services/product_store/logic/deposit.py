@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.product_store.domain.product import Product, Standing, judge_promise
 from services.product_store.domain.quota import check_quotas
 from services.product_store.domain.removal import check_not_purged
 from services.product_store.domain.version import Deposit, Fingerprint, Version, check_same_bytes
+from services.product_store.logic.damage import Infirmary
 from services.product_store.logic.ports import Archive, Catalog, CatalogAccess, Clock, IncomingFile
 from services.product_store.logic.quotas import charge
 from services.product_store.logic.recovery import Recovery
@@ -46,11 +47,19 @@ class Depositary:
     """
 
     def __init__(
-        self, catalog: CatalogAccess, archive: Archive, recovery: Recovery, clock: Clock, *, max_size: int
+        self,
+        catalog: CatalogAccess,
+        archive: Archive,
+        recovery: Recovery,
+        infirmary: Infirmary,
+        clock: Clock,
+        *,
+        max_size: int,
     ) -> None:
         self._catalog = catalog
         self._archive = archive
         self._recovery = recovery
+        self._infirmary = infirmary
         self._clock = clock
         self._max_size = max_size
 
@@ -138,15 +147,21 @@ class Depositary:
 
         def command(catalog: Catalog) -> Receipt:
             product = claim_product(catalog, deposit, "query.filename")
-            if version := catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id):
+            version = catalog.versions.find_by_attempt(product.product_id, deposit.attempt_id)
+            if version is not None:
                 check_not_purged(version)
                 check_same_bytes(version, fingerprint)
+            if version is not None and not version.damaged:
                 receipt = Receipt(version, is_new=False)
             else:
-                charge(catalog, deposit.promise.directory, fingerprint.size)
                 place = catalog.versions.find_twin(fingerprint) or store_name
-                added = catalog.versions.add(product, deposit, fingerprint, place, created_at)
-                receipt = Receipt(added, is_new=True)
+                catalog.damages.heal(fingerprint, place, created_at)
+                if version is None:
+                    charge(catalog, deposit.promise.directory, fingerprint.size)
+                    added = catalog.versions.add(product, deposit, fingerprint, place, created_at)
+                    receipt = Receipt(added, is_new=True)
+                else:
+                    receipt = Receipt(replace(version, store_name=place, damaged=False), is_new=False)
             if upload_id is not None:
                 catalog.uploads.complete(upload_id, receipt.version.version_id, fingerprint.size, created_at)
             return receipt
@@ -165,12 +180,14 @@ class Depositary:
             await self._recovery.reconcile([store_name])
             raise
         # A cancelled caller does not undo its command, so the bytes stay and the next start looks at them.
-        if not receipt.is_new:
-            await incoming.abandon()
-        elif receipt.version.store_name == store_name:
+        place = receipt.version.store_name
+        if place == store_name:
             await incoming.settle()
-        else:
-            await incoming.supersede(receipt.version.store_name)
+        elif not receipt.is_new:
+            await incoming.abandon()
+        elif not await incoming.supersede(place):
+            # They were found damaged, and moved away, after the commit.
+            await self._infirmary.heal(fingerprint, place)
         return receipt
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from services.product_store.domain.selection import VersionSelection
 from services.product_store.domain.version import Version
+from services.product_store.logic.damage import BLOCK_SIZE, Infirmary
 from services.product_store.logic.ports import Archive, CatalogAccess
-from services.product_store.logic.retrieval import BLOCK_SIZE, Retrieval
+from services.product_store.logic.retrieval import Retrieval
 from shared.contracts.errors import DamagedError
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class FixityCheck:
     checked: int
     size: int
     damaged: list[int]
+    healed: list[int]
     next_after: int | None
 
 
@@ -38,11 +40,18 @@ class Fixity:
     """
 
     def __init__(
-        self, catalog: CatalogAccess, archive: Archive, retrieval: Retrieval, *, bytes_per_second: float
+        self,
+        catalog: CatalogAccess,
+        archive: Archive,
+        retrieval: Retrieval,
+        infirmary: Infirmary,
+        *,
+        bytes_per_second: float,
     ) -> None:
         self._catalog = catalog
         self._archive = archive
         self._retrieval = retrieval
+        self._infirmary = infirmary
         self._bytes_per_second = bytes_per_second
 
     async def scrub(self) -> FixityCheck:
@@ -57,22 +66,31 @@ class Fixity:
         return found
 
     async def check(self, after: int, limit: int, *, bytes_per_second: float | None = None) -> FixityCheck:
-        """Check the versions that are not known to be damaged, by id, from the first beyond `after`."""
-        selection = VersionSelection(damaged=False)
+        """Check versions by id, from the first beyond `after`.
+
+        Of versions that are known to be damaged only those count whose bytes are back in their place, and whole.
+        """
+        await self._infirmary.recover()
+        selection = VersionSelection()
         versions = await self._catalog.read(lambda catalog: catalog.versions.select(selection, after, limit + 1))
         damaged: list[int] = []
+        healed: list[int] = []
         size = checked = 0
         for version in versions[:limit]:
             if version.purged_at is not None:
                 continue
+            if version.damaged:
+                if not await self._infirmary.examine(version):
+                    continue
+                healed.append(version.version_id)
+            elif not await self._is_sound(version):
+                damaged.append(version.version_id)
             checked += 1
             size += version.fingerprint.size
-            if not await self._is_sound(version):
-                damaged.append(version.version_id)
             if bytes_per_second is not None:
                 await asyncio.sleep(version.fingerprint.size / bytes_per_second)
         more = len(versions) > limit
-        return FixityCheck(checked, size, damaged, versions[limit - 1].version_id if more else None)
+        return FixityCheck(checked, size, damaged, healed, versions[limit - 1].version_id if more else None)
 
     async def _is_sound(self, version: Version) -> bool:
         try:

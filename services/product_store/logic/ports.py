@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from services.product_store.domain.damage import Custody, Damage, StoredObject
 from services.product_store.domain.product import Product, Promise
 from services.product_store.domain.quota import Quota
 from services.product_store.domain.removal import Protection, RetentionRule, Tally
@@ -80,11 +81,11 @@ class VersionTable(Protocol):
     def select(self, selection: VersionSelection, after: int, limit: int) -> list[Version]:
         """List versions by id, from the first beyond `after`."""
 
-    def mark_damaged(self, version_id: int, at: datetime) -> None:
-        """Remember that the stored bytes are no longer what they were."""
-
     def find_store_names(self, names: Iterable[str]) -> set[str]:
         """Tell which of these files in the archive belong to a version."""
+
+    def find_orphans(self, names: Collection[str]) -> set[str]:
+        """Tell which of these files in the archive nothing needs."""
 
 
 class LedgerTable(Protocol):
@@ -156,6 +157,31 @@ class RemovalTable(Protocol):
         """List versions that a rule removes."""
 
 
+class DamageTable(Protocol):
+    """Damages, inside a transaction."""
+
+    def mark(self, version: Version, finding: str, at: datetime) -> Damage | None:
+        """Remember that the bytes of a version are damaged; None where they are not its bytes any more, or it is known.
+
+        All versions that share the bytes are damaged.
+        """
+
+    def settle(self, damage_id: int, custody: Custody, sha256: str | None, size: int | None) -> None:
+        """Remember where damaged bytes are, and what they are."""
+
+    def heal(self, fingerprint: Fingerprint, place: str, at: datetime) -> bool:
+        """Give all damaged versions of these bytes a place where the bytes are whole, and tell if there were any."""
+
+    def withdraw(self, damage: Damage) -> None:
+        """Take a finding back: the bytes that it speaks of are whole."""
+
+    def find_pending(self) -> list[Damage]:
+        """Find the damages whose bytes were not seen into quarantine."""
+
+    def select(self, after: int, limit: int, *, healed: bool | None = None) -> list[Damage]:
+        """List damages by id, from the first beyond `after`."""
+
+
 class QuotaTable(Protocol):
     """Quotas, inside a transaction."""
 
@@ -202,6 +228,10 @@ class Catalog(Protocol):
     def quotas(self) -> QuotaTable:
         """Quotas."""
 
+    @property
+    def damages(self) -> DamageTable:
+        """Damages."""
+
 
 class CatalogAccess(Protocol):
     """The way to transactions. A command that raises changes nothing."""
@@ -228,8 +258,11 @@ class IncomingFile(Protocol):
     async def settle(self) -> None:
         """After the version is registered: forget that the bytes were incoming."""
 
-    async def supersede(self, store_name: str) -> None:
-        """After the version is registered with the same bytes of another: take their place."""
+    async def supersede(self, store_name: str) -> bool:
+        """After the version is registered with the same bytes of another: take their place.
+
+        Tells whether they were there.
+        """
 
     async def abandon(self) -> None:
         """Remove the bytes; also where they were never published."""
@@ -278,6 +311,18 @@ class Archive(Protocol):
 
     async def remove(self, store_names: Collection[str]) -> None:
         """Remove bytes that no version names."""
+
+    async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
+        """List what is in its place by name, from the first beyond `after`."""
+
+    async def quarantine(self, store_name: str, name: str) -> bool:
+        """Move bytes into quarantine, durably; again, it changes nothing. Tells whether they are there."""
+
+    async def release(self, name: str, store_name: str) -> None:
+        """Move bytes from quarantine to their place, unless others are there now."""
+
+    async def open_quarantined(self, name: str) -> StoredFile:
+        """Open bytes in quarantine. Raises FileNotFoundError."""
 
 
 class PartialFile(IncomingFile, Protocol):

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from typing import NoReturn
 
 from services.product_store.domain.removal import check_not_purged
 from services.product_store.domain.version import Version
-from services.product_store.logic.ports import Archive, CatalogAccess, Clock, StoredFile
+from services.product_store.logic.damage import BLOCK_SIZE, Infirmary
+from services.product_store.logic.ports import Archive, StoredFile
 from shared.contracts.errors import DamagedError
-
-logger = logging.getLogger(__name__)
-
-BLOCK_SIZE = 1 << 20
 
 
 class Retrieval:
     """Opens versions for reading."""
 
-    def __init__(self, catalog: CatalogAccess, archive: Archive, clock: Clock) -> None:
-        self._catalog = catalog
+    def __init__(self, archive: Archive, infirmary: Infirmary) -> None:
         self._archive = archive
-        self._clock = clock
+        self._infirmary = infirmary
 
     async def open(self, version: Version) -> OpenVersion:
         """Open a version's bytes. The caller closes them.
@@ -48,11 +43,8 @@ class Retrieval:
         return OpenVersion(version, file, self)
 
     async def report_damage(self, version: Version, finding: str) -> NoReturn:
-        """Mark a version so that it is never served again, and raise DamagedError."""
-        logger.error("version %d (%s) is damaged: %s", version.version_id, version.store_name, finding)
-        now = self._clock()
-        await self._catalog.write(lambda catalog: catalog.versions.mark_damaged(version.version_id, now))
-        raise DamagedError(f"version {version.version_id} is damaged: {finding}")
+        """Have a version put aside, so that it is never served, and raise DamagedError or UnavailableError."""
+        await self._infirmary.report(version, finding)
 
 
 class OpenVersion:

@@ -6,6 +6,7 @@
     <root>/uploads/<upload id>      bytes of an upload that may be resumed
     <root>/incoming/<store name>    bytes that no row is known to name yet
     <root>/objects/ab/<store name>  bytes in their place; ab are the first two letters of the name
+    <root>/quarantine/<name>        bytes that were found damaged
 
 Bytes are written to ``incoming`` and get their place as a second name of the same, complete file (a hard link).
 File and folder are flushed to the disk, the row is committed, and then the incoming name goes. So whatever a killed
@@ -23,10 +24,13 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from secrets import token_hex
 from typing import ParamSpec, TypeVar
 
+from services.product_store.domain.damage import StoredObject
 from services.product_store.domain.version import Fingerprint
 from shared.contracts.errors import InsufficientStorageError, UnavailableError
 
@@ -68,6 +72,7 @@ class FileArchive:
         self._incoming = root / "incoming"
         self._uploads = root / "uploads"
         self._objects = root / "objects"
+        self._quarantine = root / "quarantine"
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="archive")
         self._lock: int | None = None
 
@@ -82,6 +87,7 @@ class FileArchive:
         self._incoming.mkdir(parents=True, exist_ok=True)
         self._uploads.mkdir(exist_ok=True)
         self._objects.mkdir(exist_ok=True)
+        self._quarantine.mkdir(exist_ok=True)
         self._lock = _lock(self._root / "lock")
         for name in FOLDERS:
             (self._objects / name).mkdir(exist_ok=True)
@@ -140,9 +146,45 @@ class FileArchive:
             self.object_path(name).unlink(missing_ok=True)
             self.incoming_path(name).unlink(missing_ok=True)
 
+    async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
+        """List what is in its place by name, from the first beyond `after`."""
+        return await self.run(lambda: list(islice(_walk(self._objects, after), limit)))
+
+    async def quarantine(self, store_name: str, name: str) -> bool:
+        """Move bytes into quarantine, durably; again, it changes nothing. Tells whether they are there."""
+
+        def move() -> bool:
+            place, aside = self.object_path(store_name), self._quarantine / name
+            if not aside.exists():
+                try:
+                    place.rename(aside)
+                except FileNotFoundError:
+                    return False
+            _sync_folder(aside.parent)
+            _sync_folder(place.parent)
+            return True
+
+        return await self.run(move)
+
+    async def release(self, name: str, store_name: str) -> None:
+        """Move bytes from quarantine to their place, unless others are there now."""
+
+        def move() -> None:
+            place, aside = self.object_path(store_name), self._quarantine / name
+            with suppress(FileExistsError):
+                place.hardlink_to(aside)
+            _sync_folder(place.parent)
+            aside.unlink()
+
+        await self.run(move)
+
+    async def open_quarantined(self, name: str) -> StoredFile:
+        """Open bytes in quarantine. Raises FileNotFoundError."""
+        return await self.run(lambda: StoredFile(self, self._quarantine / name))
+
     def object_path(self, store_name: str) -> Path:
         """Tell where bytes have their place."""
-        return self._objects / store_name[:2] / store_name
+        return self._objects / _place(store_name)
 
     def incoming_path(self, store_name: str) -> Path:
         """Tell where bytes arrive."""
@@ -207,17 +249,20 @@ class IncomingFile:
         """After the version is registered: forget that the bytes were incoming."""
         await self._archive.settle([self.store_name])
 
-    async def supersede(self, store_name: str) -> None:
+    async def supersede(self, store_name: str) -> bool:
         """After the version is registered with the same bytes of another: take their place.
 
-        These have just been verified; those may have been damaged since.
+        These have just been verified; those may have been damaged since. Tells whether they were there.
         """
 
-        def replace() -> None:
-            self._archive.object_path(self.store_name).replace(self._archive.object_path(store_name))
+        def replace() -> bool:
+            place = self._archive.object_path(store_name)
+            were_there = place.exists()
+            self._archive.object_path(self.store_name).replace(place)
             self._archive.incoming_path(self.store_name).unlink(missing_ok=True)
+            return were_there
 
-        await self._archive.run(replace)
+        return await self._archive.run(replace)
 
     async def abandon(self) -> None:
         """Remove the bytes; also where they were never published."""
@@ -302,6 +347,29 @@ class StoredFile:
     def _close(self) -> None:
         with self._guard:
             self._file.close()
+
+
+def _walk(objects: Path, after: str) -> Iterator[StoredObject]:
+    """Go through all files by name. A folder is listed when its turn comes."""
+    for folder in sorted(path for path in objects.iterdir() if path.is_dir()):
+        if folder.name < after[:2]:
+            continue
+        paths = ((_name(path), path) for path in folder.iterdir())
+        for name, path in sorted(pair for pair in paths if pair[0] > after):
+            with suppress(FileNotFoundError):  # it may be removed in between
+                found = path.stat()
+                yield StoredObject(name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+
+def _name(path: Path) -> str:
+    """Tell the store name of a file; one that the archive did not give begins with the folder."""
+    folder = path.parent.name
+    return path.name if path.name.startswith(folder) else f"{folder}/{path.name}"
+
+
+def _place(store_name: str) -> str:
+    """Tell the place of a file among the objects."""
+    return store_name if "/" in store_name else f"{store_name[:2]}/{store_name}"
 
 
 def _write_all(descriptor: int, chunks: Sequence[bytes]) -> None:

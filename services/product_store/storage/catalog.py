@@ -9,6 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
 
+from services.product_store.storage.damages import SqlDamageTable
 from services.product_store.storage.ledger import SqlLedgerTable
 from services.product_store.storage.products import SqlProductTable
 from services.product_store.storage.quotas import SqlQuotaTable
@@ -34,6 +35,7 @@ class SqlCatalog:
         self.uploads = SqlUploadTable(connection)
         self.removals = SqlRemovalTable(connection)
         self.quotas = SqlQuotaTable(connection)
+        self.damages = SqlDamageTable(connection)
 
 
 class DatabaseCatalog:

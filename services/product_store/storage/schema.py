@@ -106,6 +106,31 @@ class GarbageRow(ProductStoreRow, table=True):
     store_name: str = Field(primary_key=True, max_length=128)
 
 
+class DamageRow(ProductStoreRow, table=True):
+    """One finding of damaged bytes; it stays after they have healed. The digests are those of the whole bytes."""
+
+    __tablename__ = "damage"
+    __table_args__ = (
+        Index("ix_damage_sha256", "sha256"),
+        Index("ix_damage_custody", "custody"),
+        {"sqlite_autoincrement": True},
+    )
+
+    damage_id: int | None = Field(default=None, primary_key=True, sa_type=Key)
+    version_id: int = Field(foreign_key="version.version_id", sa_type=Key)
+    store_name: str = Field(max_length=128)
+    md5: str = Field(max_length=32)
+    sha256: str = Field(max_length=64)
+    size: int = Field(sa_type=Key)
+    finding: str = Field(sa_type=Text)
+    found_at: datetime = Field(sa_type=UtcTime)
+    versions: int = Field(sa_type=Key)
+    custody: str = Field(max_length=16)
+    found_sha256: str | None = Field(default=None, max_length=64)
+    found_size: int | None = Field(default=None, sa_type=Key)
+    healed_at: datetime | None = Field(default=None, sa_type=UtcTime)
+
+
 class QuotaRow(ProductStoreRow, table=True):
     """How much a directory and all below it may hold, and what the versions in it have together."""
 
@@ -147,6 +172,7 @@ class UploadRow(ProductStoreRow, table=True):
 
 METADATA = ProductStoreRow.metadata
 CONDEMNED = METADATA.tables["condemned"]
+DAMAGES = METADATA.tables["damage"]
 GARBAGE = METADATA.tables["garbage"]
 QUOTAS = METADATA.tables["quota"]
 UPLOADS = METADATA.tables["upload"]

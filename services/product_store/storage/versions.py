@@ -14,7 +14,7 @@ from services.product_store.domain.selection import VersionSelection
 from services.product_store.domain.version import Deposit, Fingerprint, Version
 from services.product_store.storage.conditions import match_filename, match_metadata
 from services.product_store.storage.pieces import cut
-from services.product_store.storage.schema import PRODUCTS, VERSIONS
+from services.product_store.storage.schema import GARBAGE, PRODUCTS, VERSIONS
 from shared.database.prepared import Prepared
 
 VERSION_AND_NAME = select(VERSIONS, PRODUCTS.c.directory, PRODUCTS.c.filename, PRODUCTS.c.semantic_type).join(
@@ -167,19 +167,6 @@ class SqlVersionTable:
             return PRODUCTS.c.directory == directory
         return text("+product.directory = :directory").bindparams(directory=directory)
 
-    def mark_damaged(self, version_id: int, at: datetime) -> None:
-        """Remember that the stored bytes are no longer what they were; the first finding stays.
-
-        All versions that share the bytes are damaged. What was removed in between is not: its bytes had to go.
-        """
-        sharing = VERSIONS.alias("sharing")
-        store_name = select(sharing.c.store_name).where(sharing.c.version_id == version_id).scalar_subquery()
-        self._connection.execute(
-            update(VERSIONS)
-            .where(VERSIONS.c.store_name == store_name, VERSIONS.c.damaged_at.is_(None), VERSIONS.c.purged_at.is_(None))
-            .values(damaged_at=at)
-        )
-
     def find_store_names(self, names: Iterable[str]) -> set[str]:
         """Tell which of these files in the archive belong to a version."""
         return {
@@ -187,6 +174,18 @@ class SqlVersionTable:
             for chunk in cut(list(names))
             for found in self._connection.execute(
                 select(VERSIONS.c.store_name).where(VERSIONS.c.store_name.in_(chunk))
+            ).scalars()
+        }
+
+    def find_orphans(self, names: Collection[str]) -> set[str]:
+        """Tell which of these files in the archive nothing needs: no version, and not the collector of garbage."""
+        return set(names) - {
+            found
+            for chunk in cut(list(names))
+            for found in self._connection.execute(
+                select(VERSIONS.c.store_name)
+                .where(VERSIONS.c.store_name.in_(chunk), VERSIONS.c.purged_at.is_(None))
+                .union(select(GARBAGE.c.store_name).where(GARBAGE.c.store_name.in_(chunk)))
             ).scalars()
         }
 

@@ -99,6 +99,8 @@ SCOPES = {
     ("PUT", "quotas"): "operate",
     ("DELETE", "quotas"): "operate",
     ("POST", "fixity/checks"): "operate",
+    ("GET", "fixity/damages"): "operate",
+    ("POST", "fixity/orphans"): "operate",
     ("GET", "products"): "read",
     ("GET", "products/1"): "read",
     ("GET", "products/1/versions"): "read",

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.contracts.errors import DamagedError
+from shared.contracts.errors import DamagedError, UnavailableError
 
 if TYPE_CHECKING:
+    from services.product_store.factory import ProductStoreFactory
+    from shared.contracts.products import VersionView
     from tests.integration.product_store.conftest import Store
 
 
@@ -83,3 +87,159 @@ async def test_the_scrub_finds_damage_and_keeps_its_place(store: Store) -> None:
     assert place == f"{page[99].version_id}\n"
     assert (await factory.fixity.scrub()).next_after is None
     assert (await store.client.get_version(harmed)).damaged
+
+
+def factory_of(store: Store) -> ProductStoreFactory:
+    found: ProductStoreFactory = store.app.state.factory
+    return found
+
+
+def quarantine(store: Store) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (store.root / "archive" / "quarantine").iterdir()}
+
+
+async def harm_one(store: Store, harm: Callable[[Path], None] = flip) -> VersionView:
+    """Store a version, and harm its bytes."""
+    version = await store.upload(b"precious", "harmed")
+    (path,) = store.objects()
+    harm(path)
+    return version
+
+
+async def test_damaged_bytes_are_kept_in_quarantine_and_described(store: Store) -> None:
+    version = await harm_one(store)
+    await store.client.check_fixity()
+    (damage,) = (await store.client.list_damages()).items
+    assert (damage.version_id, damage.versions, damage.custody) == (version.version_id, 1, "quarantined")
+    assert (damage.expected_sha256, damage.expected_size) == (version.sha256, 8)
+    assert damage.found_sha256 not in (None, version.sha256)
+    assert (damage.found_size, damage.healed_at) == (8, None)
+    assert quarantine(store) == {damage.quarantined_as: b"preciour"}
+    assert store.objects() == []
+
+
+async def test_missing_bytes_are_described_as_missing(store: Store) -> None:
+    await harm_one(store, Path.unlink)
+    await store.client.check_fixity()
+    (damage,) = (await store.client.list_damages(healed=False)).items
+    assert (damage.custody, damage.quarantined_as, damage.found_sha256) == ("missing", None, None)
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+async def test_the_same_bytes_again_heal_all_that_share_them(store: Store, attempt: int) -> None:
+    harmed = await harm_one(store)
+    sharing = await store.upload(b"precious", "sharing", attempt=7)
+    for path in store.objects():
+        flip(path)
+    await store.client.check_fixity()
+    again = await store.upload(b"precious", "harmed", attempt=attempt)
+    assert (again.version_id == harmed.version_id) == (attempt == 1)
+    for version_id in (harmed.version_id, sharing.version_id, again.version_id):
+        assert await store.client.read(version_id) == b"precious"
+        assert not (await store.client.get_version(version_id)).damaged
+    assert len(store.objects()) == 1
+    assert store.incoming() == []
+    assert (await store.client.list_damages(healed=False)).items == []
+    (damage,) = (await store.client.list_damages(healed=True)).items
+    assert list(quarantine(store)) == [damage.quarantined_as]
+    assert (await store.client.check_fixity()).damaged == []
+
+
+async def test_bytes_that_are_brought_back_heal(store: Store) -> None:
+    version = await store.upload(b"precious", "harmed")
+    (path,) = store.objects()
+    copy = path.read_bytes()
+    flip(path)
+    await store.client.check_fixity()
+    path.write_bytes(b"something else")
+    assert (await store.client.check_fixity()).healed == []
+    path.write_bytes(copy)
+    report = await store.client.check_fixity()
+    assert (report.healed, report.damaged) == ([version.version_id], [])
+    assert await store.client.read(version.version_id) == b"precious"
+
+
+async def test_a_finding_that_was_wrong_is_taken_back(store: Store) -> None:
+    version = await store.upload(b"precious", "sound")
+    factory = factory_of(store)
+    with pytest.raises(UnavailableError, match="try again"):
+        await factory.infirmary.report(await factory.inventory.get_version(version.version_id), "a bad read")
+    assert await store.client.read(version.version_id) == b"precious"
+    assert (await store.client.list_damages()).items == []
+    assert quarantine(store) == {}
+
+
+async def test_a_reader_of_bytes_that_healed_meanwhile_does_no_harm(store: Store) -> None:
+    version = await harm_one(store)
+    factory = factory_of(store)
+    known_before = await factory.inventory.get_version(version.version_id)
+    await store.client.check_fixity()
+    await store.upload(b"precious", "harmed", attempt=2)
+    with pytest.raises(UnavailableError):
+        await factory.infirmary.report(known_before, "the bytes of before")
+    assert await store.client.read(version.version_id) == b"precious"
+
+
+async def test_bytes_are_moved_after_a_crash_in_between(store: Store) -> None:
+    version = await harm_one(store)
+    factory = factory_of(store)
+    with sqlite3.connect(store.root / "store.db") as database:
+        database.execute("UPDATE version SET damaged_at = created_at")
+        database.execute(
+            "INSERT INTO damage (version_id, store_name, md5, sha256, size, finding, found_at, versions, custody)"
+            " SELECT version_id, store_name, md5, sha256, size, 'f', created_at, 1, 'pending' FROM version"
+        )
+    database.close()
+    with pytest.raises(DamagedError):
+        await store.client.read(version.version_id)
+    assert await factory.infirmary.recover() == 1
+    (damage,) = (await store.client.list_damages()).items
+    assert quarantine(store) == {damage.quarantined_as: b"preciour"}
+    assert await factory.infirmary.recover() == 0
+
+
+async def test_files_that_no_version_names_are_found_and_removed(store: Store) -> None:
+    version = await store.upload(b"named", "named")
+    names = []
+    for name in ("ab/ab01", "ab/ab02", "ff/README"):
+        path = store.root / "archive" / "objects" / name
+        path.write_bytes(b"12")
+        os.utime(path, (1e9, 1e9))
+        names.append(path)
+    incoming = store.root / "archive" / "incoming" / "ab02"
+    incoming.touch()
+
+    report = await store.client.find_orphans()
+
+    assert (report.checked, report.next_after, report.removed) == (4, None, False)
+    assert [(orphan.name, orphan.size) for orphan in report.orphans] == [("ab01", 2), ("ff/README", 2)]
+    assert all(path.exists() for path in names)
+    # What is fresh may be about to get its row
+    os.utime(names[0])
+    assert [orphan.name for orphan in (await store.client.find_orphans()).orphans] == ["ff/README"]
+    removed = await store.client.find_orphans(older_than_hours=0, remove=True)
+    assert (len(removed.orphans), removed.removed) == (2, True)
+    assert [path.exists() for path in names] == [False, True, False]
+    assert await store.client.read(version.version_id) == b"named"
+
+
+async def test_files_are_looked_at_part_by_part(store: Store) -> None:
+    for number in range(1, 8):
+        await store.upload(b"%d" % number, f"f{number}", attempt=number)
+    seen = 0
+    after: str | None = ""
+    while after is not None:
+        found = await factory_of(store).orphans.check(after, 3, grace=None, remove=False)
+        seen += found.checked
+        after = found.next_after
+    assert seen == 7
+
+
+async def test_files_of_purged_versions_count_as_orphans(store: Store) -> None:
+    version = await store.upload(b"gone", "gone")
+    (path,) = store.objects()
+    copy = path.read_bytes()
+    await store.http.post(f"versions/{version.version_id}/removal", json={"running_jobs": []})
+    await store.http.post("garbage/collect", json={"grace_hours": 0})
+    path.write_bytes(copy)
+    assert [orphan.name for orphan in (await store.client.find_orphans(older_than_hours=0)).orphans] == [path.name]

@@ -18,6 +18,7 @@ import pytest
 from services.product_store.domain.product import Promise
 from services.product_store.domain.version import Deposit
 from services.product_store.factory import MIGRATIONS
+from services.product_store.logic.damage import Infirmary
 from services.product_store.logic.deposit import Depositary
 from services.product_store.logic.ports import CatalogAccess
 from services.product_store.logic.recovery import Recovery
@@ -246,7 +247,14 @@ def archive(place: Place) -> Iterator[FileArchive]:
 
 
 def make_depositary(catalog: CatalogAccess, archive: FileArchive, *, max_size: int = 1 << 30) -> Depositary:
-    return Depositary(catalog, archive, Recovery(catalog, archive), lambda: datetime.now(UTC), max_size=max_size)
+    return Depositary(
+        catalog,
+        archive,
+        Recovery(catalog, archive),
+        Infirmary(catalog, archive, lambda: datetime.now(UTC)),
+        lambda: datetime.now(UTC),
+        max_size=max_size,
+    )
 
 
 def make_deposit() -> Deposit:
