@@ -15,10 +15,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunningSuite:
-    """Where a suite answers, and to whom."""
+    """Where a suite answers, and to whom, and the process of its services."""
 
     url: str
     tokens: dict[str, str]
+    process_id: int
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def embedded_suite(*, workers: int = 2) -> Iterator[RunningSuite]:
                 raise RuntimeError(f"eas up did not become ready: {line!r}")
             url = next(word for word in line.split() if word.startswith("http://"))
             document = json.loads((Path(folder) / "tokens.json").read_text())
-            yield RunningSuite(url, {entry["name"]: token for token, entry in document.items()})
+            yield RunningSuite(url, {entry["name"]: token for token, entry in document.items()}, process.pid)
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(30)

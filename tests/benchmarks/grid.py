@@ -11,7 +11,6 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -26,7 +25,7 @@ from shared.contracts.scheduler import (
     TaskTypeDescription,
     WorkerAnnouncement,
 )
-from tests.benchmarks.figures import Figure
+from tests.benchmarks.figures import Figure, peak_memory
 
 ROWS, COLUMNS = 178, 179
 BATCH = 64
@@ -102,7 +101,7 @@ async def _measure_grid() -> dict[str, Figure]:
         listing = await _time(client.list_jobs())
         tree = await _time(client.get_tree(job.job_id, limit=1000))
         rows = job.counts.total
-        peak = _peak_memory(pid)
+        peak = peak_memory(pid)
     return {
         "grid_expansion_s": Figure(expansion, "s", f"{rows} rows with files and dependencies, validated and durable"),
         "grid_tree_ms": Figure(tree * 1e3, "ms", "the first 1,000 tasks of its tree"),
@@ -115,11 +114,6 @@ async def _time(call: Awaitable[Any]) -> float:
     begin = time.perf_counter()
     await call
     return time.perf_counter() - begin
-
-
-def _peak_memory(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return float(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 async def _measure_cost_curve() -> dict[str, Figure]:
