@@ -11,7 +11,7 @@ from services.product_store.domain.version import Version
 from services.product_store.logic.damage import BLOCK_SIZE, Infirmary
 from services.product_store.logic.ports import Archive, CatalogAccess
 from services.product_store.logic.retrieval import Retrieval
-from shared.contracts.errors import DamagedError
+from shared.contracts.errors import DamagedError, GoneError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -83,8 +83,12 @@ class Fixity:
                 if not await self._infirmary.examine(version):
                     continue
                 healed.append(version.version_id)
-            elif not await self._is_sound(version):
-                damaged.append(version.version_id)
+            else:
+                is_sound = await self._is_sound(version)
+                if is_sound is None:
+                    continue
+                if not is_sound:
+                    damaged.append(version.version_id)
             checked += 1
             size += version.fingerprint.size
             if bytes_per_second is not None:
@@ -92,18 +96,24 @@ class Fixity:
         more = len(versions) > limit
         return FixityCheck(checked, size, damaged, healed, versions[limit - 1].version_id if more else None)
 
-    async def _is_sound(self, version: Version) -> bool:
+    async def _is_sound(self, version: Version) -> bool | None:
+        """Tell whether its bytes are whole; None where they went after it had been looked up."""
         try:
-            opened = await self._retrieval.open(version)
+            await self._read(version)
         except DamagedError:
             return False
+        except GoneError:
+            return None
+        except UnavailableError:
+            return True  # whole after all, but not those that were opened: an upload had just replaced them
+        return True
+
+    async def _read(self, version: Version) -> None:
+        opened = await self._retrieval.open(version)
         try:
             await opened.prepare()
             if version.fingerprint.size > BLOCK_SIZE:
                 async for _ in opened.read_all():
                     pass
-        except DamagedError:
-            return False
         finally:
             await opened.close()
-        return True

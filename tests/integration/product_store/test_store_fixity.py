@@ -243,3 +243,17 @@ async def test_files_of_purged_versions_count_as_orphans(store: Store) -> None:
     await store.http.post("garbage/collect", json={"grace_hours": 0})
     path.write_bytes(copy)
     assert [orphan.name for orphan in (await store.client.find_orphans(older_than_hours=0)).orphans] == [path.name]
+
+
+async def test_a_version_that_is_purged_while_others_are_read_is_no_damage(store: Store) -> None:
+    first = await store.upload(b"x" * 1000, "first", attempt=1)
+    second = await store.upload(b"y", "second", attempt=2)
+    factory: ProductStoreFactory = store.app.state.factory
+    # Both are looked up, and then the first is read at such a rate that the second has time to go.
+    check = asyncio.create_task(factory.fixity.check(0, 10, bytes_per_second=500))
+    await store.client.remove(second.version_id, running_jobs=[])
+    assert (await store.client.collect_garbage(grace_hours=0)).files == 1
+    found = await check
+    assert (found.checked, found.damaged, found.next_after) == (1, [], None)
+    assert (await store.client.list_versions(damaged=True)).items == []
+    assert await store.client.read(first.version_id) == b"x" * 1000

@@ -229,7 +229,7 @@ async def test_killed_while_all_is_going_on_it_loses_nothing_and_keeps_nothing_t
     begin = time.monotonic()
     for number in range(1, ROUNDS + 1):
         running = asyncio.create_task(load.run())
-        await asyncio.wait([running], timeout=chance.uniform(0.02, 1.0))
+        await asyncio.wait([running], timeout=chance.uniform(0.02, 1.5))
         load.resting = True
         await asyncio.to_thread(store.kill)
         await asyncio.to_thread(store.start)
