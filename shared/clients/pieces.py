@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,9 @@ import httpx
 from pydantic import ValidationError
 
 from shared.clients.base import Model, raise_for_error
-from shared.contracts.errors import NotFoundError, RangeError, UnavailableError
+from shared.clients.bulk import BulkConnections
+from shared.contracts.digests import REPR_DIGEST, format_digest
+from shared.contracts.errors import DamagedError, NotFoundError, RangeError, UnavailableError
 from shared.contracts.products import VersionView
 from shared.contracts.uploads import OFFSET_HEADER, UploadRequest, UploadView
 
@@ -35,30 +38,44 @@ class PiecewiseUploads:
     ----------
     http
         A client of the product store.
+    bulk
+        Connections for the bytes; None where httpx has to send them.
     """
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: httpx.AsyncClient, bulk: BulkConnections | None) -> None:
         self._http = http
+        self._bulk = bulk
         self._unfinished: dict[str, str] = {}
 
     async def upload(self, path: Path, request: UploadRequest) -> VersionView:
-        """Upload a file.
+        """Upload a file; its SHA-256 is made meanwhile, and compared by the store before there is a version.
 
         Raises
         ------
+        DigestMismatchError
+            The file changed while it was read, or was damaged on the way.
         UnavailableError
             The store was away for longer than this waits; calling again goes on.
         EasError
             What the store raised.
         """
-        key = request.model_dump_json()
+        hashing = asyncio.create_task(asyncio.to_thread(hash_file, path))
+        hashing.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            view = await self._upload(path, request, hashing)
+            return check_stored(view, path, await hashing, request.size or 0)
+        finally:
+            hashing.cancel()
+
+    async def _upload(self, path: Path, request: UploadRequest, hashing: asyncio.Task[str]) -> VersionView:
+        key = request.model_dump_json() + await asyncio.to_thread(_mark_state, path)
         pause, tries, reached = FIRST_PAUSE, 0, -1
         while True:
             try:
                 upload_id, offset = await self._find_or_open(key, request)
                 if offset > reached:
                     pause, tries, reached = FIRST_PAUSE, 0, offset
-                view = await self._bring(path, upload_id, offset, request.size or 0)
+                view = await self._bring(path, upload_id, offset, request.size or 0, hashing)
             except (UnavailableError, RangeError) as error:
                 tries += 1
                 if tries >= TRIES:
@@ -80,7 +97,10 @@ class PiecewiseUploads:
 
     async def _find_or_open(self, key: str, request: UploadRequest) -> tuple[str, int]:
         if (upload_id := self._unfinished.get(key)) is None:
-            response = await self._request("POST", "uploads", content=key, headers={"Content-Type": "application/json"})
+            content = request.model_dump_json()
+            response = await self._request(
+                "POST", "uploads", content=content, headers={"Content-Type": "application/json"}
+            )
             upload = _read(UploadView, response)
             while len(self._unfinished) >= MOST_REMEMBERED:
                 del self._unfinished[next(iter(self._unfinished))]
@@ -89,16 +109,22 @@ class PiecewiseUploads:
         upload = _read(UploadView, await self._request("GET", f"uploads/{upload_id}"))
         return upload_id, upload.offset
 
-    async def _bring(self, path: Path, upload_id: str, offset: int, size: int) -> VersionView:
+    async def _bring(
+        self, path: Path, upload_id: str, offset: int, size: int, hashing: asyncio.Task[str]
+    ) -> VersionView:
         if offset < size:
-            headers = {
-                OFFSET_HEADER: str(offset),
-                "Content-Type": "application/octet-stream",
-                "Content-Length": str(size - offset),
-            }
-            content = read_blocks(path, offset)
-            await self._request("PATCH", f"uploads/{upload_id}", headers=headers, content=content)
-        return _read(VersionView, await self._request("POST", f"uploads/{upload_id}/commit"))
+            await self._send(path, f"uploads/{upload_id}", offset, size)
+        headers = {REPR_DIGEST: format_digest(sha256=await asyncio.shield(hashing))}
+        return _read(VersionView, await self._request("POST", f"uploads/{upload_id}/commit", headers=headers))
+
+    async def _send(self, path: Path, target: str, offset: int, size: int) -> None:
+        headers = {OFFSET_HEADER: str(offset)}
+        if self._bulk is not None:
+            with await asyncio.to_thread(path.open, "rb") as file:
+                raise_for_error(await self._bulk.send_file("PATCH", target, file, offset, size - offset, headers))
+            return
+        headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(size - offset)}
+        await self._request("PATCH", target, headers=headers, content=read_blocks(path, offset))
 
     async def _abort(self, key: str) -> None:
         """Let the store forget an upload that it refused; where that fails, it forgets it by itself in time."""
@@ -133,6 +159,25 @@ def _read(model: type[Model], response: httpx.Response) -> Model:
         raise UnavailableError(
             f"{response.request.url} does not answer like a product store of this version"
         ) from error
+
+
+def check_stored(view: VersionView, path: Path, sha256: str, size: int) -> VersionView:
+    """Compare what was stored with the file. Raises DamagedError."""
+    if (view.sha256, view.size) != (sha256, size):
+        raise DamagedError(f"version {view.version_id} has SHA-256 {view.sha256}; {path} has {sha256}")
+    return view
+
+
+def _mark_state(path: Path) -> str:
+    """Tell a file's state, so that an upload never goes on with what has become another file. Blocks."""
+    found = path.stat()
+    return f" {found.st_size} {found.st_mtime_ns} {found.st_ino}"
+
+
+def hash_file(path: Path) -> str:
+    """Make the SHA-256 of a file. Blocks."""
+    with path.open("rb", 0) as file:
+        return hashlib.file_digest(file, hashlib.sha256).hexdigest()
 
 
 async def read_blocks(path: Path, offset: int = 0) -> AsyncIterator[bytes]:

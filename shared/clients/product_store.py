@@ -16,9 +16,11 @@ import httpx
 from pydantic import ValidationError
 
 from shared.clients.base import raise_for_error
-from shared.clients.pieces import BLOCK_SIZE, TRANSFER_TIMEOUT, PiecewiseUploads, read_blocks
+from shared.clients.bulk import BulkConnections
+from shared.clients.kept_connections import KeptConnections
+from shared.clients.pieces import BLOCK_SIZE, TRANSFER_TIMEOUT, PiecewiseUploads, check_stored, read_blocks
 from shared.clients.removals import RemovalClient
-from shared.contracts.digests import CONTENT_DIGEST, Digests, format_digest, read_digests
+from shared.contracts.digests import CONTENT_DIGEST, format_digest, read_digests
 from shared.contracts.errors import DamagedError, InvalidInputError, UnavailableError
 from shared.contracts.fixity import DamagePage, OrphanReport, OrphanRequest
 from shared.contracts.metadata import Metadata
@@ -70,7 +72,16 @@ class ProductStoreClient(RemovalClient):
     ) -> None:
         super().__init__(url, token, transport=transport)
         self.piecewise_above = piecewise_above
-        self._pieces = PiecewiseUploads(self._http)
+        suits = transport is None and KeptConnections.suits(url)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._bulk = BulkConnections(url, headers) if suits else None
+        self._pieces = PiecewiseUploads(self._http, self._bulk)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._bulk is not None:
+            self._bulk.close()
+        await super().close()
 
     async def plan(self, products: Sequence[PlannedProduct]) -> PlanResponse:
         """Register products that tasks promise to write: all or none. May be repeated.
@@ -103,9 +114,9 @@ class ProductStoreClient(RemovalClient):
     ) -> VersionView:
         """Store a file as a version. May be repeated: the same bytes give the same version.
 
-        The file is read twice, first for its SHA-256, so that the store refuses what was damaged on the way. One of
-        more than `piecewise_above` bytes goes on where it was when the connection, or the store, broke off; also in a
-        later call, if it is made with this client.
+        The store compares what arrives with the SHA-256 of the file, and refuses what was damaged on the way. A file of
+        more than `piecewise_above` bytes is hashed while it is sent, and goes on where it was when the connection, or
+        the store, broke off; also in a later call, if it is made with this client.
 
         Raises
         ------
@@ -130,14 +141,14 @@ class ProductStoreClient(RemovalClient):
             **({} if mime_type is None else {"mime_type": mime_type}),
             **({"rerun": "true"} if rerun else {}),
         }
-        sha256, size, block = await asyncio.to_thread(_hash_file, path)
+        size = (await asyncio.to_thread(path.stat)).st_size
         if size > self.piecewise_above:
-            values = {**query, "metadata": metadata or {}, "size": size, "sha256": sha256}
             try:
-                request = UploadRequest.model_validate(values)
+                request = UploadRequest.model_validate({**query, "metadata": metadata or {}, "size": size})
             except ValidationError as error:
                 raise InvalidInputError(f"the upload cannot be described: {error}", where="body") from error
-            return _check_stored(await self._pieces.upload(path, request), path, sha256, size)
+            return await self._pieces.upload(path, request)
+        sha256, size, block = await asyncio.to_thread(_hash_file, path)
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(size),
@@ -153,7 +164,7 @@ class ProductStoreClient(RemovalClient):
             raise self._unavailable("versions", error) from error
         raise_for_error(response)
         view = self._read(VersionView.model_validate_json, response.content)
-        return _check_stored(view, path, sha256, size)
+        return check_stored(view, path, sha256, size)
 
     async def download(self, version_id: int, target: Path, *, sha256: str | None = None) -> None:
         """Fetch a version into a file, which appears complete and verified or not at all.
@@ -327,17 +338,25 @@ class ProductStoreClient(RemovalClient):
         temporary = target.with_name(f".{token_hex(8)}.part")
         file = await asyncio.to_thread(temporary.open, "xb")
         try:
-            async with self._stream(path, query, {}) as response:
-                expected = Digests(sha256=sha256) if sha256 else read_digests(response.headers)
-                label = f"version {response.headers.get(VERSION_HEADER)}"
-                found = await _write_blocks(response, file)
-            if expected.sha256 != found:
-                raise DamagedError(f"{label} arrived with SHA-256 {found}; expected {expected.sha256}")
+            headers, found = await self._receive(path, query, file)
+            expected = sha256 or read_digests(headers).sha256
+            if expected != found:
+                label = f"version {headers.get(VERSION_HEADER)}"
+                raise DamagedError(f"{label} arrived with SHA-256 {found}; expected {expected}")
             await asyncio.to_thread(_put_in_place, file, temporary, target)
         except BaseException:
             file.close()
             temporary.unlink(missing_ok=True)
             raise
+
+    async def _receive(self, path: str, query: dict[str, Any], file: BinaryIO) -> tuple[httpx.Headers, str]:
+        """Write an answer's body to a file; return its headers, and the SHA-256 of what was written."""
+        if self._bulk is not None:
+            response, found = await self._bulk.fetch(path, query, file)
+            raise_for_error(response)
+            return response.headers, found
+        async with self._stream(path, query, {}) as response:
+            return response.headers, await _write_blocks(response, file)
 
     def _unavailable(self, path: str, error: httpx.HTTPError) -> UnavailableError:
         return UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}")
@@ -345,12 +364,6 @@ class ProductStoreClient(RemovalClient):
 
 def _show_time(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()
-
-
-def _check_stored(view: VersionView, path: Path, sha256: str, size: int) -> VersionView:
-    if (view.sha256, view.size) != (sha256, size):
-        raise DamagedError(f"version {view.version_id} has SHA-256 {view.sha256}; {path} has {sha256}")
-    return view
 
 
 def _write_metadata(metadata: Metadata) -> str:

@@ -14,7 +14,7 @@ from shared.contracts.errors import DamagedError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
-BLOCK_SIZE = 1 << 20
+BLOCK_SIZE = 1 << 21
 
 
 class Infirmary:

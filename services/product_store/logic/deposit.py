@@ -21,7 +21,7 @@ from shared.contracts.errors import EasError, InsufficientStorageError, TooLarge
 logger = logging.getLogger(__name__)
 
 #: What is gathered before a thread writes it: bytes, or pieces as they came from the network.
-BLOCK_SIZE = 1 << 20
+BLOCK_SIZE = 1 << 22
 MAX_CHUNKS = 256
 
 

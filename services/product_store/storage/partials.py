@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from services.product_store.domain.upload import PartialState
 from services.product_store.storage.archive import FileArchive, IncomingFile, disk_errors
-from shared.contracts.errors import UnavailableError
 
 _BLOCK = 1 << 20
 
@@ -67,20 +65,19 @@ class PartialFile(IncomingFile):
     async def flush(self) -> int:
         """Make all bytes durable, and tell how many there are."""
         await self._wait()
+        await self._flushed()
         await self._archive.run(self._flush)
         return self._size
 
     async def cut(self, size: int) -> None:
         """Take back all but the first `size` bytes, and give this up."""
-        with suppress(OSError, UnavailableError):
-            await self._wait()
+        await self._rest()
         await self._archive.run(lambda: os.truncate(self._path, size))
         await self.close()
 
     async def close(self) -> None:
         """Give this up; the bytes on the disk stay."""
-        with suppress(OSError, UnavailableError):
-            await self._wait()
+        await self._rest()
         await self._archive.run(self._close)
 
     async def publish(self) -> str:

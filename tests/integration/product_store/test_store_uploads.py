@@ -373,3 +373,17 @@ def test_an_archive_that_was_given_back_can_be_used_again(tmp_path: Path) -> Non
         found = FileArchive(tmp_path / "archive")
         found.start()
         found.stop()
+
+
+async def test_a_long_upload_goes_to_the_disk_while_it_comes(store: Store) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        for number in range(80):
+            yield bytes([number]) * (1 << 20)
+
+    query: dict[str, str | int] = {"directory": "d", "filename": "f", "semantic_type": "t"}
+    query |= {"attempt_id": 1, "task_id": 1, "job_id": 1}
+    response = await store.http.put("versions", params=query, content=body())
+    expected = hashlib.sha256(b"".join(bytes([number]) * (1 << 20) for number in range(80))).hexdigest()
+    assert (response.status_code, response.json()["sha256"], response.json()["size"]) == (201, expected, 80 << 20)
+    found = await asyncio.to_thread(store.objects()[0].read_bytes)
+    assert hashlib.sha256(found).hexdigest() == expected

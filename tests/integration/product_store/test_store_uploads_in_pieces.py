@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from services.product_store.factory import ProductStoreFactory
+from services.product_store.logic.deposit import BLOCK_SIZE
 from shared.clients.product_store import ProductStoreClient
 from shared.contracts.errors import NotFoundError, UnavailableError, VersionExistsError
 
@@ -150,7 +151,7 @@ async def test_a_later_request_takes_over_from_one_that_hangs(store: Store) -> N
     arrived, ended = asyncio.Event(), asyncio.Event()
 
     async def hang() -> AsyncIterator[bytes]:
-        yield b"x" * (1 << 20)
+        yield b"x" * BLOCK_SIZE
         yield b"y"
         arrived.set()
         await ended.wait()
@@ -159,13 +160,13 @@ async def test_a_later_request_takes_over_from_one_that_hangs(store: Store) -> N
     hanging = asyncio.create_task(store.http.patch(f"uploads/{upload}", content=hang(), headers={"Upload-Offset": "0"}))
     await arrived.wait()
     offset = int((await store.http.head(f"uploads/{upload}")).headers["upload-offset"])
-    response = await append(store, upload, 1 << 20, b"rest")
+    response = await append(store, upload, BLOCK_SIZE, b"rest")
     ended.set()
-    assert offset in {0, 1 << 20}  # what came is being written
-    assert (response.status_code, response.headers["upload-offset"]) == (204, str((1 << 20) + 4))
+    assert offset in {0, BLOCK_SIZE}  # what came is being written
+    assert (response.status_code, response.headers["upload-offset"]) == (204, str(BLOCK_SIZE + 4))
     assert (await hanging).status_code == 409
     committed = (await store.http.post(f"uploads/{upload}/commit")).json()
-    assert committed["sha256"] == hashlib.sha256(b"x" * (1 << 20) + b"rest").hexdigest()
+    assert committed["sha256"] == hashlib.sha256(b"x" * BLOCK_SIZE + b"rest").hexdigest()
 
 
 async def test_uploads_that_nobody_completes_expire(place: Place, wait_until: WaitUntil) -> None:
