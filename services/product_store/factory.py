@@ -13,6 +13,7 @@ from services.product_store.logic.fixity import Fixity
 from services.product_store.logic.inventory import Inventory
 from services.product_store.logic.orphans import Orphans
 from services.product_store.logic.planning import Planning
+from services.product_store.logic.previews import Previews
 from services.product_store.logic.quality import QualityLedger
 from services.product_store.logic.quotas import Quotas
 from services.product_store.logic.recovery import Recovery
@@ -23,6 +24,7 @@ from services.product_store.settings import ProductStoreSettings
 from services.product_store.storage.archive import FileArchive
 from services.product_store.storage.catalog import DatabaseCatalog
 from services.product_store.storage.partials import PartialArchive
+from services.product_store.storage.preview_processes import PreviewProcesses
 from shared.background import cancel_and_wait, keep_running
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
@@ -63,6 +65,10 @@ class ProductStoreFactory:
         self._tidying: list[asyncio.Task[None]] = []
         self.adoptions = Adoptions(self._catalog, _now)
         self.retrieval = Retrieval(self._archive, self.infirmary)
+        self._preview_processes = PreviewProcesses(
+            settings.preview_processes, memory_mb=settings.preview_memory_mb, seconds=settings.preview_seconds
+        )
+        self.previews = Previews(self.retrieval, self._preview_processes, max_size=settings.preview_max_mb << 20)
         self._scrub_rate = 1e6 * settings.scrub_mb_per_second
         self.fixity = Fixity(
             self._catalog, self._archive, self.retrieval, self.infirmary, bytes_per_second=self._scrub_rate
@@ -90,6 +96,7 @@ class ProductStoreFactory:
     async def stop(self) -> None:
         """Commit what was accepted, and give database and archive back."""
         await cancel_and_wait(self._tidying)
+        await self._preview_processes.stop()
         await self._database.stop()
         self._archive.stop()
 

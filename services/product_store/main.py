@@ -6,7 +6,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.product_store.factory import ProductStoreFactory
-from services.product_store.handlers import content, fixity, pieces, products, removals, versions
+from services.product_store.handlers import content, fixity, pieces, previews, products, removals, versions
 from services.product_store.handlers.dependencies import provide
 from services.product_store.settings import ProductStoreSettings
 from shared.http.auth import TokenTable, refuse_open_listener
@@ -28,7 +28,15 @@ def create_app(settings: ProductStoreSettings | None = None) -> FastAPI:
         tokens=TokenTable.from_optional_file(settings.tokens_file),
         make_parts=lambda: ProductStoreFactory(settings),
         provide=provide,
-        routers=[products.router, versions.router, pieces.router, removals.router, content.router, fixity.router],
+        routers=[
+            products.router,
+            versions.router,
+            pieces.router,
+            removals.router,
+            content.router,
+            previews.router,
+            fixity.router,
+        ],
     )
 
 

@@ -25,4 +25,12 @@ class ProductStoreSettings(BaseSettings):
     scrub_mb_per_second: float = Field(
         default=10.0, ge=0, description="How fast stored bytes are read again, to find damage; 0 is never [MB/s]."
     )
+    preview_processes: int = Field(default=2, ge=1, le=64, description="How many previews are made at once.")
+    preview_memory_mb: int = Field(
+        default=2048, ge=512, description="Most memory of a process that makes previews [MB]."
+    )
+    preview_seconds: float = Field(default=30.0, gt=0, description="How long the making of a preview may take [s].")
+    preview_max_mb: int = Field(
+        default=256, ge=1, description="Of longer versions only the beginning is shown, as text [MB]."
+    )
     archive_threads: int = Field(default=8, ge=1, le=256, description="How many files are written or read at once.")

@@ -17,6 +17,8 @@
     │   ├── AttemptClosedError      attempt_closed       the attempt is no longer open, or another worker's
     │   ├── VersionExistsError      version_exists
     │   └── ProductExistsError      product_exists
+    ├── UnreadableError             unreadable           a stored file is not what it should be
+    ├── NoPreviewError              no_preview           such a file cannot be shown
     ├── TooLargeError               too_large
     ├── RangeError                  range_not_satisfiable
     ├── DamagedError                damaged              stored bytes no longer match their digest
@@ -158,6 +160,18 @@ class ProductExistsError(ConflictError):
     """Another task already promises this product."""
 
     slug = "product_exists"
+
+
+class UnreadableError(EasError):
+    """A stored file cannot be read as what it seems to be; its bytes are those that were stored."""
+
+    slug = "unreadable"
+
+
+class NoPreviewError(EasError):
+    """Such a file cannot be shown, or not in the form that was asked for."""
+
+    slug = "no_preview"
 
 
 class TooLargeError(EasError):

@@ -25,6 +25,8 @@ STATUS_CODES: tuple[tuple[type[EasError], int], ...] = (
     (kinds.NotFoundError, 404),
     (kinds.GoneError, 410),
     (kinds.ConflictError, 409),
+    (kinds.UnreadableError, 422),
+    (kinds.NoPreviewError, 415),
     (kinds.TooLargeError, 413),
     (kinds.RangeError, 416),
     (kinds.DamagedError, 500),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from services.product_store.domain.damage import Custody, Damage, StoredObject
+from services.product_store.domain.preview import Preview, PreviewRequest
 from services.product_store.domain.product import Product, Promise
 from services.product_store.domain.quota import Quota
 from services.product_store.domain.removal import Protection, RetentionRule, Tally
@@ -358,6 +359,15 @@ class Partials(Protocol):
 
     async def measure_room(self) -> int:
         """Tell how many bytes more the disk can take."""
+
+
+class PreviewMaker(Protocol):
+    """What looks into files."""
+
+    async def make(
+        self, blocks: AsyncIterator[bytes], size: int, mime_type: str, request: PreviewRequest, *, complete: bool
+    ) -> Preview:
+        """Make a preview of `size` bytes. Raises NoPreviewError, UnreadableError."""
 
 
 Clock = Callable[[], datetime]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import NoReturn
 
 from services.product_store.domain.removal import check_not_purged
@@ -68,7 +68,7 @@ class OpenVersion:
         if len(self._first) == self.version.fingerprint.size:
             await self._verify()
 
-    async def read_all(self) -> AsyncIterator[bytes]:
+    async def read_all(self) -> AsyncGenerator[bytes, None]:
         """Read all bytes after `prepare`. The last block comes only after the digest of all has been compared.
 
         Raises
@@ -91,7 +91,7 @@ class OpenVersion:
                 await self._verify()
         yield block
 
-    async def read_span(self, first: int, length: int) -> AsyncIterator[bytes]:
+    async def read_span(self, first: int, length: int) -> AsyncGenerator[bytes, None]:
         """Read some of the bytes, which cannot be verified by the digest of all."""
         await self._file.seek(first)
         while length > 0:

@@ -110,6 +110,7 @@ SCOPES = {
     ("GET", "versions/1"): "read",
     ("GET", "versions/1/content"): "read",
     ("HEAD", "versions/1/content"): "read",
+    ("GET", "versions/1/preview"): "read",
     ("GET", "content"): "read",
     ("HEAD", "content"): "read",
 }
