@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from shared.contracts.errors import UnavailableError
 from shared.contracts.logs import MAX_PAGE, Completeness, LogQuery, LogScope, StoredRecord
 from shared.journal.journal import Journal, list_segments
 from shared.journal.shipper import Shipper
+from tests.integration.log_service.service_process import LogServiceProcess
 
 ROOT = Path(__file__).parents[3]
 
@@ -52,43 +51,6 @@ async def main():
     await asyncio.Event().wait()
 asyncio.run(main())
 """
-
-
-class LogServiceProcess:
-    """The real service in a process of its own, which can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
-        self._database = f"sqlite:///{folder}/logging.db"
-        self.url = f"http://127.0.0.1:{self._port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.logging.main"],
-            cwd=ROOT,
-            env={**os.environ, "EAS_LOGGING_DATABASE_URL": self._database, "EAS_LOGGING_PORT": str(self._port)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    async def ready(self) -> None:
-        deadline = time.monotonic() + 60
-        async with httpx.AsyncClient(base_url=self.url) as http:
-            while time.monotonic() < deadline:
-                try:
-                    if (await http.get("/health/ready")).is_success:
-                        return
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-        raise TimeoutError("the log service does not get ready")
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from shared.clients.log_service import LogClient
 from shared.contracts.errors import InvalidInputError
 from shared.contracts.logs import LogBatch, LogQuery, SkippedRecords, StoredRecord
 from tests.integration.log_service.conftest import MakeRecord
-from tests.integration.log_service.test_log_shipping import LogServiceProcess
+from tests.integration.log_service.service_process import LogServiceProcess
 
 Found = StoredRecord | SkippedRecords
 
