@@ -58,7 +58,7 @@ def make_app() -> typer.Typer:
     app.add_typer(queues.app, name="queues")
     app.command()(diagnostics.timeline)
     app.command()(diagnostics.hosts)
-    app.command()(logs.logs)
+    app.add_typer(logs.app, name="logs")
     app.add_typer(products.app, name="products")
     app.command()(workers.workers)
     app.add_typer(containers.app, name="containers")

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from services.control.domain.errors import UsageError
+from services.control.handlers import log_retention
 from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
 from services.control.views.tables import write_records
@@ -21,6 +22,9 @@ from shared.clients.suite.paging import list_records
 from shared.contracts.errors import UnavailableError
 from shared.contracts.logs import LEVEL_NUMBERS, ExportForm, LogQuery, SkippedRecords, StoredRecord
 from shared.contracts.states import LogLevel
+
+app = typer.Typer()
+app.command("retention")(log_retention.retention)
 
 DEFAULT_LIMIT = 1000
 
@@ -43,7 +47,9 @@ def read_time(text: str | None) -> datetime | None:
         raise UsageError(f"{text!r} is no time; expected one {_TIME}") from error
 
 
+@app.callback(invoke_without_command=True)
 def logs(
+    context: typer.Context,
     job: Annotated[int | None, typer.Option(min=0, help="Records of all tasks of this job.")] = None,
     task: Annotated[int | None, typer.Option(min=0, help="Records of all attempts of this task.")] = None,
     attempt: Annotated[int | None, typer.Option(min=0, help="Records of this attempt.")] = None,
@@ -63,6 +69,8 @@ def logs(
     as_ndjson: Annotated[bool, typer.Option("--ndjson", help="Print all as JSON lines, however many.")] = False,
 ) -> None:
     """Show log records, oldest first. With --follow the latest, and then what arrives."""
+    if context.invoked_subcommand is not None:
+        return
     if as_json + as_csv + as_ndjson > 1:
         raise UsageError("--json, --csv and --ndjson exclude each other")
     query = LogQuery(

@@ -1,4 +1,4 @@
-"""Findings of retention rules, and quotas, as tables."""
+"""Findings of retention rules, for versions and for log records, and quotas, as tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from rich.table import Table
 
+from services.control.views.tables import LEVEL_NAMES
 from services.control.views.text import make_table, plain
+from shared.contracts.log_retention import RetentionPolicy, RetentionReport
 from shared.contracts.retention import QuotaView, RetentionFinding
 
 
@@ -17,6 +19,19 @@ def tabulate_findings(findings: Iterable[RetentionFinding]) -> Table:
     for found in findings:
         counts = (found.versions, found.bytes, found.spared_versions, found.spared_bytes)
         table.add_row(plain(found.rule), *map(str, counts))
+    return table
+
+
+def tabulate_log_retention(policy: RetentionPolicy, report: RetentionReport) -> Table:
+    """One line a level that a rule or a finding speaks of, and one for the size."""
+    gone = "would go" if report.dry_run else "removed"
+    table = make_table("records", "kept", gone, right=("kept", gone))
+    for level in sorted({rule.max_level for rule in policy.rules} | report.expired.keys()):
+        days = [rule.older_than_days for rule in policy.rules if level <= rule.max_level]
+        kept = f"{min(days):g} days" if days else "-"
+        table.add_row(LEVEL_NAMES.get(level, f"level {level}"), kept, str(report.expired.get(level, 0)))
+    if policy.max_bytes is not None:
+        table.add_row("the first of all", f"{policy.max_bytes} bytes", str(report.over_size))
     return table
 
 

@@ -26,7 +26,7 @@ from shared.contracts.scheduler import JobPlan, JobView, ResultView, TaskCounts,
 from shared.contracts.states import JobState
 
 _LEVEL_STYLES = ((40, "red"), (30, "yellow"), (20, ""), (0, "dim"))
-_LEVEL_NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
+LEVEL_NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 
 
 def describe_counts(counts: TaskCounts) -> str:
@@ -233,7 +233,7 @@ def write_records(records: Sequence[StoredRecord]) -> Iterable[Text]:
     """One line a record, and its traceback below it."""
     for record in records:
         style = next(style for level, style in _LEVEL_STYLES if record.level >= level)
-        level = _LEVEL_NAMES.get(record.level, str(record.level))
+        level = LEVEL_NAMES.get(record.level, str(record.level))
         origin = f"task {record.task_id} attempt {record.attempt_id}" if record.attempt_id else plain(record.stream)
         yield Text.assemble(
             (record.time.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3], "dim"),

@@ -43,9 +43,10 @@ class Infirmary:
         GoneError
             It was purged in between.
         """
-        logger.error("version %d (%s) is damaged: %s", version.version_id, version.store_name, finding)
         now = self._clock()
         damage = await self._catalog.write(lambda catalog: catalog.damages.mark(version, finding, now))
+        if damage is not None:
+            logger.error("version %d (%s) is damaged: %s", version.version_id, version.store_name, finding)
         if damage is not None and await self._isolate(damage):
             raise DamagedError(f"version {version.version_id} is damaged: {finding}")
         known = await self._catalog.read(lambda catalog: catalog.versions.get(version.version_id))

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from shared.clients.log_service import LogClient
 from shared.contracts.errors import UnavailableError
 from shared.contracts.log_retention import RetentionPolicy, RetentionRule
@@ -194,6 +196,7 @@ def check_database(path: Path) -> None:
         assert rows == keys
 
 
+@pytest.mark.timeout(120 + 20 * ROUNDS)
 async def test_killed_under_load_it_loses_no_accepted_record_and_keeps_none_twice(tmp_path: Path) -> None:
     print(f"EAS_TEST_SEED={SEED}")
     chance = random.Random(SEED)
