@@ -63,6 +63,7 @@ class Product(Face[_Product], ProductFacts):
     read = blocking(_Product.read)
     download = blocking(_Product.download)
     versions = blocking(_Product.versions)
+    preview = blocking(_Product.preview)
 
 
 class Task(Face[_Task], TaskFacts):

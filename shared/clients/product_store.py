@@ -19,6 +19,7 @@ from shared.clients.base import raise_for_error
 from shared.clients.bulk import BulkConnections
 from shared.clients.kept_connections import KeptConnections
 from shared.clients.pieces import BLOCK_SIZE, TRANSFER_TIMEOUT, PiecewiseUploads, check_stored, read_blocks
+from shared.clients.previews import PreviewClient
 from shared.clients.removals import RemovalClient
 from shared.contracts.digests import CONTENT_DIGEST, format_digest, read_digests
 from shared.contracts.errors import DamagedError, InvalidInputError, UnavailableError
@@ -53,7 +54,7 @@ from shared.contracts.uploads import UploadRequest
 PIECEWISE_ABOVE = 64 << 20
 
 
-class ProductStoreClient(RemovalClient):
+class ProductStoreClient(RemovalClient, PreviewClient):
     """Calls of the product store. See `ServiceClient` for the errors that every call can raise.
 
     Parameters

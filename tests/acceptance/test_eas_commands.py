@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from shared.clients.notebook import connect
 from tests.acceptance.conftest import RunningSuite, eas
 
 pytestmark = pytest.mark.acceptance
@@ -179,6 +180,26 @@ def test_products_are_listed_and_fetched(suite: RunningSuite, searched: Any, tmp
     assert hashlib.md5(content, usedforsecurity=False).hexdigest() == by_name["md5"] == listed[1]["latest"]["md5"]
     assert Path(by_number["path"]) == tmp_path / "star_1.npz"
     assert [Path(found["path"]).read_bytes() for found in of_job] == [content]
+
+
+def test_a_version_is_shown_and_plotted(suite: RunningSuite, searched: Any, tmp_path: Path) -> None:
+    (listed,) = suite.ask("products", "ls", "--directory", "search", "--glob", "star_1.npz")
+    version = str(listed["latest"]["version_id"])
+    shown = suite.ask("products", "preview", version, "--points", "50")
+    assert (shown["form"], shown["time_unit"], len(shown["times"]) <= 50) == ("light_curve", "d", True)
+    printed = eas("products", "preview", version, "--data", suite.data)
+    assert printed.returncode == 0, printed.stderr
+    assert f"{shown['samples']}, 0 of them flagged" in printed.stdout
+    picture = tmp_path / "plot.png"
+    made = suite.ask("products", "preview", version, "--output", picture, "--width", "320")
+    assert made["form"] == "plot"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert suite.ask("products", "preview", version, "--form", "plot", status=2)["error"]["slug"] == "usage"
+    assert suite.ask("products", "preview", version, "--form", "headers", status=1)["error"]["slug"] == "no_preview"
+    with connect(suite.data) as client:
+        preview = client.product("search/star_1.npz").preview()
+        assert preview._repr_png_() is not None
+        assert preview.forms == ("light_curve", "plot")
 
 
 def test_a_product_that_is_not_there_is_named(suite: RunningSuite, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from services.control.domain.errors import UsageError
-from services.control.handlers import fixity, removals
+from services.control.handlers import fixity, previews, removals
 from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
 from services.control.views.provenance import tabulate_provenance
@@ -22,6 +22,7 @@ from shared.contracts.provenance import MAX_DEPTH, Direction
 
 app = typer.Typer(no_args_is_help=True, help="List and fetch the files that tasks made; say what stays and what goes.")
 app.add_typer(removals.app)
+app.add_typer(previews.app)
 app.add_typer(fixity.app)
 
 VersionArgument = Annotated[int, typer.Argument(min=0, help="A version's number.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Self
 
+from shared.clients.previews import VersionPreview, read_parameters
 from shared.clients.suite.downloads import Download, download_product, latest_version
 from shared.clients.suite.facts import ProductFacts
 from shared.clients.suite.paging import list_versions
@@ -55,3 +56,47 @@ class Product(Shown[ProductView], ProductFacts):
     async def versions(self) -> list[VersionView]:
         """List its versions, oldest first."""
         return await list_versions(self._clients.product_store, self.product_id)
+
+    async def preview(
+        self,
+        form: str | None = None,
+        *,
+        points: int | None = None,
+        start: float | None = None,
+        end: float | None = None,
+        column: str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+    ) -> VersionPreview:
+        """Show what the latest version holds, without fetching it. A notebook shows pictures.
+
+        Parameters
+        ----------
+        form
+            ``light_curve``, ``plot``, ``headers``, ``table``, ``json``, ``text`` or ``image``; by default a picture,
+            where there is one.
+        points
+            Of a light curve: most samples.
+        start, end
+            Of a light curve: the times to show, up to but not at `end` [d].
+        column
+            Of a light curve: ``flux``, ``uncertainty``, or any column of a FITS file.
+        width, height
+            Of a picture: at most [pixels].
+
+        Raises
+        ------
+        NotFoundError
+            It is only planned.
+        NoPreviewError
+            Such a file cannot be shown, or not in this form.
+        UnreadableError
+            The file is damaged, or not what it seems.
+        InvalidInputError
+            A parameter is not as it has to be.
+        """
+        wanted = read_parameters(
+            form=form, points=points, start=start, end=end, column=column, width=width, height=height
+        )
+        version = latest_version(self._view)
+        return await self._clients.product_store.preview(version.version_id, wanted, picture=True)
