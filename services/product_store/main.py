@@ -6,7 +6,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.product_store.factory import ProductStoreFactory
-from services.product_store.handlers import content, fixity, pieces, previews, products, removals, versions
+from services.product_store.handlers import content, deposits, fixity, pieces, previews, products, removals, versions
 from services.product_store.handlers.dependencies import provide
 from services.product_store.settings import ProductStoreSettings
 from shared.http.auth import TokenTable, refuse_open_listener
@@ -31,6 +31,7 @@ def create_app(settings: ProductStoreSettings | None = None) -> FastAPI:
         routers=[
             products.router,
             versions.router,
+            deposits.router,
             pieces.router,
             removals.router,
             content.router,

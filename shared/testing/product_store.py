@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shared.contracts.errors import DigestMismatchError, NotFoundError, UnavailableError, VersionExistsError
+from shared.clients.small_files import SmallFile
+from shared.contracts.errors import DigestMismatchError, EasError, NotFoundError, UnavailableError, VersionExistsError
 from shared.contracts.metadata import Metadata
 from shared.contracts.products import VersionView
 from shared.contracts.scheduler import OutputVersion
@@ -18,7 +20,7 @@ from shared.contracts.scheduler import OutputVersion
 class FakeProductStore:
     """Keeps versions and their bytes. Set `is_down`, and every call fails as if it could not be reached.
 
-    `reruns` are the attempts that said they belong to a re-run.
+    `reruns` are the attempts that said they belong to a re-run, `together` how many files came in one request.
     """
 
     is_down: bool = False
@@ -26,6 +28,7 @@ class FakeProductStore:
     versions: dict[int, VersionView] = field(default_factory=dict)
     contents: dict[int, bytes] = field(default_factory=dict)
     reruns: set[int] = field(default_factory=set)
+    together: list[int] = field(default_factory=list)
 
     def put(self, slot: str, filename: str, content: bytes, metadata: Metadata | None = None) -> OutputVersion:
         """Store an accepted version, as some earlier attempt would have done."""
@@ -67,6 +70,19 @@ class FakeProductStore:
                     raise VersionExistsError(f"attempt {attempt_id} has stored another {filename}")
                 return version
         return self._store(content, filename, semantic_type, attempt_id, metadata or {}, directory, mime_type)
+
+    async def upload_many(self, files: Sequence[SmallFile]) -> list[VersionView | EasError]:
+        """Store files together; each by itself."""
+        self._serve()
+        self.together.append(len(files))
+        found: list[VersionView | EasError] = []
+        for file in files:
+            try:
+                values = file.parameters.model_dump()
+                found.append(await self.upload(file.path, **values, metadata=file.metadata))
+            except EasError as error:
+                found.append(error)
+        return found
 
     def _serve(self) -> None:
         if self.is_down:

@@ -9,11 +9,15 @@ import time
 from pathlib import Path
 
 from shared.clients.product_store import ProductStoreClient
+from shared.clients.small_files import SmallFile
+from shared.contracts.products import UploadParameters
 from tests.benchmarks.embedded_suite import RunningSuite, embedded_suite
 from tests.benchmarks.figures import Figure
 
 LARGE_BYTES = 512 * 2**20
 SMALL_FILES = 500
+TOGETHER = 2000
+PARCEL = 100
 
 
 def measure_products() -> dict[str, Figure]:
@@ -28,6 +32,9 @@ async def _measure_products(suite: RunningSuite) -> dict[str, Figure]:
         with large.open("wb") as file:
             for _ in range(LARGE_BYTES // 2**20):
                 file.write(os.urandom(2**20))
+        each = [Path(folder, str(number)) for number in range(PARCEL)]
+        for path in each:
+            path.write_bytes(os.urandom(10_000))
         small = Path(folder, "small")
         small.write_bytes(os.urandom(10_000))
         async with ProductStoreClient(f"{suite.url}/products", suite.tokens["worker"]) as client:
@@ -46,22 +53,34 @@ async def _measure_products(suite: RunningSuite) -> dict[str, Figure]:
 
             await asyncio.gather(*(send() for _ in range(8)))
             many = time.perf_counter() - begin
+            begin = time.perf_counter()
+            for start in range(0, TOGETHER, PARCEL):
+                await client.upload_many(
+                    [
+                        SmallFile(each[number - start], _describe("together", number))
+                        for number in range(start, start + PARCEL)
+                    ]
+                )
+            together = time.perf_counter() - begin
     size = LARGE_BYTES / 1e6
     return {
         "product_upload_mb_per_s": Figure(size / upload, "MB/s", f"one of {size:.0f} MB, MD5 and SHA-256 at both ends"),
         "product_download_mb_per_s": Figure(size / download, "MB/s", "verified at both ends"),
         "product_versions_per_s": Figure(SMALL_FILES / many, "versions/s", f"{SMALL_FILES} of 10 kB, 8 at a time"),
+        "product_deposits_per_s": Figure(TOGETHER / together, "versions/s", f"10 kB, {PARCEL} in a request"),
     }
 
 
 async def _upload(client: ProductStoreClient, path: Path, number: int) -> int:
-    version = await client.upload(
-        path,
-        directory="bench",
+    return (await client.upload(path, **_describe("bench", number).model_dump())).version_id
+
+
+def _describe(directory: str, number: int) -> UploadParameters:
+    return UploadParameters(
+        directory=directory,
         filename=f"{number}.bin",
         semantic_type="file",
         attempt_id=number + 1,
         task_id=number + 1,
         job_id=1,
     )
-    return version.version_id

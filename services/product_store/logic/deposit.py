@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from services.product_store.domain.product import Product, Standing, judge_promise
@@ -31,6 +31,24 @@ class Receipt:
 
     version: Version
     is_new: bool
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A small version with its bytes."""
+
+    deposit: Deposit
+    content: bytes
+    digests: Digests
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """Bytes in their place that no row names yet."""
+
+    file: IncomingFile
+    fingerprint: Fingerprint
+    store_name: str
 
 
 class Depositary:
@@ -85,15 +103,45 @@ class Depositary:
         if announced_size is None or announced_size > BLOCK_SIZE:
             # Refuse a long upload before it has come. A short one is looked at once, when its row is made.
             await self.check_name(deposit, announced_size or 0)
+        taken = await self._take_in(body, digests)
+        return await self.register(deposit, taken.fingerprint, taken.file, taken.store_name)
+
+    async def receive_many(self, parcels: Sequence[Parcel]) -> list[Receipt | EasError]:
+        """Store small versions, each by itself, in one transaction. See `receive` for what the errors mean.
+
+        All bytes are written before the first row is asked for: then the rows come together, and share a commit.
+        """
+        taken = await asyncio.gather(*(self._take_parcel(parcel) for parcel in parcels), return_exceptions=True)
+        found = await asyncio.gather(
+            *(self._register_parcel(parcel, one) for parcel, one in zip(parcels, taken, strict=True)),
+            return_exceptions=True,
+        )
+        outcomes: list[Receipt | EasError] = []
+        for one in found:
+            if not isinstance(one, Receipt | EasError):
+                raise one
+            outcomes.append(one)
+        return outcomes
+
+    async def _take_parcel(self, parcel: Parcel) -> _Taken:
+        self.check_size(len(parcel.content))
+        return await self._take_in(_give(parcel.content), parcel.digests)
+
+    async def _register_parcel(self, parcel: Parcel, taken: _Taken | BaseException) -> Receipt:
+        if isinstance(taken, BaseException):
+            raise taken
+        return await self.register(parcel.deposit, taken.fingerprint, taken.file, taken.store_name)
+
+    async def _take_in(self, body: AsyncIterator[bytes], digests: Digests) -> _Taken:
+        """Write bytes, compare them with what was announced, and make them durable in their place."""
         incoming = self._archive.begin()
         try:
             fingerprint = await self._fill(incoming, body)
             digests.check(md5=fingerprint.md5, sha256=fingerprint.sha256)
-            store_name = await incoming.publish()
+            return _Taken(incoming, fingerprint, await incoming.publish())
         except BaseException:
             await asyncio.shield(incoming.abandon())
             raise
-        return await self.register(deposit, fingerprint, incoming, store_name)
 
     async def check_name(self, deposit: Deposit, size: int) -> None:
         """Refuse a name that another task promised, or what the directory has no room for.
@@ -189,6 +237,10 @@ class Depositary:
             # They were found damaged, and moved away, after the commit.
             await self._infirmary.heal(fingerprint, place)
         return receipt
+
+
+async def _give(content: bytes) -> AsyncIterator[bytes]:
+    yield content
 
 
 def claim_product(catalog: Catalog, deposit: Deposit, where: str) -> Product:

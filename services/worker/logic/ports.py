@@ -9,6 +9,8 @@ from typing import Protocol
 from services.worker.domain.assignment import Answer, Assignment, CheckingNotice, Departure
 from services.worker.domain.share import Share
 from services.worker.domain.task_type import TaskType
+from shared.clients.small_files import SmallFile
+from shared.contracts.errors import EasError
 from shared.contracts.metadata import Metadata
 from shared.contracts.products import VersionView
 from shared.contracts.scheduler import (
@@ -86,6 +88,9 @@ class ProductStore(Protocol):
         rerun: bool,
     ) -> VersionView:
         """Store a file as the attempt's version of a product. The same file again gives the same version."""
+
+    async def upload_many(self, files: Sequence[SmallFile]) -> list[VersionView | EasError]:
+        """Store small files together: for each the version, or what `upload` would have raised."""
 
 
 class Workspace(Protocol):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
+
+from pydantic import ValidationError
 
 from services.worker.domain.assignment import Answer, AnsweredOutput, AssignedInput, Assignment
 from services.worker.logic.backoff import Backoff
 from services.worker.logic.ports import ProductStore, Workspace
+from shared.clients.small_files import SmallFile
+from shared.contracts.deposits import SMALL_FILE
 from shared.contracts.errors import (
     ConflictError,
     DamagedError,
@@ -22,6 +26,7 @@ from shared.contracts.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from shared.contracts.products import UploadParameters, VersionView
 from shared.contracts.scheduler import ClaimedAttempt, OutputVersion
 from shared.contracts.states import FailureReason
 
@@ -108,7 +113,33 @@ class Transfer:
             One cannot be stored.
         """
         accepted = answer.state == "accepted"
-        return list(await asyncio.gather(*(self._deliver_one(claimed, file, accepted) for file in answer.outputs)))
+        stored = await self._deliver_together(claimed, answer.outputs)
+        return list(
+            await asyncio.gather(
+                *(
+                    self._deliver_one(claimed, file, accepted, view)
+                    for file, view in zip(answer.outputs, stored, strict=True)
+                )
+            )
+        )
+
+    async def _deliver_together(
+        self, claimed: ClaimedAttempt, outputs: Sequence[AnsweredOutput]
+    ) -> list[VersionView | None]:
+        """Store small files in one request; None for those that have to go by themselves, for whatever reason."""
+        found: list[VersionView | None] = [None] * len(outputs)
+        try:
+            sizes = await asyncio.to_thread(lambda: [Path(file.path).stat().st_size for file in outputs])
+            small = [index for index, size in enumerate(sizes) if size <= SMALL_FILE]
+            if len(small) > 1:
+                files = [_describe(claimed, outputs[index]) for index in small]
+                async with self._places:
+                    answers = await self._store.upload_many(files)
+                for index, view in zip(small, answers, strict=True):
+                    found[index] = view if isinstance(view, VersionView) else None
+        except (EasError, OSError, ValidationError) as error:
+            logger.info("outputs of attempt %d go one by one: %s", claimed.attempt_id, error)
+        return found
 
     async def _fetch_one(self, slot: str, version: OutputVersion, folder: Path) -> AssignedInput:
         name = PurePosixPath(version.filename).name
@@ -122,9 +153,11 @@ class Transfer:
         await self._persist(f"input {slot!r} (version {version.version_id})", download)
         return AssignedInput(str(target), version.metadata)
 
-    async def _deliver_one(self, claimed: ClaimedAttempt, file: AnsweredOutput, accepted: bool) -> OutputVersion:
+    async def _deliver_one(
+        self, claimed: ClaimedAttempt, file: AnsweredOutput, accepted: bool, view: VersionView | None
+    ) -> OutputVersion:
         async def upload() -> OutputVersion:
-            stored = await self._store.upload(
+            stored = view or await self._store.upload(
                 Path(file.path),
                 directory=claimed.working_directory,
                 filename=file.filename,
@@ -173,3 +206,17 @@ class Transfer:
             except OSError as error:
                 raise TransferError(FailureReason.INFRASTRUCTURE, f"{what}: {error}") from error
             await backoff.pause()
+
+
+def _describe(claimed: ClaimedAttempt, file: AnsweredOutput) -> SmallFile:
+    parameters = UploadParameters(
+        directory=claimed.working_directory,
+        filename=file.filename,
+        semantic_type=file.slot,
+        attempt_id=claimed.attempt_id,
+        task_id=claimed.task_id,
+        job_id=claimed.job_id,
+        mime_type=file.mime_type,
+        rerun=claimed.rerun,
+    )
+    return SmallFile(Path(file.path), parameters, file.metadata)

@@ -79,6 +79,7 @@ UPLOAD = f"uploads/{'0' * 32}"
 SCOPES = {
     ("POST", "plan"): "operate",
     ("PUT", "versions"): "work",
+    ("POST", "deposits"): "work",
     ("POST", "verdicts"): "operate",
     ("POST", "adoptions"): "operate",
     ("POST", "uploads"): "work",
