@@ -47,12 +47,14 @@ lock: ## Write the lock files in requirements/ anew (needs uv)
 
 .PHONY: clean
 clean: ## Remove .venv and everything that was built
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-servers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(VENV)/.ready: requirements/embedded.txt pyproject.toml deploy/setup.sh
 	deploy/setup.sh $(VENV) requirements/embedded.txt
 	touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.txt
+$(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.txt requirements/servers.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m venv $(VENV)-servers
+	$(VENV)-servers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/servers.txt
 	touch $@

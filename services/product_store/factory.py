@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.product_store.logic.adoption import Adoptions
 from services.product_store.logic.damage import Infirmary
@@ -25,9 +26,13 @@ from services.product_store.storage.archive import FileArchive
 from services.product_store.storage.catalog import DatabaseCatalog
 from services.product_store.storage.partials import PartialArchive
 from services.product_store.storage.preview_processes import PreviewProcesses
+from services.product_store.storage.spool import ArchiveError
 from shared.background import cancel_and_wait, keep_running
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
+
+if TYPE_CHECKING:
+    from services.product_store.storage.bucket import BucketArchive
 
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 
@@ -39,12 +44,23 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _make_archive(settings: ProductStoreSettings) -> FileArchive | BucketArchive:
+    if isinstance(settings.archive, Path):
+        return FileArchive(settings.archive, threads=settings.archive_threads)
+    try:
+        from services.product_store.storage.bucket import BucketArchive, parse_address
+    except ImportError as error:
+        raise ArchiveError(f"{settings.archive}: install plato-eas[s3] for archives in buckets") from error
+    address = parse_address(settings.archive, endpoint=settings.s3_endpoint, region=settings.s3_region)
+    return BucketArchive(address, settings.spool, threads=settings.archive_threads)
+
+
 class ProductStoreFactory:
     """Makes the service's parts around one database and one archive."""
 
     def __init__(self, settings: ProductStoreSettings) -> None:
         self._database = Database(settings.database_url)
-        self._archive = FileArchive(settings.archive, threads=settings.archive_threads)
+        self._archive = _make_archive(settings)
         self._catalog = DatabaseCatalog(self._database)
         self._recovery = Recovery(self._catalog, self._archive)
         self.planning = Planning(self._catalog)
@@ -114,4 +130,4 @@ class ProductStoreFactory:
     async def check(self) -> None:
         """Raise where the catalogue cannot be read or the archive not be written to."""
         await self._catalog.check()
-        self._archive.check()
+        await self._archive.check()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -14,7 +14,17 @@ class ProductStoreSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="EAS_PRODUCT_STORE_", frozen=True)
 
     database_url: str = Field(default="sqlite:///data/product_store.db", description="Where the catalogue is kept.")
-    archive: Path = Field(default=Path("data/products"), description="The folder that the bytes are kept in.")
+    archive: Path | str = Field(
+        default=Path("data/products"), description="The folder that the bytes are kept in, or `s3://bucket/prefix`."
+    )
+    spool: Path = Field(
+        default=Path("data/spool"),
+        description="The folder for bytes on their way to a bucket. Keep it with the catalogue.",
+    )
+    s3_endpoint: str | None = Field(
+        default=None, description="The address of the object storage; else `AWS_ENDPOINT_URL`, else that of AWS."
+    )
+    s3_region: str | None = Field(default=None, description="Its region; else `AWS_REGION`.")
     tokens_file: Path | None = Field(default=None, description="Who may call; without it, everyone who reaches it.")
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8322, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
@@ -34,3 +44,14 @@ class ProductStoreSettings(BaseSettings):
         default=256, ge=1, description="Of longer versions only the beginning is shown, as text [MB]."
     )
     archive_threads: int = Field(default=8, ge=1, le=256, description="How many files are written or read at once.")
+
+    @field_validator("archive")
+    @classmethod
+    def _check_archive(cls, archive: Path | str) -> Path | str:
+        """Take a folder for a folder, and no other address than that of a bucket."""
+        scheme, found, rest = str(archive).partition("://")
+        if not found:
+            return Path(archive)
+        if scheme != "s3" or not rest.partition("/")[0]:
+            raise ValueError("expected a folder, or s3://bucket/prefix")
+        return archive

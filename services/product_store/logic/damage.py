@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import NoReturn
@@ -30,6 +31,7 @@ class Infirmary:
         self._catalog = catalog
         self._archive = archive
         self._clock = clock
+        self._moving = asyncio.Lock()
 
     async def report(self, version: Version, finding: str) -> NoReturn:
         """Take a version out, and raise.
@@ -88,6 +90,10 @@ class Infirmary:
 
     async def _isolate(self, damage: Damage) -> bool:
         """Move damaged bytes to quarantine, and tell whether they are damaged."""
+        async with self._moving:
+            return await self._move(damage)
+
+    async def _move(self, damage: Damage) -> bool:
         name = damage.quarantine_name
         if not await self._archive.quarantine(damage.store_name, name):
             await self._settle(damage, Custody.MISSING)

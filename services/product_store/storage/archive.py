@@ -2,9 +2,7 @@
 
 ::
 
-    <root>/lock                     held by the one process that uses the archive
-    <root>/uploads/<upload id>      bytes of an upload that may be resumed
-    <root>/incoming/<store name>    bytes that no row is known to name yet
+    <root>                          what every archive has; see `spool`
     <root>/objects/ab/<store name>  bytes in their place; ab are the first two letters of the name
     <root>/quarantine/<name>        bytes that were found damaged
 
@@ -16,14 +14,11 @@ process leaves behind is found by looking at ``incoming`` alone, however large t
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -33,7 +28,16 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from services.product_store.domain.damage import StoredObject
 from services.product_store.domain.version import Fingerprint
-from shared.contracts.errors import InsufficientStorageError, UnavailableError
+from services.product_store.storage.spool import (
+    ArchiveError,
+    Arrival,
+    Spool,
+    disk_errors,
+    put_place,
+    read_place,
+    sync_folder,
+)
+from shared.contracts.errors import UnavailableError
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -46,25 +50,9 @@ FOLDERS = tuple(f"{number:02x}" for number in range(256))
 SMALL_BLOCK = 1 << 18
 #: How much is written before it is sent to the disk, while more comes [bytes].
 FLUSH_EVERY = 1 << 26
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class ArchiveError(RuntimeError):
-    """The folder cannot be used as an archive; the message says why."""
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Say `InsufficientStorageError` where the disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise InsufficientStorageError(f"the product store's disk is full: {error.strerror}") from error
-        raise
-
-
-class FileArchive:
+class FileArchive(Spool):
     """An archive in a folder.
 
     Parameters
@@ -76,13 +64,9 @@ class FileArchive:
     """
 
     def __init__(self, root: Path, *, threads: int = 8) -> None:
-        self._root = root
-        self._incoming = root / "incoming"
-        self._uploads = root / "uploads"
+        super().__init__(root, threads=threads)
         self._objects = root / "objects"
         self._quarantine = root / "quarantine"
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="archive")
-        self._lock: int | None = None
 
     def start(self) -> None:
         """Take the folder into use. Blocks.
@@ -92,28 +76,14 @@ class FileArchive:
         ArchiveError
             Another process uses it, or its file system knows no hard links.
         """
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        self._uploads.mkdir(exist_ok=True)
+        super().start()
         self._objects.mkdir(exist_ok=True)
         self._quarantine.mkdir(exist_ok=True)
-        self._lock = _lock(self._root / "lock")
         for name in FOLDERS:
             (self._objects / name).mkdir(exist_ok=True)
         for folder in (self._objects, self._root, self._root.parent):
-            _sync_folder(folder)
+            sync_folder(folder)
         _check_hard_links(self._incoming)
-
-    def stop(self) -> None:
-        """Give the folder back, after what is being written. Blocks."""
-        self._pool.shutdown()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def check(self) -> None:
-        """Raise where nothing can be written."""
-        if not os.access(self._incoming, os.W_OK):
-            raise ArchiveError(f"{self._incoming} cannot be written to")
 
     def begin(self) -> IncomingFile:
         """Begin to take in bytes."""
@@ -123,36 +93,31 @@ class FileArchive:
         """Open stored bytes. Raises FileNotFoundError."""
         return await self.run(lambda: StoredFile(self, self.object_path(store_name)))
 
-    async def read_scrub_position(self) -> int:
-        """Tell where the scrub is to go on; 0, the beginning, also where the file cannot be understood."""
-        return await self.run(self._read_position)
+    async def place(self, arrival: Arrival) -> None:
+        """Give bytes their place, durably; the incoming name stays."""
+        await self.run(lambda: arrival.seal(self.object_path(arrival.store_name)))
 
-    async def write_scrub_position(self, after: int) -> None:
-        """Remember where the scrub is to go on."""
-        await self.run(lambda: (self._root / "scrub").write_text(f"{after}\n"))
+    async def replace(self, store_name: str, place: str) -> bool:
+        """Put bytes that are in their place into another's, and forget their own. Tells whether others were there."""
 
-    def _read_position(self) -> int:
-        path = self._root / "scrub"
-        text = path.read_text().strip() if path.exists() else ""
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+        def replace() -> bool:
+            target = self.object_path(place)
+            were_there = target.exists()
+            self.object_path(store_name).replace(target)
+            self.forget([store_name])
+            return were_there
 
-    async def list_unsettled(self) -> list[str]:
-        """List the store names of bytes that were incoming when an earlier process ended."""
-        return await self.run(lambda: sorted(path.name for path in self._incoming.iterdir()))
-
-    async def settle(self, store_names: Collection[str]) -> None:
-        """Forget that these bytes were incoming."""
-        await self.run(lambda: self._settle(store_names))
+        return await self.run(replace)
 
     async def remove(self, store_names: Collection[str]) -> None:
         """Remove bytes that no version names; the incoming name last, so that a second try finds them."""
-        await self.run(lambda: self.remove_now(store_names))
 
-    def remove_now(self, store_names: Collection[str]) -> None:
-        """Remove bytes. Blocks."""
-        for name in store_names:
-            self.object_path(name).unlink(missing_ok=True)
-            self.incoming_path(name).unlink(missing_ok=True)
+        def remove() -> None:
+            for name in store_names:
+                self.object_path(name).unlink(missing_ok=True)
+            self.forget(store_names)
+
+        await self.run(remove)
 
     async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
         """List what is in its place by name, from the first beyond `after`."""
@@ -168,8 +133,8 @@ class FileArchive:
                     place.rename(aside)
                 except FileNotFoundError:
                     return False
-            _sync_folder(aside.parent)
-            _sync_folder(place.parent)
+            sync_folder(aside.parent)
+            sync_folder(place.parent)
             return True
 
         return await self.run(move)
@@ -181,7 +146,7 @@ class FileArchive:
             place, aside = self.object_path(store_name), self._quarantine / name
             with suppress(FileExistsError):
                 place.hardlink_to(aside)
-            _sync_folder(place.parent)
+            sync_folder(place.parent)
             aside.unlink()
 
         await self.run(move)
@@ -192,32 +157,7 @@ class FileArchive:
 
     def object_path(self, store_name: str) -> Path:
         """Tell where bytes have their place."""
-        return self._objects / _place(store_name)
-
-    def incoming_path(self, store_name: str) -> Path:
-        """Tell where bytes arrive."""
-        return self._incoming / store_name
-
-    @property
-    def uploads(self) -> Path:
-        """Tell where the bytes of uploads that may be resumed arrive."""
-        return self._uploads
-
-    def upload_path(self, upload_id: str) -> Path:
-        """Tell where those of one of them are."""
-        return self._uploads / upload_id
-
-    def _settle(self, store_names: Collection[str]) -> None:
-        for name in store_names:
-            self.incoming_path(name).unlink(missing_ok=True)
-
-    def submit(self, call: Callable[[], T]) -> asyncio.Future[T]:
-        """Begin a call in one of the archive's threads."""
-        return asyncio.get_running_loop().run_in_executor(self._pool, call)
-
-    async def run(self, call: Callable[[], T]) -> T:
-        """Make a call in one of the archive's threads."""
-        return await self.submit(call)
+        return self._objects / put_place(store_name)
 
 
 class IncomingFile:
@@ -228,7 +168,7 @@ class IncomingFile:
     disk meanwhile, and then leaves the page cache: fresh pages can take a virtual machine longer than all the rest.
     """
 
-    def __init__(self, archive: FileArchive, store_name: str) -> None:
+    def __init__(self, archive: Spool, store_name: str) -> None:
         self.store_name = store_name
         self._archive = archive
         self._path = archive.incoming_path(store_name)
@@ -268,7 +208,7 @@ class IncomingFile:
 
     async def publish(self) -> str:
         """Make the bytes durable in their place and tell their store name."""
-        await self._archive.run(self._publish)
+        await self._archive.place(self)
         return self.store_name
 
     async def settle(self) -> None:
@@ -280,20 +220,13 @@ class IncomingFile:
 
         These have just been verified; those may have been damaged since. Tells whether they were there.
         """
-
-        def replace() -> bool:
-            place = self._archive.object_path(store_name)
-            were_there = place.exists()
-            self._archive.object_path(self.store_name).replace(place)
-            self._archive.incoming_path(self.store_name).unlink(missing_ok=True)
-            return were_there
-
-        return await self._archive.run(replace)
+        return await self._archive.replace(self.store_name, store_name)
 
     async def abandon(self) -> None:
         """Remove the bytes; also where they were never published."""
         await self._rest()
-        await self._archive.run(self._abandon)
+        await self._archive.run(self._stop)
+        await self._archive.remove([self.store_name])
 
     async def _wait(self) -> None:
         """Wait for the threads that have a block, and raise what kept them from writing it."""
@@ -330,32 +263,33 @@ class IncomingFile:
             self._size += sum(map(len, chunks))
             _write_all(self._descriptor, chunks)
 
-    def _publish(self) -> None:
+    def seal(self, target: Path | None) -> None:
+        """Write no more; with a target, give the bytes this second name and make them durable. Blocks."""
         with self._guard, disk_errors():
             if self._abandoned or self._descriptor is None:
                 raise ArchiveError(f"{self.store_name}: there is nothing to publish")
-            target = self._archive.object_path(self.store_name)
-            target.hardlink_to(self._path)
-            # Both names are there before the flush, so that on a journalling file system one flush serves all three.
-            os.fchmod(self._descriptor, 0o400)
-            os.fsync(self._descriptor)
+            if target is not None:
+                target.hardlink_to(self._path)
+                # Both names are there before the flush, so that on a journalling file system one flush serves all.
+                os.fchmod(self._descriptor, 0o400)
+                os.fsync(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
-            _sync_folder(target.parent)
+            if target is not None:
+                sync_folder(target.parent)
 
-    def _abandon(self) -> None:
+    def _stop(self) -> None:
         with self._guard:
             self._abandoned = True
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
-            self._archive.remove_now([self.store_name])
 
 
 class StoredFile:
     """Bytes in the archive, open for reading. Made in a thread."""
 
-    def __init__(self, archive: FileArchive, path: Path) -> None:
+    def __init__(self, archive: Spool, path: Path) -> None:
         self._archive = archive
         self._guard = threading.Lock()
         self._sha256 = hashlib.sha256()
@@ -394,22 +328,11 @@ def _walk(objects: Path, after: str) -> Iterator[StoredObject]:
     for folder in sorted(path for path in objects.iterdir() if path.is_dir()):
         if folder.name < after[:2]:
             continue
-        paths = ((_name(path), path) for path in folder.iterdir())
+        paths = ((read_place(folder.name, path.name), path) for path in folder.iterdir())
         for name, path in sorted(pair for pair in paths if pair[0] > after):
             with suppress(FileNotFoundError):  # it may be removed in between
                 found = path.stat()
                 yield StoredObject(name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
-
-
-def _name(path: Path) -> str:
-    """Tell the store name of a file; one that the archive did not give begins with the folder."""
-    folder = path.parent.name
-    return path.name if path.name.startswith(folder) else f"{folder}/{path.name}"
-
-
-def _place(store_name: str) -> str:
-    """Tell the place of a file among the objects."""
-    return store_name if "/" in store_name else f"{store_name[:2]}/{store_name}"
 
 
 def _hash(chunks: Sequence[bytes], *digests: Hash) -> None:
@@ -431,24 +354,6 @@ def _write_all(descriptor: int, chunks: Sequence[bytes]) -> None:
             written -= len(rest.pop(0))
         if written:
             rest[0] = rest[0][written:]
-
-
-def _lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise ArchiveError(f"{path.parent}: another process uses this archive") from error
-    return descriptor
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_hard_links(folder: Path) -> None:

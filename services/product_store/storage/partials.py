@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from services.product_store.domain.upload import PartialState
-from services.product_store.storage.archive import FileArchive, IncomingFile, disk_errors
+from services.product_store.storage.archive import IncomingFile
+from services.product_store.storage.spool import Spool, disk_errors
 
 _BLOCK = 1 << 20
 
@@ -16,7 +17,7 @@ _BLOCK = 1 << 20
 class PartialArchive:
     """The part of an archive where such uploads are."""
 
-    def __init__(self, archive: FileArchive) -> None:
+    def __init__(self, archive: Spool) -> None:
         self._archive = archive
 
     def resume(self, upload_id: str) -> PartialFile:
@@ -53,7 +54,7 @@ class PartialArchive:
 class PartialFile(IncomingFile):
     """Bytes of an upload that may be resumed. Once something failed it is given up and made anew from the disk."""
 
-    def __init__(self, archive: FileArchive, upload_id: str) -> None:
+    def __init__(self, archive: Spool, upload_id: str) -> None:
         super().__init__(archive, upload_id)
         self._path = archive.upload_path(upload_id)
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -20,8 +21,17 @@ from services.product_store.main import create_app
 from services.product_store.settings import ProductStoreSettings
 from shared.clients.product_store import ProductStoreClient
 from shared.contracts.products import VersionView
+from tests.integration.product_store.object_storage import (
+    CREDENTIALS,
+    Bucket,
+    Door,
+    make_bucket,
+    open_door,
+    start_object_storage,
+)
 
 REPOSITORY = Path(__file__).parents[3]
+_bucket_numbers = count()
 
 
 @dataclass
@@ -104,6 +114,7 @@ class StoreProcess(Place):
 
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -116,6 +127,7 @@ class StoreProcess(Place):
             "EAS_PRODUCT_STORE_DATABASE_URL": settings.database_url,
             "EAS_PRODUCT_STORE_ARCHIVE": str(settings.archive),
             "EAS_PRODUCT_STORE_PORT": str(self.port),
+            **self.environment,
         }
         command = [sys.executable, "-m", "services.product_store.main"]
         with (self.root / "store.log").open("ab") as log:
@@ -174,3 +186,24 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
             time.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    process, url = start_object_storage(tmp_path_factory.mktemp("object_storage") / "log")
+    yield url
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def bucket(object_storage: str, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return make_bucket(object_storage, f"bucket-{next(_bucket_numbers)}")
+
+
+@pytest.fixture
+def door(bucket: Bucket) -> Iterator[Door]:
+    with open_door(bucket.endpoint) as found:
+        yield found

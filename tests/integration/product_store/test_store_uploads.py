@@ -22,8 +22,9 @@ from services.product_store.logic.damage import Infirmary
 from services.product_store.logic.deposit import Depositary
 from services.product_store.logic.ports import CatalogAccess
 from services.product_store.logic.recovery import Recovery
-from services.product_store.storage.archive import ArchiveError, FileArchive
+from services.product_store.storage.archive import FileArchive
 from services.product_store.storage.catalog import DatabaseCatalog, SqlCatalog
+from services.product_store.storage.spool import ArchiveError
 from shared.contracts.digests import Digests
 from shared.contracts.errors import ProductExistsError, TooLargeError, VersionExistsError
 from shared.contracts.products import PlannedProduct
@@ -240,7 +241,7 @@ async def catalog(place: Place) -> AsyncIterator[DatabaseCatalog]:
 
 @pytest.fixture
 def archive(place: Place) -> Iterator[FileArchive]:
-    found = FileArchive(place.settings.archive, threads=2)
+    found = FileArchive(place.root / "archive", threads=2)
     found.start()
     yield found
     found.stop()
@@ -364,8 +365,8 @@ async def test_what_a_killed_process_left_is_decided_by_the_catalogue(
 
 def test_an_archive_has_one_user(archive: FileArchive, place: Place) -> None:
     with pytest.raises(ArchiveError, match="another process uses this archive"):
-        FileArchive(place.settings.archive).start()
-    assert archive.object_path("abcd") == place.settings.archive / "objects" / "ab" / "abcd"
+        FileArchive(place.root / "archive").start()
+    assert archive.object_path("abcd") == (place.root / "archive") / "objects" / "ab" / "abcd"
 
 
 def test_an_archive_that_was_given_back_can_be_used_again(tmp_path: Path) -> None:
