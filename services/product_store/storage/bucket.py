@@ -181,7 +181,7 @@ class BucketArchive(Spool):
             if known is not None:
                 raise ArchiveError(f"{self._address} is not the archive that {self._root} belongs to") from None
             found = token_hex(16)
-            self._store.put(_MARKER, found.encode(), mode="create")
+            self._store.put(_MARKER, found.encode())
         if known is None:
             path.write_text(f"{found}\n")
         elif known != found:
