@@ -18,6 +18,10 @@ logger = logging.getLogger(__name__)
 BLOCK_SIZE = 1 << 21
 
 
+class MisreadError(UnavailableError):
+    """A version is whole, but a reader had bytes that it has no longer, or that the disk could not read."""
+
+
 class Infirmary:
     """Takes what is damaged out of the archive, and back in what has healed.
 
@@ -40,8 +44,8 @@ class Infirmary:
         ------
         DamagedError
             It is damaged.
-        UnavailableError
-            It is not, or not any more: the reader had bytes that the version has no longer.
+        MisreadError
+            It is not, or not any more.
         GoneError
             It was purged in between.
         """
@@ -55,7 +59,7 @@ class Infirmary:
         check_not_purged(known or version)
         if known is not None and known.damaged:
             raise DamagedError(f"version {version.version_id} is damaged: {finding}")
-        raise UnavailableError(f"version {version.version_id} could not be read: {finding}; try again")
+        raise MisreadError(f"version {version.version_id} could not be read: {finding}; try again")
 
     async def recover(self) -> int:
         """Move what was found damaged and is not in quarantine yet, and tell how much."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from services.product_store.domain.selection import VersionSelection
 from services.product_store.domain.version import Version
-from services.product_store.logic.damage import BLOCK_SIZE, Infirmary
+from services.product_store.logic.damage import BLOCK_SIZE, Infirmary, MisreadError
 from services.product_store.logic.ports import Archive, CatalogAccess
 from services.product_store.logic.retrieval import Retrieval
-from shared.contracts.errors import DamagedError, GoneError, UnavailableError
+from shared.contracts.errors import DamagedError, GoneError
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Fixity:
             return False
         except GoneError:
             return None
-        except UnavailableError:
+        except MisreadError:
             return True  # whole after all, but not those that were opened: an upload had just replaced them
         return True
 
