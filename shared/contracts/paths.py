@@ -18,6 +18,9 @@ MAX_SEGMENT_BYTES = 255
 #: Unicode categories of what cannot be seen: control, format, surrogates, line and paragraph separators.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
+#: What decoders put in place of bytes that are not UTF-8.
+_REPLACEMENT = "\ufffd"
+
 
 def check_relative_path(path: str, where: str, *, max_length: int = MAX_DIRECTORY_LENGTH) -> str:
     """Refuse a path that is not relative, plain and free of tricks; return it unchanged.
@@ -35,7 +38,7 @@ def check_relative_path(path: str, where: str, *, max_length: int = MAX_DIRECTOR
     ------
     UnsafePathError
         It is empty, absolute, too long, has an empty, ``.`` or ``..`` part, a backslash, an invisible character, a
-        blank at either end of a part, or is not in Unicode's composed form (NFC).
+        blank at either end of a part, was not UTF-8, or is not in Unicode's composed form (NFC).
     """
     if (fault := _find_fault(path, max_length)) is not None:
         shown = path if len(path) <= 80 else f"{path[:77]}..."
@@ -65,6 +68,8 @@ def _find_fault(path: str, max_length: int) -> str | None:
         invisible = next((found for found in path if unicodedata.category(found) in _INVISIBLE), None)
     if invisible is not None:
         return f"has the invisible character U+{ord(invisible):04X}"
+    if _REPLACEMENT in path:
+        return "has the character U+FFFD, which is what is left of bytes that are not UTF-8"
     if "\\" in path:
         return "has a backslash; names are separated by '/'"
     if path.startswith("/"):

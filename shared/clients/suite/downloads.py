@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from errno import EEXIST
 from pathlib import Path
+from unicodedata import normalize
 
 from shared.clients.product_store import ProductStoreClient
 from shared.clients.suite.errors import FileError
@@ -33,7 +35,7 @@ async def find_product(products: ProductStoreClient, wanted: str) -> ProductView
     products
         The store.
     wanted
-        Digits, or ``directory/filename``.
+        Digits, or ``directory/filename``, in whichever of Unicode's forms a keyboard or a file system gave it.
 
     Raises
     ------
@@ -42,7 +44,7 @@ async def find_product(products: ProductStoreClient, wanted: str) -> ProductView
     """
     if wanted.isdecimal():
         return await products.get_product(int(wanted))
-    directory, _, filename = wanted.strip("/").rpartition("/")
+    directory, _, filename = normalize("NFC", wanted).strip("/").rpartition("/")
     candidates = await list_products(products, directory=directory, glob=_literal(filename), job_id=None)
     for candidate in candidates:
         if (candidate.directory, candidate.filename) == (directory, filename):
@@ -95,6 +97,11 @@ async def download_job(
     """Fetch the latest versions of a job's products into a folder, which is made if it is missing.
 
     They keep their filenames; where the job wrote into several directories, these too.
+
+    Raises
+    ------
+    FileError
+        A file cannot be written, or would replace one before it: some disks take ``A`` and ``a`` for the same.
     """
     found = [
         product
@@ -102,7 +109,8 @@ async def download_job(
         if product.latest is not None
     ]
     several = len({product.directory for product in found}) > 1
-    downloads = []
+    downloads: list[Download] = []
+    alike: dict[str, Path] = {}
     for product in found:
         check_filename(product.filename, "product.filename")
         check_directory(product.directory, "product.directory")
@@ -111,8 +119,15 @@ async def download_job(
             target.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FileError(target.parent, error) from error
+        _refuse_twin(target, alike.setdefault(str(target).casefold(), target))
         downloads.append(await _download(products, latest_version(product), target))
     return downloads
+
+
+def _refuse_twin(target: Path, before: Path) -> None:
+    """Refuse to write over a file that was written before, under a name that differs by case only."""
+    if target != before and target.exists() and target.samefile(before):
+        raise FileError(target, FileExistsError(EEXIST, f"this disk takes it for the same file as {before.name!r}"))
 
 
 async def _download(products: ProductStoreClient, version: VersionView, target: Path) -> Download:

@@ -24,6 +24,8 @@ UNSAFE = {
     "a\u202eb": "U+202E",
     "a\u2028b": "U+2028",
     "a\ud800b": "U+D800",
+    "b\ufffd": "U+FFFD",
+    "a\u200fb": "U+200F",
     " a": "blank",
     "a /b": "blank",
     "a\u00a0": "blank",
