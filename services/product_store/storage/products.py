@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, select, update
 
 from services.product_store.domain.product import Product, Promise
 from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary
@@ -14,12 +14,18 @@ from services.product_store.storage.conditions import match_filename, match_meta
 from services.product_store.storage.pieces import cut
 from services.product_store.storage.schema import EARLIER_GENERATORS, PRODUCTS, VERSIONS
 from services.product_store.storage.versions import SqlVersionTable
+from shared.database.prepared import Prepared, PreparedInsertion, prepare_insert
 
 # Built once: building a statement costs more than SQLite takes to run it.
-_BY_NAME = select(PRODUCTS).where(
-    PRODUCTS.c.directory == bindparam("directory"), PRODUCTS.c.filename == bindparam("filename")
+_BY_NAME = Prepared(
+    select(PRODUCTS).where(PRODUCTS.c.directory == bindparam("directory"), PRODUCTS.c.filename == bindparam("filename"))
 )
-_INSERT = insert(PRODUCTS)
+_COLUMNS = (
+    *("directory", "filename", "semantic_type", "mime_type", "generator_task_id"),
+    *("job_id", "planned_at", "planned", "details"),
+)
+_INSERT = PreparedInsertion(PRODUCTS, PRODUCTS.c.product_id, *_COLUMNS)
+_INSERT_MANY = prepare_insert(PRODUCTS, *_COLUMNS)
 
 
 class SqlProductTable:
@@ -30,8 +36,8 @@ class SqlProductTable:
 
     def find(self, directory: str, filename: str) -> Product | None:
         """Find the product of a name."""
-        row = self._connection.execute(_BY_NAME, {"directory": directory, "filename": filename}).first()
-        return None if row is None else _make_product(row)
+        rows = _BY_NAME.fetch_named(self._connection, {"directory": directory, "filename": filename})
+        return _make_product(rows[0]) if rows else None
 
     def find_many(self, names: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], Product]:
         """Find products by (directory, filename)."""
@@ -46,14 +52,11 @@ class SqlProductTable:
 
     def add(self, promise: Promise) -> Product:
         """Register a product whose name is free."""
-        key = self._connection.execute(_INSERT, _make_values(promise)).inserted_primary_key
-        assert key is not None  # noqa: S101 - a single-row insert into a table with a key
-        return Product(product_id=key[0], **vars(promise))
+        return Product(product_id=_INSERT.execute(self._connection, _make_values(promise)), **vars(promise))
 
     def add_many(self, promises: Sequence[Promise]) -> None:
         """Register products whose names are free."""
-        if promises:
-            self._connection.execute(_INSERT, [_make_values(promise) for promise in promises])
+        _INSERT_MANY.execute_many(self._connection, (_make_values(promise) for promise in promises))
 
     def complete(self, product_id: int, promise: Promise) -> None:
         """Give a product that came with its first version what its plan says."""
@@ -157,7 +160,7 @@ def _group(names: Collection[tuple[str, str]]) -> dict[str, list[str]]:
     return groups
 
 
-def _make_product(row: Row[Any]) -> Product:
+def _make_product(row: Any) -> Product:
     return Product(
         product_id=row.product_id,
         directory=row.directory,

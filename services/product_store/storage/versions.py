@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, TextClause, bindparam, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, TextClause, bindparam, func, select, text, update
 
 from services.product_store.domain.product import Product, choose_mime_type
 from services.product_store.domain.selection import VersionSelection
@@ -15,7 +15,7 @@ from services.product_store.domain.version import Deposit, Fingerprint, Version
 from services.product_store.storage.conditions import match_filename, match_metadata
 from services.product_store.storage.pieces import cut
 from services.product_store.storage.schema import GARBAGE, PRODUCTS, VERSIONS
-from shared.database.prepared import Prepared
+from shared.database.prepared import Prepared, PreparedInsertion
 
 VERSION_AND_NAME = select(VERSIONS, PRODUCTS.c.directory, PRODUCTS.c.filename, PRODUCTS.c.semantic_type).join(
     PRODUCTS, PRODUCTS.c.product_id == VERSIONS.c.product_id
@@ -23,10 +23,17 @@ VERSION_AND_NAME = select(VERSIONS, PRODUCTS.c.directory, PRODUCTS.c.filename, P
 
 # Built once: building a statement costs more than SQLite takes to run it.
 _BY_ID = VERSION_AND_NAME.where(VERSIONS.c.version_id == bindparam("version_id"))
-_BY_ATTEMPT = VERSION_AND_NAME.where(
-    VERSIONS.c.product_id == bindparam("product_id"), VERSIONS.c.attempt_id == bindparam("attempt_id")
+_BY_ATTEMPT = Prepared(
+    VERSION_AND_NAME.where(
+        VERSIONS.c.product_id == bindparam("product_id"), VERSIONS.c.attempt_id == bindparam("attempt_id")
+    )
 )
-_INSERT = insert(VERSIONS)
+_INSERT = PreparedInsertion(
+    VERSIONS,
+    VERSIONS.c.version_id,
+    *("product_id", "attempt_id", "task_id", "job_id", "store_name", "md5", "sha256", "size", "mime_type"),
+    *("created_at", "details"),
+)
 _TWIN = Prepared(
     select(VERSIONS.c.store_name)
     .where(
@@ -61,8 +68,8 @@ class SqlVersionTable:
 
     def find_by_attempt(self, product_id: int, attempt_id: int) -> Version | None:
         """Find the version that an attempt made of a product."""
-        row = self._connection.execute(_BY_ATTEMPT, {"product_id": product_id, "attempt_id": attempt_id}).first()
-        return None if row is None else make_version(row)
+        rows = _BY_ATTEMPT.fetch_named(self._connection, {"product_id": product_id, "attempt_id": attempt_id})
+        return make_version(rows[0]) if rows else None
 
     def find_latest(self, name: tuple[str, str], *, accepted: bool) -> Version | None:
         """Find the newest version of a name, or the newest that quality control accepted."""
@@ -93,10 +100,8 @@ class SqlVersionTable:
             "created_at": created_at,
             "details": deposit.metadata,
         }
-        key = self._connection.execute(_INSERT, values).inserted_primary_key
-        assert key is not None  # noqa: S101 - a single-row insert into a table with a key
         return Version(
-            version_id=key[0],
+            version_id=_INSERT.execute(self._connection, values),
             product_id=product.product_id,
             directory=product.directory,
             filename=product.filename,
@@ -190,7 +195,7 @@ class SqlVersionTable:
         }
 
 
-def make_version(row: Row[Any]) -> Version:
+def make_version(row: Any) -> Version:
     """Read a row of versions with the names of their products."""
     return Version(
         version_id=row.version_id,

@@ -28,6 +28,8 @@ async def serving(handler: Handler) -> AsyncIterator[BulkConnections]:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await handler(reader, writer)
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.append(asyncio.create_task(serve(reader, writer)))

@@ -60,6 +60,18 @@ async def test_in_a_group_only_the_failing_command_is_rolled_back(database: Data
     assert await database.read(numbers) == [1, 2, 3]
 
 
+async def test_where_the_database_takes_the_transaction_back_all_of_a_group_fail(database: Database) -> None:
+    def command(connection: Connection) -> None:
+        connection.exec_driver_sql("ROLLBACK")  # as SQLite may on a full disk
+        raise OSError("no room")
+
+    calls = [database.write(insert(1)), database.write(command), database.write(insert(2))]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [OSError] * 3
+    assert await database.read(numbers) == []
+    assert await database.write(insert(3)) == 3
+
+
 async def test_a_caller_that_goes_away_does_not_undo_its_command(database: Database) -> None:
     call = asyncio.create_task(database.write(insert(7)))
     await asyncio.sleep(0)

@@ -12,7 +12,7 @@ from sqlalchemy import Boolean, Column, Connection, Integer, MetaData, String, T
 from sqlalchemy.exc import IntegrityError
 
 from shared.database.engine import create_sqlite_engine
-from shared.database.prepared import MOST_KEYS, Prepared, PreparedForKeys, prepare_insert
+from shared.database.prepared import MOST_KEYS, Prepared, PreparedForKeys, PreparedInsertion, prepare_insert
 from shared.database.types import Json, UtcTime
 
 STAR = Table(
@@ -95,3 +95,17 @@ def test_errors_are_those_of_sqlalchemy(connection: Connection) -> None:
         ADD.execute_many(connection, stars(1))
     with pytest.raises(ValueError, match="naive"):
         ADD.execute(connection, {"id": 7, "name": "x", "seen_at": datetime(2026, 1, 1)})
+
+
+def test_an_insertion_tells_the_key_that_the_database_made(connection: Connection) -> None:
+    insertion = PreparedInsertion(STAR, STAR.c.id, "name", "planets", "seen_at")
+    keys = [
+        insertion.execute(connection, {"name": name, "planets": {"b": 1}, "seen_at": NIGHT})
+        for name in ("Sirius", "Vega")
+    ]
+    by_name = Prepared(select(STAR).where(STAR.c.name == bindparam("name")))
+    (row,) = by_name.fetch_named(connection, {"name": "Vega"})
+    assert (row.id, row.planets, row.seen_at, row.bright) == (keys[1], {"b": 1}, NIGHT, True)
+    assert by_name.fetch_named(connection, {"name": "Mizar"}) == []
+    with pytest.raises(IntegrityError):
+        insertion.execute(connection, {"name": "Vega", "planets": None, "seen_at": None})
