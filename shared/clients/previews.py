@@ -87,7 +87,9 @@ class PreviewClient(ServiceClient):
         TooLargeError
             Of so long a file only the beginning can be shown, as text.
         """
-        query = (parameters or PreviewParameters()).model_dump(mode="json", by_alias=True, exclude_none=True)
+        query = (parameters or PreviewParameters()).model_dump(
+            mode="json", by_alias=True, exclude_unset=True, exclude_none=True
+        )
         path = f"versions/{version_id}/preview"
         try:
             response = await self._http.get(

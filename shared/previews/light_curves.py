@@ -76,13 +76,24 @@ def thin_out(times: FloatArray, values: FloatArray, points: int) -> NDArray[np.i
     order = np.argsort(times, kind="stable")
     if len(times) <= points:
         return order
+    some = values[order]
     buckets = _divide(times[order], points // 2)
-    ranked = np.lexsort((values[order], buckets))
-    ends = np.flatnonzero(np.diff(buckets[ranked]))
-    lowest = ranked[np.concatenate(([0], ends + 1))]
-    highest = ranked[np.concatenate((ends, [len(ranked) - 1]))]
-    chosen: NDArray[np.intp] = order[np.unique(np.concatenate((lowest, highest)))]
-    return chosen
+    starts = np.concatenate(([0], np.flatnonzero(np.diff(buckets)) + 1))
+    lengths = np.diff(np.concatenate((starts, [len(some)])))
+    chosen = [
+        _find_first(some == np.repeat(extreme.reduceat(some, starts), lengths), buckets)
+        for extreme in (np.minimum, np.maximum)
+    ]
+    kept: NDArray[np.intp] = order[np.unique(np.concatenate(chosen))]
+    return kept
+
+
+def _find_first(marked: NDArray[np.bool_], buckets: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Find the first marked sample of each interval; each has one."""
+    places = np.flatnonzero(marked)
+    _, first = np.unique(buckets[places], return_index=True)
+    found: NDArray[np.intp] = places[first]
+    return found
 
 
 def _divide(times: FloatArray, count: int) -> NDArray[np.intp]:
