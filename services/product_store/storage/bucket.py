@@ -95,7 +95,7 @@ class BucketArchive(Spool):
         except FileNotFoundError as error:
             raise ArchiveError(f"{self._address}: there is no such bucket") from error
         except UnavailableError as error:
-            raise ArchiveError(f"{self._address} cannot be used: {error.__cause__}") from error
+            raise ArchiveError(f"{self._address} cannot be used: {_brief(error.__cause__)}") from error
 
     async def check(self) -> None:
         """Raise where nothing can be written, or the bucket does not answer."""
@@ -244,10 +244,15 @@ def bucket_errors(*, may_be_absent: bool = False) -> Iterator[None]:
     except (BaseError, OSError) as error:
         if may_be_absent and isinstance(error, FileNotFoundError):
             raise
-        logger.error("object storage: %s", error)
+        logger.error("object storage: %s", _brief(error))
         if any(code in str(error) for code in _FULL):
             raise InsufficientStorageError("the product store's object storage is full") from error
         raise UnavailableError("the product store's object storage cannot be used now; try again") from error
+
+
+def _brief(error: BaseException | None) -> str:
+    """Say what a library says in its first line; what follows is for its own editors."""
+    return str(error).partition("\n")[0]
 
 
 def parse_address(text: str, *, endpoint: str | None, region: str | None) -> BucketAddress:

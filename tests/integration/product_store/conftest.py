@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -96,8 +97,9 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-@pytest.fixture
-async def store(place: Place) -> AsyncIterator[Store]:
+@asynccontextmanager
+async def running_store(place: Place) -> AsyncIterator[Store]:
+    """Run a store in this process until the block ends."""
     app = create_app(place.settings)
     found = Store(place.root, app)
     found.client = ProductStoreClient("http://store", None, transport=httpx.ASGITransport(app))
@@ -105,6 +107,12 @@ async def store(place: Place) -> AsyncIterator[Store]:
         base_url="http://store", transport=httpx.ASGITransport(app, raise_app_exceptions=False)
     )
     async with app.router.lifespan_context(app), found.client, found.http:
+        yield found
+
+
+@pytest.fixture
+async def store(place: Place) -> AsyncIterator[Store]:
+    async with running_store(place) as found:
         yield found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,6 +180,26 @@ async def test_uploads_in_pieces(store: RunningStore) -> None:
         assert sent.status_code == 204
     version = (await store.http.post(f"uploads/{upload}/commit")).json()
     assert await store.client.read(version["version_id"]) == LONG
+    assert store.incoming() == []
+
+
+async def test_many_small_versions_at_once(store: RunningStore) -> None:
+    deposits = [
+        {
+            "directory": "d",
+            "filename": f"f{number}",
+            "semantic_type": "t",
+            "attempt_id": number,
+            "task_id": number,
+            "job_id": 1,
+            "content": b64encode(content).decode(),
+        }
+        for number, content in enumerate([b"1", b"2", b"2", b""])
+    ]
+    answers = (await store.http.post("deposits", json={"deposits": deposits})).json()["answers"]
+    versions = [answer["version"]["version_id"] for answer in answers]
+    assert [await store.client.read(version) for version in versions] == [b"1", b"2", b"2", b""]
+    assert sorted(store.archive.objects().values()) == [b"", b"1", b"2"]
     assert store.incoming() == []
 
 

@@ -6,17 +6,19 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from shared.contracts.errors import DamagedError, UnavailableError
+from tests.integration.product_store.conftest import running_store
 
 if TYPE_CHECKING:
     from services.product_store.factory import ProductStoreFactory
     from shared.contracts.products import VersionView
-    from tests.integration.product_store.conftest import Store
+    from tests.integration.product_store.conftest import Place, Store
 
 
 def flip(path: Path, at: int = -1) -> None:
@@ -257,3 +259,16 @@ async def test_a_version_that_is_purged_while_others_are_read_is_no_damage(store
     assert (found.checked, found.damaged, found.next_after) == (1, [], None)
     assert (await store.client.list_versions(damaged=True)).items == []
     assert await store.client.read(first.version_id) == b"x" * 1000
+
+
+async def test_damage_that_an_earlier_release_found_goes_to_quarantine(place: Place) -> None:
+    async with running_store(place) as store:
+        version = await harm_one(store)
+    with closing(sqlite3.connect(place.root / "store.db")) as database, database:
+        database.execute("UPDATE version SET damaged_at = created_at")
+        database.execute("DROP TABLE damage")
+        database.execute("UPDATE alembic_version SET version_num = '0005'")
+    async with running_store(place) as store:
+        (damage,) = (await store.client.list_damages()).items
+        assert (damage.version_id, damage.custody) == (version.version_id, "quarantined")
+        assert quarantine(store) == {damage.quarantined_as: b"preciour"}

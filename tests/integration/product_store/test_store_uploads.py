@@ -9,6 +9,7 @@ import json
 import os
 import resource
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,14 +20,14 @@ from services.product_store.domain.product import Promise
 from services.product_store.domain.version import Deposit
 from services.product_store.factory import MIGRATIONS
 from services.product_store.logic.damage import Infirmary
-from services.product_store.logic.deposit import Depositary
+from services.product_store.logic.deposit import Depositary, Receipt
 from services.product_store.logic.ports import CatalogAccess
 from services.product_store.logic.recovery import Recovery
 from services.product_store.storage.archive import FileArchive
 from services.product_store.storage.catalog import DatabaseCatalog, SqlCatalog
 from services.product_store.storage.spool import ArchiveError
 from shared.contracts.digests import Digests
-from shared.contracts.errors import ProductExistsError, TooLargeError, VersionExistsError
+from shared.contracts.errors import DamagedError, ProductExistsError, TooLargeError, VersionExistsError
 from shared.contracts.products import PlannedProduct
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
@@ -297,6 +298,43 @@ async def test_a_commit_that_only_seems_to_fail_keeps_the_bytes(
     assert place.incoming() == []
     receipt = await make_depositary(catalog, archive).receive(make_deposit(), pieces(DATA), Digests())
     assert not receipt.is_new
+
+
+class DamageFindingCatalog:
+    """A catalogue: when a version has its row, and before its bytes are dealt with, a reader finds them damaged."""
+
+    def __init__(self, real: DatabaseCatalog, infirmary: Infirmary) -> None:
+        self._real = real
+        self._infirmary = infirmary
+
+    async def write(self, command: Callable[[SqlCatalog], T]) -> T:
+        found = await self._real.write(command)
+        if isinstance(found, Receipt):
+            with pytest.raises(DamagedError):
+                await self._infirmary.report(found.version, "other bytes")
+        return found
+
+    async def read(self, query: Callable[[SqlCatalog], T]) -> T:
+        return await self._real.read(query)
+
+
+async def test_damage_found_while_the_same_bytes_come_heals_at_once(
+    place: Place, catalog: DatabaseCatalog, archive: FileArchive
+) -> None:
+    infirmary = Infirmary(catalog, archive, lambda: datetime.now(UTC))
+    first = await make_depositary(catalog, archive).receive(make_deposit(), pieces(DATA), Digests())
+    (path,) = place.objects()
+    path.chmod(0o600)
+    path.write_bytes(b"damaged")
+
+    finding = make_depositary(DamageFindingCatalog(catalog, infirmary), archive)
+    second = await finding.receive(replace(make_deposit(), attempt_id=2), pieces(DATA), Digests())
+
+    versions = await catalog.read(
+        lambda tables: tables.versions.find([first.version.version_id, second.version.version_id])
+    )
+    assert [version.damaged for version in versions.values()] == [False, False]
+    assert [path.read_bytes() for path in place.objects()] == [DATA]
 
 
 async def test_a_body_that_breaks_off_leaves_nothing(
