@@ -332,6 +332,22 @@ async def test_trouble_of_the_object_storage_is_503_and_no_damage(
     assert (await behind_door.client.check_fixity()).damaged == []
 
 
+async def test_damage_is_put_aside_when_the_bucket_is_back(behind_door: RunningStore, door: Door) -> None:
+    version = await behind_door.upload(b"precious")
+    behind_door.harm()
+    door.refuse = lambda method, _: (404, "NoSuchBucket") if method == "HEAD" else None
+    with pytest.raises(UnavailableError):
+        await behind_door.client.read(version.version_id)
+    (damage,) = (await behind_door.client.list_damages()).items
+    assert damage.custody == "pending"
+    door.refuse = lambda *_: None
+    with pytest.raises(DamagedError):
+        await behind_door.client.read(version.version_id)
+    await behind_door.client.check_fixity()
+    (damage,) = (await behind_door.client.list_damages()).items
+    assert list(behind_door.archive.objects("quarantine")) == [f"quarantine/{damage.quarantined_as}"]
+
+
 async def test_another_bucket_is_not_taken_for_this_one(tmp_path: Path, bucket: Bucket) -> None:
     archive = BucketContents(tmp_path, bucket, bucket.endpoint)
     async for store in run_store(tmp_path, archive):
