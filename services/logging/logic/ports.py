@@ -78,3 +78,6 @@ class Removal(Protocol):
 
     async def remove_first(self, most: int) -> int:
         """Remove up to `most` of the records that arrived first. Returns how many went."""
+
+    async def merge_index(self, pages: int, *, begins: bool) -> bool:
+        """Do a part of giving back what removed records took in the text index, and tell whether there is more."""

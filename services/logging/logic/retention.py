@@ -17,6 +17,14 @@ logger = logging.getLogger(__name__)
 #: How many records go in one transaction: what is taken in meanwhile waits for it.
 STEP = 2_000
 
+#: After how many removed records the text index is merged, so that searches do not go through what is gone; at least,
+#: and as a part of those that are left: merging goes through the whole index.
+MERGE_AFTER = 100_000
+MERGE_AFTER_PART = 50
+
+#: How much of the index is merged in one transaction [pages of 4 kB].
+MERGE_STEP = 200
+
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,12 +37,16 @@ class Retention:
         Where records are removed, and the policy is kept.
     every_seconds
         How often [s].
+    merge_after
+        How many records go, at least, before the text index is merged.
     """
 
-    def __init__(self, removal: Removal, *, every_seconds: float) -> None:
+    def __init__(self, removal: Removal, *, every_seconds: float, merge_after: int = MERGE_AFTER) -> None:
         self._removal = removal
         self._every_seconds = every_seconds
+        self._merge_after = merge_after
         self._turn = asyncio.Lock()
+        self._removed = 0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -82,7 +94,20 @@ class Retention:
                     break
                 over_size += first
                 _, used = await self._removal.measure()
+            self._removed += expired.total() + over_size
+            used = await self._merge_index()
         return RetentionReport(dry_run=False, expired=dict(expired), over_size=over_size, used_bytes=used)
+
+    async def _merge_index(self) -> int:
+        """Merge the text index if enough has gone since the last time. Returns how much the database holds [bytes]."""
+        count, used = await self._removal.measure()
+        if self._removed < max(self._merge_after, count // MERGE_AFTER_PART):
+            return used
+        more = await self._removal.merge_index(MERGE_STEP, begins=True)
+        while more:
+            more = await self._removal.merge_index(MERGE_STEP, begins=False)
+        self._removed = 0
+        return (await self._removal.measure())[1]
 
     async def _find_limits(self, policy: RetentionPolicy) -> dict[int, datetime]:
         """Find, for each level that there is, the time before which its records go."""

@@ -63,6 +63,10 @@ class RecordRemoval:
 
         return await self._database.write(run)
 
+    async def merge_index(self, pages: int, *, begins: bool) -> bool:
+        """Do a part of giving back what removed records took in the text index, and tell whether there is more."""
+        return await self._database.write(lambda connection: self._text_index.merge(connection, pages, begins=begins))
+
     async def list_levels(self) -> list[int]:
         """List the levels that there are."""
         return list(await self._database.read(_list_levels))

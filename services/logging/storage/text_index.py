@@ -31,6 +31,10 @@ _REMOVE = text(
 ).bindparams(bindparam("found", expanding=True))
 
 
+# A negative number begins to make one part of all that the index consists of, a positive one goes on [pages].
+_MERGE = text("INSERT INTO log_text (log_text, rank) VALUES ('merge', :pages)")
+
+
 class TextIndex(Protocol):
     """Finds records by words. Each engine has its own way."""
 
@@ -39,6 +43,9 @@ class TextIndex(Protocol):
 
     def remove(self, connection: Connection, record_ids: Sequence[int]) -> None:
         """Forget records, which are still there."""
+
+    def merge(self, connection: Connection, pages: int, *, begins: bool) -> bool:
+        """Do a part of the work of giving back what forgotten records took, and tell whether there is more."""
 
     def find(
         self, connection: Connection, query: LogQuery, levels: Sequence[int] | None, *, until: int | None = None
@@ -77,6 +84,16 @@ class Fts5Index:
     def remove(self, connection: Connection, record_ids: Sequence[int]) -> None:
         """Forget records, which are still there."""
         connection.execute(_REMOVE, {"found": list(record_ids), "indexed": _read_indexed(connection)})
+
+    def merge(self, connection: Connection, pages: int, *, begins: bool) -> bool:
+        """Do a part of the work of giving back what forgotten records took, and tell whether there is more.
+
+        Until then the lists of words have them twice, as there and as gone, and a search goes through both.
+        """
+        before = _count_changes(connection)
+        connection.execute(_MERGE, {"pages": -pages if begins else pages})
+        # SQLite's own way to tell: a merge that had something to do changed more than its own row.
+        return _count_changes(connection) - before >= 2
 
     def find(
         self, connection: Connection, query: LogQuery, levels: Sequence[int] | None, *, until: int | None = None
@@ -124,6 +141,10 @@ def write_match(query: LogQuery, levels: Sequence[int] | None) -> str:
 def _write_term(term: SearchTerm) -> str:
     words = term.words.replace('"', '""')
     return f'"{words}"*' if term.is_beginning else f'"{words}"'
+
+
+def _count_changes(connection: Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT total_changes()").scalar_one())
 
 
 def _read_indexed(connection: Connection) -> int:
