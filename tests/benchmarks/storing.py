@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from shared.clients.product_store import ProductStoreClient
 from shared.clients.small_files import SmallFile
@@ -14,7 +16,7 @@ from shared.contracts.products import UploadParameters
 from tests.benchmarks.embedded_suite import RunningSuite, embedded_suite
 from tests.benchmarks.figures import Figure
 
-LARGE_BYTES = 512 * 2**20
+LARGE_BYTES = 2**30
 SMALL_FILES = 500
 TOGETHER = 2000
 PARCEL = 100
@@ -44,6 +46,7 @@ async def _measure_products(suite: RunningSuite) -> dict[str, Figure]:
             begin = time.perf_counter()
             await client.download(version, back)
             download = time.perf_counter() - begin
+            serve = await asyncio.to_thread(_time_serving, suite, version)
             begin = time.perf_counter()
             numbers = iter(range(1, SMALL_FILES + 1))
 
@@ -65,10 +68,27 @@ async def _measure_products(suite: RunningSuite) -> dict[str, Figure]:
     size = LARGE_BYTES / 1e6
     return {
         "product_upload_mb_per_s": Figure(size / upload, "MB/s", f"one of {size:.0f} MB, MD5 and SHA-256 at both ends"),
-        "product_download_mb_per_s": Figure(size / download, "MB/s", "verified at both ends"),
+        "product_download_mb_per_s": Figure(size / download, "MB/s", "back into a file, verified at both ends"),
+        "product_serve_mb_per_s": Figure(size / serve, "MB/s", "verified by the store, thrown away by the client"),
         "product_versions_per_s": Figure(SMALL_FILES / many, "versions/s", f"{SMALL_FILES} of 10 kB, 8 at a time"),
         "product_deposits_per_s": Figure(TOGETHER / together, "versions/s", f"10 kB, {PARCEL} in a request"),
     }
+
+
+def _time_serving(suite: RunningSuite, version_id: int) -> float:
+    """Fetch a version and keep nothing of it: what remains is the store's own speed [s]."""
+    url = urlsplit(suite.url)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port)
+    begin = time.perf_counter()
+    headers = {"Authorization": f"Bearer {suite.tokens['worker']}"}
+    connection.request("GET", f"/products/versions/{version_id}/content", headers=headers)
+    answer, buffer, size = connection.getresponse(), bytearray(2**21), 0
+    while got := answer.readinto(buffer):
+        size += got
+    if size != LARGE_BYTES:
+        raise RuntimeError(f"{size} bytes came, expected {LARGE_BYTES}")
+    connection.close()
+    return time.perf_counter() - begin
 
 
 async def _upload(client: ProductStoreClient, path: Path, number: int) -> int:
