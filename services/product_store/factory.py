@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.product_store.logic.adoption import Adoptions
-from services.product_store.logic.damage import Infirmary
 from services.product_store.logic.deposit import Depositary
 from services.product_store.logic.fixity import Fixity
 from services.product_store.logic.inventory import Inventory
@@ -16,6 +15,7 @@ from services.product_store.logic.orphans import Orphans
 from services.product_store.logic.planning import Planning
 from services.product_store.logic.previews import Previews
 from services.product_store.logic.quality import QualityLedger
+from services.product_store.logic.quarantine import Quarantine
 from services.product_store.logic.quotas import Quotas
 from services.product_store.logic.recovery import Recovery
 from services.product_store.logic.removal import Removals
@@ -64,9 +64,9 @@ class ProductStoreFactory:
         self._catalog = DatabaseCatalog(self._database)
         self._recovery = Recovery(self._catalog, self._archive)
         self.planning = Planning(self._catalog)
-        self.infirmary = Infirmary(self._catalog, self._archive, _now)
+        self.quarantine = Quarantine(self._catalog, self._archive, _now)
         self.depositary = Depositary(
-            self._catalog, self._archive, self._recovery, self.infirmary, _now, max_size=settings.max_version_bytes
+            self._catalog, self._archive, self._recovery, self.quarantine, _now, max_size=settings.max_version_bytes
         )
         self.uploads = ResumableUploads(
             self._catalog,
@@ -80,14 +80,14 @@ class ProductStoreFactory:
         self._tidy_every = settings.tidy_seconds
         self._tidying: list[asyncio.Task[None]] = []
         self.adoptions = Adoptions(self._catalog, _now)
-        self.retrieval = Retrieval(self._archive, self.infirmary)
+        self.retrieval = Retrieval(self._archive, self.quarantine)
         self._preview_processes = PreviewProcesses(
             settings.preview_processes, memory_mb=settings.preview_memory_mb, seconds=settings.preview_seconds
         )
         self.previews = Previews(self.retrieval, self._preview_processes, max_size=settings.preview_max_mb << 20)
         self._scrub_rate = 1e6 * settings.scrub_mb_per_second
         self.fixity = Fixity(
-            self._catalog, self._archive, self.retrieval, self.infirmary, bytes_per_second=self._scrub_rate
+            self._catalog, self._archive, self.retrieval, self.quarantine, bytes_per_second=self._scrub_rate
         )
         self.orphans = Orphans(self._catalog, self._archive, _now, grace=timedelta(hours=settings.upload_hours))
         self.quality = QualityLedger(self._catalog, _now)
@@ -103,7 +103,7 @@ class ProductStoreFactory:
         await self._database.start()
         await self._recovery.run()
         await self.uploads.recover()
-        await self.infirmary.recover()
+        await self.quarantine.recover()
         self._tidying.append(asyncio.create_task(keep_running("tidying", self._tidy), name="tidying"))
 
         if self._scrub_rate:

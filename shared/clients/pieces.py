@@ -24,7 +24,7 @@ BLOCK_SIZE = 1 << 20
 #: Hashing and flushing gigabytes takes the store a while after the last byte has been sent [s].
 TRANSFER_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 #: How often in a row it is tried without a single byte more being there, and the pauses in between [s].
-TRIES = 8
+TRIES = 12
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
 #: How many uploads that were given up are remembered.

@@ -52,7 +52,7 @@ async def list_damages(
     healed: Annotated[bool | None, Query(description="Whether they were stored again.", examples=[False])] = None,
 ) -> DamagePage:
     """List damages by id."""
-    found = await store.infirmary.select(after, limit + 1, healed=healed)
+    found = await store.quarantine.select(after, limit + 1, healed=healed)
     items = [_show_damage(damage) for damage in found[:limit]]
     return DamagePage(items=items, next_after=items[-1].damage_id if len(found) > limit else None)
 

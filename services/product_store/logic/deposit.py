@@ -11,8 +11,8 @@ from services.product_store.domain.product import Product, Standing, judge_promi
 from services.product_store.domain.quota import check_quotas
 from services.product_store.domain.removal import check_not_purged
 from services.product_store.domain.version import Deposit, Fingerprint, Version, check_same_bytes
-from services.product_store.logic.damage import Infirmary
 from services.product_store.logic.ports import Archive, Catalog, CatalogAccess, Clock, IncomingFile
+from services.product_store.logic.quarantine import Quarantine
 from services.product_store.logic.quotas import charge
 from services.product_store.logic.recovery import Recovery
 from shared.contracts.digests import Digests
@@ -69,7 +69,7 @@ class Depositary:
         catalog: CatalogAccess,
         archive: Archive,
         recovery: Recovery,
-        infirmary: Infirmary,
+        quarantine: Quarantine,
         clock: Clock,
         *,
         max_size: int,
@@ -77,7 +77,7 @@ class Depositary:
         self._catalog = catalog
         self._archive = archive
         self._recovery = recovery
-        self._infirmary = infirmary
+        self._quarantine = quarantine
         self._clock = clock
         self._max_size = max_size
 
@@ -235,7 +235,7 @@ class Depositary:
             await incoming.abandon()
         elif not await incoming.supersede(place):
             # They were found damaged, and moved away, after the commit.
-            await self._infirmary.heal(fingerprint, place)
+            await self._quarantine.heal(fingerprint, place)
         return receipt
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from services.product_store.domain.selection import VersionSelection
 from services.product_store.domain.version import Version
-from services.product_store.logic.damage import BLOCK_SIZE, Infirmary, MisreadError
 from services.product_store.logic.ports import Archive, CatalogAccess
+from services.product_store.logic.quarantine import BLOCK_SIZE, MisreadError, Quarantine
 from services.product_store.logic.retrieval import Retrieval
 from shared.contracts.errors import DamagedError, GoneError
 
@@ -44,14 +44,14 @@ class Fixity:
         catalog: CatalogAccess,
         archive: Archive,
         retrieval: Retrieval,
-        infirmary: Infirmary,
+        quarantine: Quarantine,
         *,
         bytes_per_second: float,
     ) -> None:
         self._catalog = catalog
         self._archive = archive
         self._retrieval = retrieval
-        self._infirmary = infirmary
+        self._quarantine = quarantine
         self._bytes_per_second = bytes_per_second
 
     async def scrub(self) -> FixityCheck:
@@ -70,7 +70,7 @@ class Fixity:
 
         Of versions that are known to be damaged only those count whose bytes are back in their place, and whole.
         """
-        await self._infirmary.recover()
+        await self._quarantine.recover()
         selection = VersionSelection()
         versions = await self._catalog.read(lambda catalog: catalog.versions.select(selection, after, limit + 1))
         damaged: list[int] = []
@@ -80,7 +80,7 @@ class Fixity:
             if version.purged_at is not None:
                 continue
             if version.damaged:
-                if not await self._infirmary.examine(version):
+                if not await self._quarantine.examine(version):
                     continue
                 healed.append(version.version_id)
             else:

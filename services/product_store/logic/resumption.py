@@ -89,6 +89,9 @@ class ResumableUploads:
         upload = await self._get(upload_id)
         if upload.version_id is not None:
             return upload, upload.size or 0
+        session = self._sessions.get(upload_id)
+        if session is not None and session.file is not None:
+            return upload, session.size  # the file may end within a block that is just being written
         return upload, (await self._partials.measure_partial(upload_id)).size
 
     def expires_at(self, upload: Upload) -> datetime:

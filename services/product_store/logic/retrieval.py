@@ -8,17 +8,17 @@ from typing import NoReturn
 
 from services.product_store.domain.removal import check_not_purged
 from services.product_store.domain.version import Version
-from services.product_store.logic.damage import BLOCK_SIZE, Infirmary
 from services.product_store.logic.ports import Archive, StoredFile
+from services.product_store.logic.quarantine import BLOCK_SIZE, Quarantine
 from shared.contracts.errors import DamagedError
 
 
 class Retrieval:
     """Opens versions for reading."""
 
-    def __init__(self, archive: Archive, infirmary: Infirmary) -> None:
+    def __init__(self, archive: Archive, quarantine: Quarantine) -> None:
         self._archive = archive
-        self._infirmary = infirmary
+        self._quarantine = quarantine
 
     async def open(self, version: Version) -> OpenVersion:
         """Open a version's bytes. The caller closes them.
@@ -44,7 +44,7 @@ class Retrieval:
 
     async def report_damage(self, version: Version, finding: str) -> NoReturn:
         """Have a version put aside, so that it is never served, and raise DamagedError or UnavailableError."""
-        await self._infirmary.report(version, finding)
+        await self._quarantine.report(version, finding)
 
 
 class OpenVersion:

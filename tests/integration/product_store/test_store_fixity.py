@@ -165,7 +165,7 @@ async def test_a_finding_that_was_wrong_is_taken_back(store: Store) -> None:
     version = await store.upload(b"precious", "sound")
     factory = factory_of(store)
     with pytest.raises(UnavailableError, match="try again"):
-        await factory.infirmary.report(await factory.inventory.get_version(version.version_id), "a bad read")
+        await factory.quarantine.report(await factory.inventory.get_version(version.version_id), "a bad read")
     assert await store.client.read(version.version_id) == b"precious"
     assert (await store.client.list_damages()).items == []
     assert quarantine(store) == {}
@@ -178,7 +178,7 @@ async def test_a_reader_of_bytes_that_healed_meanwhile_does_no_harm(store: Store
     await store.client.check_fixity()
     await store.upload(b"precious", "harmed", attempt=2)
     with pytest.raises(UnavailableError):
-        await factory.infirmary.report(known_before, "the bytes of before")
+        await factory.quarantine.report(known_before, "the bytes of before")
     assert await store.client.read(version.version_id) == b"precious"
 
 
@@ -194,10 +194,10 @@ async def test_bytes_are_moved_after_a_crash_in_between(store: Store) -> None:
     database.close()
     with pytest.raises(DamagedError):
         await store.client.read(version.version_id)
-    assert await factory.infirmary.recover() == 1
+    assert await factory.quarantine.recover() == 1
     (damage,) = (await store.client.list_damages()).items
     assert quarantine(store) == {damage.quarantined_as: b"preciour"}
-    assert await factory.infirmary.recover() == 0
+    assert await factory.quarantine.recover() == 0
 
 
 async def test_files_that_no_version_names_are_found_and_removed(store: Store) -> None:

@@ -19,9 +19,9 @@ import pytest
 from services.product_store.domain.product import Promise
 from services.product_store.domain.version import Deposit
 from services.product_store.factory import MIGRATIONS
-from services.product_store.logic.damage import Infirmary
 from services.product_store.logic.deposit import Depositary, Receipt
 from services.product_store.logic.ports import CatalogAccess
+from services.product_store.logic.quarantine import Quarantine
 from services.product_store.logic.recovery import Recovery
 from services.product_store.storage.archive import FileArchive
 from services.product_store.storage.catalog import DatabaseCatalog, SqlCatalog
@@ -253,7 +253,7 @@ def make_depositary(catalog: CatalogAccess, archive: FileArchive, *, max_size: i
         catalog,
         archive,
         Recovery(catalog, archive),
-        Infirmary(catalog, archive, lambda: datetime.now(UTC)),
+        Quarantine(catalog, archive, lambda: datetime.now(UTC)),
         lambda: datetime.now(UTC),
         max_size=max_size,
     )
@@ -303,15 +303,15 @@ async def test_a_commit_that_only_seems_to_fail_keeps_the_bytes(
 class DamageFindingCatalog:
     """A catalogue: when a version has its row, and before its bytes are dealt with, a reader finds them damaged."""
 
-    def __init__(self, real: DatabaseCatalog, infirmary: Infirmary) -> None:
+    def __init__(self, real: DatabaseCatalog, quarantine: Quarantine) -> None:
         self._real = real
-        self._infirmary = infirmary
+        self._quarantine = quarantine
 
     async def write(self, command: Callable[[SqlCatalog], T]) -> T:
         found = await self._real.write(command)
         if isinstance(found, Receipt):
             with pytest.raises(DamagedError):
-                await self._infirmary.report(found.version, "other bytes")
+                await self._quarantine.report(found.version, "other bytes")
         return found
 
     async def read(self, query: Callable[[SqlCatalog], T]) -> T:
@@ -321,13 +321,13 @@ class DamageFindingCatalog:
 async def test_damage_found_while_the_same_bytes_come_heals_at_once(
     place: Place, catalog: DatabaseCatalog, archive: FileArchive
 ) -> None:
-    infirmary = Infirmary(catalog, archive, lambda: datetime.now(UTC))
+    quarantine = Quarantine(catalog, archive, lambda: datetime.now(UTC))
     first = await make_depositary(catalog, archive).receive(make_deposit(), pieces(DATA), Digests())
     (path,) = place.objects()
     path.chmod(0o600)
     path.write_bytes(b"damaged")
 
-    finding = make_depositary(DamageFindingCatalog(catalog, infirmary), archive)
+    finding = make_depositary(DamageFindingCatalog(catalog, quarantine), archive)
     second = await finding.receive(replace(make_deposit(), attempt_id=2), pieces(DATA), Digests())
 
     versions = await catalog.read(

@@ -22,7 +22,7 @@ class MisreadError(UnavailableError):
     """A version is whole, but a reader had bytes that it has no longer, or that the disk could not read."""
 
 
-class Infirmary:
+class Quarantine:
     """Takes what is damaged out of the archive, and back in what has healed.
 
     First the catalogue says that versions are damaged, then their bytes go to quarantine; so they are not served from
