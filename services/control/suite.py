@@ -49,6 +49,8 @@ class SuiteTerms:
         The user's own tokens.
     grace_seconds
         What workers grant running tasks when they are to stop [s].
+    task_types
+        Folder of Python files with the user's own task types and quality checks.
     """
 
     data: Path
@@ -58,6 +60,7 @@ class SuiteTerms:
     input_directory: Path | None = None
     tokens_file: Path | None = None
     grace_seconds: float = 10.0
+    task_types: Path | None = None
 
 
 async def run_suite(terms: SuiteTerms, stop: StopRequests, on_ready: Callable[[str], None]) -> None:
@@ -134,6 +137,8 @@ async def _employ(
     settings = make_worker_settings(folder, address)
     if terms.input_directory is not None:
         settings["EAS_WORKER_INPUT_DIRECTORY"] = str(terms.input_directory.absolute())
+    if terms.task_types is not None:
+        settings["EAS_WORKER_TASK_TYPE_FOLDER"] = str(terms.task_types.absolute())
 
     async def start_worker(worker_id: str) -> WorkerProcess:
         return await WorkerProcess.start(worker_id, settings, folder.worker_logs)

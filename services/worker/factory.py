@@ -113,6 +113,7 @@ def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> Nurser
         journal_folder=str(workspace.journal),
         task_types=settings.task_types,
         only=settings.only,
+        task_type_folder=str(settings.task_type_folder.resolve()) if settings.task_type_folder else None,
         preload=settings.preload,
         preload_modules=settings.preload_modules,
         input_directory=str(settings.input_directory.resolve()) if settings.input_directory else None,

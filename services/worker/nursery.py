@@ -16,6 +16,7 @@ import selectors
 import signal
 import socket
 import sys
+from pathlib import Path
 
 import orjson
 
@@ -171,7 +172,8 @@ def main() -> None:
     """Run the fork server. Started by the supervisor only."""
     options = NurseryOptions.from_argument(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    catalog = InstalledTaskTypes.discover(options.task_types, options.only)
+    folder = Path(options.task_type_folder) if options.task_type_folder else None
+    catalog = InstalledTaskTypes.discover(options.task_types, options.only, folder)
     write_event(options.events, describe(catalog) if options.preload else describe_apart(catalog))
     if options.preload and (problems := preload(options.preload_modules)):
         write_event(options.events, {"problems": problems})

@@ -10,7 +10,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Annotated
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import DirectoryPath, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -55,6 +55,9 @@ class WorkerSettings(BaseSettings):
     work_directory: Path = Field(default_factory=default_work_directory, description="On a fast local disk.")
     input_directory: Path | None = Field(default=None, description="Root of the external files that tasks may read.")
     task_types: Words = Field(default=(), description="Further task types, as name=module:attribute, by commas.")
+    task_type_folder: DirectoryPath | None = Field(
+        default=None, description="Folder of Python files with further task types and quality checks."
+    )
     only: Words = Field(default=(), description="The task types to offer, by commas; all where there are none.")
     preload: bool = Field(default=True, description="Import all task types before the first child is forked.")
     preload_modules: Words = Field(

@@ -21,12 +21,17 @@ def up(
     input_directory: Annotated[
         Path | None, typer.Option("--input", help="Folder of the external files that tasks may read.")
     ] = None,
+    task_types: Annotated[
+        Path | None, typer.Option("--task-types", help="Folder of Python files with your own task types and checks.")
+    ] = None,
     tokens_file: Annotated[Path | None, typer.Option(help="Your own tokens, in place of the folder's.")] = None,
     follow_stdin: Annotated[bool, typer.Option("--follow-stdin", hidden=True)] = False,
 ) -> None:
     """Run all services and workers here, until Ctrl-C. A second Ctrl-C is harsher."""
     if input_directory is not None and not input_directory.is_dir():
         raise UsageError(f"--input {input_directory}: no such folder")
+    if task_types is not None and not task_types.is_dir():
+        raise UsageError(f"--task-types {task_types}: no such folder")
     try:
         grace_seconds = float(os.environ.get("EAS_WORKER_GRACE_SECONDS", "10"))
     except ValueError as error:
@@ -37,5 +42,5 @@ def up(
     from services.control.handlers.foreground import run_in_foreground
     from services.control.suite import SuiteTerms
 
-    terms = SuiteTerms(data, host, port, workers, input_directory, tokens_file, grace_seconds)
+    terms = SuiteTerms(data, host, port, workers, input_directory, tokens_file, grace_seconds, task_types)
     run_in_foreground(terms, follow_stdin=follow_stdin)

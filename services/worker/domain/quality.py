@@ -1,13 +1,17 @@
-"""Quality control that every task type gets: what was promised exists, is not empty, and has finite metadata."""
+"""Quality control: what every task type gets, and the checks that users add.
+
+Every task type gets this: what was promised exists, is not empty, and has finite metadata.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from services.worker.domain.errors import TaskError
 from services.worker.domain.failures import clean_text
-from services.worker.domain.task_type import Verdict
+from services.worker.domain.task_type import TaskContext, Verdict
 from shared.contracts.metadata import Metadata, MetadataValue, find_non_finite
 
 
@@ -19,6 +23,33 @@ class MetadataError(TaskError):
             f"metadata {where}: {type(value).__name__} has no JSON form; expected None, bool, int, float, str, "
             "or a list or dict of these"
         )
+
+
+#: What a check may return: nothing, where all is well, or what it found.
+Findings = Verdict | Iterable[Verdict] | None
+
+
+@dataclass(frozen=True)
+class QualityCheck:
+    """A function that judges the attempts of some task types, after the task type's own check.
+
+    Parameters
+    ----------
+    name
+        The author of its verdicts.
+    run
+        Gets the context, outputs included, and the output metadata.
+    task_types
+        Those that it judges; all where there are none.
+    """
+
+    name: str
+    run: Callable[[TaskContext, Metadata], Findings]
+    task_types: frozenset[str] = frozenset()
+
+    def concerns(self, task_type: str) -> bool:
+        """Tell whether attempts of this task type are to be judged."""
+        return not self.task_types or task_type in self.task_types
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +86,25 @@ def inspect_outputs(declared: Iterable[str], produced: Sequence[ProducedFile], m
     return verdicts
 
 
+def judge_attempt(check: QualityCheck, context: TaskContext, metadata: Metadata) -> list[Verdict]:
+    """Have a check judge an attempt. Whatever it raises, or returns besides verdicts, is a rejection that says so."""
+    try:
+        found = check.run(context, metadata)
+        verdicts = [found] if isinstance(found, Verdict) else [] if found is None else list(found)
+    except MemoryError:
+        raise
+    except TaskError as error:
+        verdicts = [Verdict(passed=False, reason=str(error) or type(error).__name__)]
+    except Exception as error:  # foreign code may raise anything
+        lines = "".join(traceback.format_exception(error)).rstrip()
+        verdicts = [Verdict(passed=False, reason=f"quality control itself failed:\n{lines}")]
+    for verdict in verdicts:
+        if not isinstance(verdict, Verdict):
+            reason = f"quality control returned a {type(verdict).__name__} where a Verdict was expected"
+            return [Verdict(passed=False, reason=reason, author=check.name)]
+    return [verdict if verdict.author else replace(verdict, author=check.name) for verdict in verdicts]
+
+
 def describe_rejection(verdicts: Iterable[Verdict]) -> str | None:
     """List the reasons of all verdicts that say no; None where all say yes."""
     reasons = [_phrase(verdict) for verdict in verdicts if not verdict.passed]
@@ -68,7 +118,7 @@ def judge_slot(slot: str, verdicts: Iterable[Verdict]) -> tuple[bool, str]:
     """
     about = [verdict for verdict in verdicts if verdict.slot == slot or (verdict.slot is None and not verdict.passed)]
     passed = all(verdict.passed for verdict in about)
-    reasons = [verdict.reason for verdict in about if verdict.reason and verdict.passed is passed]
+    reasons = [_sign(verdict, verdict.reason) for verdict in about if verdict.reason and verdict.passed is passed]
     return passed, "; ".join(reasons)
 
 
@@ -104,6 +154,10 @@ def _plain(value: object, where: str) -> MetadataValue:
     raise MetadataError(where, value)
 
 
+def _sign(verdict: Verdict, reason: str) -> str:
+    return f"{verdict.author}: {reason}" if verdict.author else reason
+
+
 def _phrase(verdict: Verdict) -> str:
-    reason = verdict.reason or "quality control said no"
+    reason = _sign(verdict, verdict.reason or "quality control said no")
     return f"{verdict.slot}: {reason}" if verdict.slot else reason

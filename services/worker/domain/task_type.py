@@ -1,7 +1,8 @@
 """What a task type is: a name, a version, typed settings, slots, the code, and its quality control.
 
 A task type is one module in `services/worker/tasks` (or in any installed distribution) whose ``TASK_TYPE`` is named
-by an entry point of the group ``eas.task_types``.
+by an entry point of the group ``eas.task_types``, or a function in a file of the worker's folder of task types. Authors
+outside of this repository import all of this from `eas`, which is stable.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from services.worker.domain.errors import OutputError
+from services.worker.domain.errors import InputError, OutputError
 from shared.contracts.metadata import Metadata
 
 
@@ -63,11 +64,15 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Quality control's word on one output slot, or on the attempt as a whole where `slot` is None."""
+    """Quality control's word on one output slot, or on the attempt as a whole where `slot` is None.
+
+    `author` is the function that said so, where it is not the task type's own check.
+    """
 
     passed: bool
     reason: str = ""
     slot: str | None = None
+    author: str = ""
 
 
 @dataclass
@@ -105,6 +110,18 @@ class TaskContext:
         """Tell whether the job declared this output slot."""
         return slot in self.output_names
 
+    def input_path(self, slot: str) -> Path:
+        """Where the file of an input slot is.
+
+        Raises
+        ------
+        InputError
+            The job declared no such input.
+        """
+        if slot not in self.inputs:
+            raise InputError(f"the job declares no input {slot!r}")
+        return self.inputs[slot].path
+
     def path_for(self, slot: str) -> Path:
         """Where to write the file of an output slot, keeping the extension that the job gave it.
 
@@ -135,6 +152,27 @@ class TaskContext:
 
 RunFunction = Callable[[TaskContext, Any], Metadata]
 CheckFunction = Callable[[TaskContext, Metadata], Sequence[Verdict]]
+#: Writes an input file of an example to the given path and returns the metadata that it would have in the store.
+InputMaker = Callable[[Path], Metadata | None]
+
+
+@dataclass(frozen=True)
+class Example:
+    """How a task type can be tried without a job; ``eas task-types check`` does.
+
+    Parameters
+    ----------
+    settings
+        As a job would write them.
+    inputs
+        Slot to a function that writes its file.
+    outputs
+        Slot to filename; all slots of the task type, named like themselves, where it is left out.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, InputMaker] = field(default_factory=dict)
+    outputs: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +198,8 @@ class TaskType:
         Whether the task may add products that the job did not declare.
     uses_seed
         Whether it draws random numbers. Where it does not, results are re-used whatever the seed.
+    example
+        How to try it.
     """
 
     name: str
@@ -171,6 +211,7 @@ class TaskType:
     check: CheckFunction | None = None
     open_outputs: bool = False
     uses_seed: bool = True
+    example: Example | None = None
 
     def output_slot(self, name: str) -> Slot | None:
         """Find an output slot by its name."""

@@ -17,8 +17,10 @@ from services.worker.domain.errors import InputError, OutputError, TaskError
 from services.worker.domain.failures import cut_message, explain_failure, explain_settings
 from services.worker.domain.quality import (
     ProducedFile,
+    QualityCheck,
     describe_rejection,
     inspect_outputs,
+    judge_attempt,
     judge_slot,
     plain_metadata,
 )
@@ -137,13 +139,31 @@ class Executor:
         random.seed(assignment.seed)
         metadata = plain_metadata(task_type.run(context, settings) or {})
         watch.stop()
-        verdicts = _check(task_type, context, metadata, lambda: on_checking(assignment.attempt_id))
+        verdicts = self._check(task_type, context, metadata, lambda: on_checking(assignment.attempt_id))
         kept = [file for file in context.outputs if (folder / file.path).is_file()]
         outputs = [_answer_output(task_type, context, file, verdicts) for file in kept]
         if (rejection := describe_rejection(verdicts)) is None:
             return _make_answer(assignment, watch, "accepted", metadata=metadata, outputs=outputs)
         logger.warning("%s rejected by quality control: %s", assignment.task_type, rejection)
         return _make_answer(assignment, watch, "rejected", FailureReason.QUALITY, rejection, metadata, outputs)
+
+    def _check(
+        self, task_type: TaskType, context: TaskContext, metadata: Metadata, announce: Callable[[], None]
+    ) -> Sequence[Verdict]:
+        """Judge the outputs: in general, by the task type's check, by users' checks. Who says no has the last word."""
+        if verdicts := _inspect(task_type, context, metadata):
+            return verdicts
+        added = self._catalog.checks_of(task_type.name)
+        own = () if task_type.check is None else (QualityCheck("", task_type.check),)
+        if not own and not added:
+            return []
+        announce()
+        for checks in (own, added):
+            for check in checks:
+                verdicts += judge_attempt(check, context, metadata)
+            if any(not verdict.passed for verdict in verdicts):
+                break
+        return verdicts
 
     def _find(self, name: str) -> TaskType:
         task_type = self._catalog.find(name)
@@ -183,20 +203,14 @@ def _read_settings(task_type: TaskType, assignment: Assignment) -> object:
         raise InputError(explain_settings(error)) from error
 
 
-def _check(
-    task_type: TaskType, context: TaskContext, metadata: Metadata, announce: Callable[[], None]
-) -> Sequence[Verdict]:
+def _inspect(task_type: TaskType, context: TaskContext, metadata: Metadata) -> list[Verdict]:
     files = [
         ProducedFile(file.slot, _size_inside(context.directory, file), file.metadata, declared=file.filename is None)
         for file in _plain_outputs(context)
     ]
     if not task_type.open_outputs and (stray := next((file for file in files if not file.declared), None)):
         raise OutputError(f"output {stray.slot!r}: {task_type.name} may not add products that the job did not declare")
-    verdicts = inspect_outputs(context.output_names, files, metadata)
-    if verdicts or task_type.check is None:
-        return verdicts
-    announce()
-    return list(task_type.check(context, metadata))
+    return inspect_outputs(context.output_names, files, metadata)
 
 
 def _plain_outputs(context: TaskContext) -> list[OutputFile]:

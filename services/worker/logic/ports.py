@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from services.worker.domain.assignment import Answer, Assignment, CheckingNotice, Departure
+from services.worker.domain.quality import QualityCheck
 from services.worker.domain.share import Share
 from services.worker.domain.task_type import TaskType
 from shared.clients.small_files import SmallFile
@@ -33,6 +34,9 @@ class TaskTypeCatalog(Protocol):
 
     def find(self, name: str) -> TaskType | None:
         """Find a task type that can be run here; None where there is none of that name."""
+
+    def checks_of(self, name: str) -> Sequence[QualityCheck]:
+        """Find the checks that users have added for a task type. Raises `TaskError` where one cannot be used."""
 
 
 class AttemptJournal(Protocol):

@@ -20,7 +20,7 @@ class NurseryOptions:
         Where messages go that are too long for a socket.
     journal_folder
         The spool folder of log records.
-    task_types, only
+    task_types, only, task_type_folder
         See `InstalledTaskTypes.discover`.
     preload
         Whether to import all task types before the first fork.
@@ -39,6 +39,7 @@ class NurseryOptions:
     journal_folder: str
     task_types: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    task_type_folder: str | None = None
     preload: bool = True
     preload_modules: tuple[str, ...] = ()
     cpus: int = 1

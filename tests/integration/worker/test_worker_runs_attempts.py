@@ -115,12 +115,14 @@ async def test_metadata_that_is_not_finite_is_rejected(trial: Trial) -> None:
     assert (report.state, report.message) == ("rejected", "metadata period is not finite")
 
 
-async def test_quality_control_that_breaks_fails_the_attempt_and_stores_nothing(trial: Trial) -> None:
+async def test_quality_control_that_breaks_rejects_and_shows_where(trial: Trial) -> None:
     attempt = trial.scheduler.add("copy", {"content": "raise"}, outputs={"copy": "copy.txt"})
     report = await trial.scheduler.report_of(attempt)
-    assert (report.state, report.reason) == ("failed", FailureReason.SCIENCE)
-    assert "quality control broke" in (report.message or "")
-    assert trial.store.versions == {}
+    assert (report.state, report.reason) == ("rejected", FailureReason.QUALITY)
+    assert "ZeroDivisionError: quality control broke" in (report.message or "")
+    assert "in check_copy" in (report.message or "")
+    (output,) = report.outputs
+    assert output.passed_qc is False
 
 
 async def test_a_file_outside_of_the_working_directory_is_not_taken(trial: Trial) -> None:

@@ -1,0 +1,73 @@
+"""What authors of task types import. These names are kept stable; everything else in this distribution may move.
+
+numpy is imported with the first light curve, not with this package.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from services.worker.domain.declaration import DeclarationError, accept, quality_check, reject, task_type
+from services.worker.domain.errors import InputError, OutputError, TaskError
+from services.worker.domain.quality import Findings, QualityCheck
+from services.worker.domain.task_type import (
+    Example,
+    InputFile,
+    OutputFile,
+    Slot,
+    TaskContext,
+    TaskSettings,
+    TaskType,
+    Verdict,
+)
+from services.worker.tasks.light_curve_files import check_light_curve_file, check_light_curves
+from services.worker.tasks.light_curve_files import open_good_light_curve as read_light_curve
+from services.worker.tasks.light_curve_files import write_light_curve_output as write_light_curve
+from shared.contracts.metadata import Metadata
+
+if TYPE_CHECKING:
+    from eas.light_curves import FixedStepLightCurve, LightCurve, LightCurveError, make_example_light_curve
+
+#: Names that need numpy; they are imported when they are asked for.
+_LIGHT_CURVES = frozenset({"FixedStepLightCurve", "LightCurve", "LightCurveError", "make_example_light_curve"})
+
+__all__ = [
+    "DeclarationError",
+    "Example",
+    "Field",
+    "Findings",
+    "FixedStepLightCurve",
+    "InputError",
+    "InputFile",
+    "LightCurve",
+    "LightCurveError",
+    "Metadata",
+    "OutputError",
+    "OutputFile",
+    "QualityCheck",
+    "Slot",
+    "TaskContext",
+    "TaskError",
+    "TaskSettings",
+    "TaskType",
+    "Verdict",
+    "accept",
+    "check_light_curve_file",
+    "check_light_curves",
+    "make_example_light_curve",
+    "quality_check",
+    "read_light_curve",
+    "reject",
+    "task_type",
+    "write_light_curve",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _LIGHT_CURVES:
+        from eas import light_curves
+
+        return getattr(light_curves, name)
+    raise AttributeError(f"module 'eas' has no attribute {name!r}")
