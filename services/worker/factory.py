@@ -12,6 +12,7 @@ from services.worker.domain.terms import WorkerTerms
 from services.worker.logic.worker import Worker
 from services.worker.settings import WorkerSettings
 from services.worker.storage.fork_server import ForkServer
+from services.worker.storage.input_cache import LocalInputCache
 from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.workspace import LocalWorkspace
 from shared.clients.log_service import LogClient
@@ -49,6 +50,7 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             store,
             ForkServer(_make_options(settings, workspace), make_environment()),
             workspace,
+            cache=_open_cache(settings, workspace),
             on_ended=shipper.wake if shipper else lambda: None,
         )
 
@@ -74,6 +76,12 @@ def make_environment() -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EAS_")}
     environment.setdefault("MPLBACKEND", "agg")
     return environment
+
+
+def _open_cache(settings: WorkerSettings, workspace: LocalWorkspace) -> LocalInputCache | None:
+    """Open what the host's workers share; None where nothing is to be kept."""
+    limit = int(settings.cache_gb * 1e9)
+    return LocalInputCache(workspace.cache, limit, workspace.incoming) if limit else None
 
 
 async def _start_shipping(

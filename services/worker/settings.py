@@ -53,6 +53,11 @@ class WorkerSettings(BaseSettings):
         description="The kind of worker that this is; it uses what the scheduler has assigned to that.",
     )
     work_directory: Path = Field(default_factory=default_work_directory, description="On a fast local disk.")
+    cache_gb: float = Field(
+        default=4.0,
+        ge=0,
+        description="Inputs and outputs kept in the work directory for the host's next tasks; 0: none.",
+    )
     input_directory: Path | None = Field(default=None, description="Root of the external files that tasks may read.")
     task_types: Words = Field(default=(), description="Further task types, as name=module:attribute, by commas.")
     task_type_folder: DirectoryPath | None = Field(

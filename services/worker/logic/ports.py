@@ -97,6 +97,31 @@ class ProductStore(Protocol):
         """Store small files together: for each the version, or what `upload` would have raised."""
 
 
+class InputCache(Protocol):
+    """Files that this host has already, by SHA-256. Its calls block. Errors in keeping a file are its own affair."""
+
+    def takes(self, size: int) -> bool:
+        """Tell whether a file of so many bytes would be kept."""
+
+    def make_place(self) -> Path:
+        """Name a new file, to be filled and then given to `admit` or `discard`."""
+
+    def discard(self, place: Path) -> None:
+        """Give up a file from `make_place`."""
+
+    def admit(self, place: Path, sha256: str) -> None:
+        """Keep a file from `make_place` whose bytes have been verified."""
+
+    def keep(self, path: Path, sha256: str) -> None:
+        """Take over a file that a task has made."""
+
+    def copy_to(self, sha256: str, target: Path) -> bool:
+        """Put a verified copy of a file in place. False: it is not here."""
+
+    def give_way(self) -> None:
+        """The disk is full: let go of some."""
+
+
 class Workspace(Protocol):
     """The private folders of this worker's attempts."""
 

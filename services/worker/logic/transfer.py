@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from services.worker.domain.assignment import Answer, AnsweredOutput, AssignedInput, Assignment
 from services.worker.logic.backoff import Backoff
-from services.worker.logic.ports import ProductStore, Workspace
+from services.worker.logic.fetching import FetchCounts, Fetcher
+from services.worker.logic.ports import InputCache, ProductStore, Workspace
 from shared.clients.small_files import SmallFile
 from shared.contracts.deposits import SMALL_FILE
 from shared.contracts.errors import (
@@ -59,14 +60,25 @@ class Transfer:
         The product store.
     workspace
         The working directories.
+    cache
+        What the host has already; None: nothing is kept.
     most
-        How many files may be under way at once.
+        How many files may be under way at once, each way: downloads never wait for uploads.
     """
 
-    def __init__(self, store: ProductStore, workspace: Workspace, most: int = 8) -> None:
+    def __init__(
+        self, store: ProductStore, workspace: Workspace, cache: InputCache | None = None, *, most: int = 8
+    ) -> None:
         self._store = store
         self._workspace = workspace
-        self._places = asyncio.Semaphore(most)
+        self._fetcher = Fetcher(store, cache)
+        self._up = asyncio.Semaphore(most)
+        self._down = asyncio.Semaphore(most)
+
+    @property
+    def fetch_counts(self) -> FetchCounts:
+        """Where the inputs came from."""
+        return self._fetcher.counts
 
     def assign(self, claimed: ClaimedAttempt, inputs: dict[str, AssignedInput] | None = None) -> Assignment:
         """Make what a child gets of an attempt of which the inputs are in place."""
@@ -123,6 +135,13 @@ class Transfer:
             )
         )
 
+    async def keep(self, answer: Answer, stored: Sequence[OutputVersion]) -> None:
+        """Keep what an accepted attempt made, and the store has, for the tasks that read it next."""
+        if answer.state == "accepted":
+            await self._fetcher.keep(
+                {version.sha256: Path(file.path) for file, version in zip(answer.outputs, stored, strict=True)}
+            )
+
     async def _deliver_together(
         self, claimed: ClaimedAttempt, outputs: Sequence[AnsweredOutput]
     ) -> list[VersionView | None]:
@@ -133,7 +152,7 @@ class Transfer:
             small = [index for index, size in enumerate(sizes) if size <= SMALL_FILE]
             if len(small) > 1:
                 files = [_describe(claimed, outputs[index]) for index in small]
-                async with self._places:
+                async with self._up:
                     answers = await self._store.upload_many(files)
                 for index, view in zip(small, answers, strict=True):
                     found[index] = view if isinstance(view, VersionView) else None
@@ -148,9 +167,9 @@ class Transfer:
         target = folder / name
 
         async def download() -> None:
-            await self._store.download(version.version_id, target, sha256=version.sha256)
+            await self._fetcher.fetch(version, target)
 
-        await self._persist(f"input {slot!r} (version {version.version_id})", download)
+        await self._persist(f"input {slot!r} (version {version.version_id})", self._down, download)
         return AssignedInput(str(target), version.metadata)
 
     async def _deliver_one(
@@ -183,15 +202,16 @@ class Transfer:
                 qc_reason=file.qc_reason,
             )
 
-        return await self._persist(f"output {file.slot!r} ({file.filename})", upload)
+        return await self._persist(f"output {file.slot!r} ({file.filename})", self._up, upload)
 
-    async def _persist(self, what: str, action: Callable[[], Awaitable[Result]]) -> Result:
+    @staticmethod
+    async def _persist(what: str, places: asyncio.Semaphore, action: Callable[[], Awaitable[Result]]) -> Result:
         """Try until it works or cannot work."""
         backoff = Backoff()
         tries = 0
         while True:
             try:
-                async with self._places:
+                async with places:
                     return await action()
             except PASSING as error:
                 logger.warning("%s: %s; trying again", what, error.message)

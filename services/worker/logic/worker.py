@@ -24,13 +24,13 @@ from services.worker.logic.claiming import Claimer
 from services.worker.logic.crew import Crew
 from services.worker.logic.heartbeat import Heartbeat
 from services.worker.logic.holding import Holding, Stage, Wish
-from services.worker.logic.ports import Nursery, ProductStore, WorkSource, Workspace
+from services.worker.logic.ports import InputCache, Nursery, ProductStore, WorkSource, Workspace
 from services.worker.logic.registration import Registration
 from services.worker.logic.reporting import Reporter
 from services.worker.logic.transfer import Transfer, TransferError
 from shared.background import cancel_and_wait
 from shared.contracts.errors import EasError
-from shared.contracts.scheduler import AttemptReport, ClaimResponse, WorkerWelcome
+from shared.contracts.scheduler import AttemptReport, ClaimResponse, OutputVersion, WorkerWelcome
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,9 @@ Result = TypeVar("Result")
 
 #: How often to look for prefetched attempts behind one that takes long [s].
 RELIEF_SECONDS = 0.5
+
+#: How often to log where inputs came from [s].
+COUNT_SECONDS = 600.0
 
 
 class NoTaskTypesError(RuntimeError):
@@ -59,6 +62,8 @@ class Worker:
         Where children come from.
     workspace
         Where they work.
+    cache
+        Files that this host has already; None: nothing is kept.
     on_ended
         Called when an attempt has ended in a child: its log records can be shipped.
     """
@@ -71,6 +76,7 @@ class Worker:
         nursery: Nursery,
         workspace: Workspace,
         *,
+        cache: InputCache | None = None,
         on_ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._terms = terms
@@ -79,7 +85,7 @@ class Worker:
         self._on_ended = on_ended
         self._registration = Registration(source, terms.announce())
         self._run_times = RunTimes(terms.horizon)
-        self._transfer = Transfer(store, workspace)
+        self._transfer = Transfer(store, workspace, cache)
         self._crew = Crew(
             nursery,
             terms.slots,
@@ -93,6 +99,7 @@ class Worker:
         self._hurry = asyncio.Event()
         self._changed = asyncio.Event()
         self._evicting = False
+        self._said = str(self._transfer.fetch_counts)
         self._claimer: Claimer | None = None
 
     def stop(self) -> None:
@@ -115,6 +122,7 @@ class Worker:
             await self._work()
         finally:
             await self._crew.stop()
+            self._log_fetches()
             await self._leave()
 
     async def _work(self) -> None:
@@ -147,7 +155,8 @@ class Worker:
         )
         async with asyncio.TaskGroup() as group:
             claiming = group.create_task(claimer.run(lambda: not self._reporter.is_idle))
-            rest = [group.create_task(loop) for loop in (self._reporter.run(), heartbeat.run(), self._relieve())]
+            loops = (self._reporter.run(), heartbeat.run(), self._relieve(), self._count_fetches())
+            rest = [group.create_task(loop) for loop in loops]
             await self._stop.wait()
             claimer.stop()
             claiming.cancel()
@@ -213,12 +222,15 @@ class Worker:
         self._seek_work()
 
     async def _deliver(self, holding: Holding, answer: Answer) -> None:
+        outputs: list[OutputVersion] = []
         try:
             outputs = await self._transfer.deliver(holding.claimed, answer)
             report = report_answer(holding.claimed, answer, outputs)
         except TransferError as error:
             report = report_undelivered(holding.claimed, answer, error.reason, error.message)
         self._end(holding, report)
+        if outputs:
+            await self._transfer.keep(answer, outputs)
         await self._workspace.remove(holding.attempt_id)
 
     def _take_loss(self, holding: Holding, departure: Departure) -> None:
@@ -289,6 +301,16 @@ class Worker:
         while True:
             await asyncio.sleep(RELIEF_SECONDS)
             self._hand_back(self._crew.relieve(), "its slot is busy with a longer task")
+
+    async def _count_fetches(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_SECONDS)
+            self._log_fetches()
+
+    def _log_fetches(self) -> None:
+        if (said := str(self._transfer.fetch_counts)) != self._said:
+            self._said = said
+            logger.info("so far %s", said)
 
     def _hand_back(self, unstarted: list[Holding], message: str) -> None:
         for holding in unstarted:

@@ -7,6 +7,7 @@
             owner.lock        held by the supervisor as long as it lives
             attempts/<id>/    private working directory, with inputs/<number>/
             attempts/scratch-<pid>/    where a child runs attempts that have no files
+            incoming/         files on their way into the host's cache
             journal/          log records that are not stored yet
 
 A folder whose lock is free belonged to a worker that was killed. The next worker removes its attempts, and ships its
@@ -28,6 +29,9 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 LOCK_NAME = "owner.lock"
+
+#: The folder of files that all workers of the host share. No worker can have this name.
+CACHE_NAME = "~cache"
 
 
 class WorkspaceError(RuntimeError):
@@ -57,6 +61,8 @@ class LocalWorkspace:
         self.home = self._root / worker_id
         self.attempts = self.home / "attempts"
         self.journal = self.home / "journal"
+        self.incoming = self.home / "incoming"
+        self.cache = self._root / CACHE_NAME
         with _alone(self._root):
             for folder in (self.home, self.attempts, self.journal):
                 folder.mkdir(mode=0o700, exist_ok=True)
@@ -64,8 +70,9 @@ class LocalWorkspace:
         if lock is None:
             raise WorkspaceError(f"{self.home}: a worker of this name is running")
         self._lock = lock
-        self._remove_tree(self.attempts)
-        self.attempts.mkdir(mode=0o700)
+        for folder in (self.attempts, self.incoming):
+            self._remove_tree(folder)
+            folder.mkdir(mode=0o700)
 
     def adopt_orphans(self) -> int:
         """Clear up after workers that were killed. Returns how many there were."""
@@ -96,6 +103,7 @@ class LocalWorkspace:
     def close(self) -> None:
         """Remove the folder. Log records that are not stored yet stay, for the next worker to ship."""
         self._remove_tree(self.attempts)
+        self._remove_tree(self.incoming)
         if not any(self.journal.glob("*.ndjson")):
             self._remove_tree(self.home)
         os.close(self._lock)

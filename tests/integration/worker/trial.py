@@ -13,6 +13,7 @@ from services.worker.domain.terms import WorkerTerms
 from services.worker.factory import make_environment
 from services.worker.logic.worker import Worker
 from services.worker.storage.fork_server import ForkServer
+from services.worker.storage.input_cache import LocalInputCache
 from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.workspace import LocalWorkspace
 from shared.testing.product_store import FakeProductStore
@@ -54,10 +55,12 @@ async def open_trial(
     scheduler: FakeScheduler | None = None,
     container: str | None = None,
     cpus_per_slot: int = 1,
+    store: FakeProductStore | None = None,
 ) -> AsyncIterator[Trial]:
     """Run a worker until the block ends."""
     workspace = LocalWorkspace(folder / "work", "trial-worker")
-    scheduler, store = scheduler or FakeScheduler(), FakeProductStore()
+    scheduler, store = scheduler or FakeScheduler(), store or FakeProductStore()
+    cache = LocalInputCache(workspace.cache, 10**8, workspace.incoming)
     options = NurseryOptions(
         worker_id="trial-worker",
         control=-1,
@@ -79,7 +82,7 @@ async def open_trial(
         grace_seconds=grace,
         drain_seconds=2.0,
     )
-    worker = Worker(terms, scheduler, store, ForkServer(options, environment), workspace)
+    worker = Worker(terms, scheduler, store, ForkServer(options, environment), workspace, cache=cache)
     running = asyncio.create_task(worker.run())
     trial = Trial(scheduler, store, workspace, worker, running)
     try:
