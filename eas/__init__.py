@@ -22,6 +22,7 @@ from services.worker.domain.task_type import (
     TaskType,
     Verdict,
 )
+from services.worker.tasks.executables import load_executable
 from services.worker.tasks.light_curve_files import check_light_curve_file, check_light_curves
 from services.worker.tasks.light_curve_files import open_good_light_curve as read_light_curve
 from services.worker.tasks.light_curve_files import write_light_curve_output as write_light_curve
@@ -56,6 +57,7 @@ __all__ = [
     "accept",
     "check_light_curve_file",
     "check_light_curves",
+    "load_executable",
     "make_example_light_curve",
     "quality_check",
     "read_light_curve",

@@ -47,7 +47,9 @@ def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: Nurs
     journal = _start_journal(options)
     folder = Path(options.message_folder)
     input_directory = Path(options.input_directory) if options.input_directory else None
-    executor = Executor(catalog, journal, ExecutionLimits(options.cpus, input_directory), ScratchFolder(folder))
+    commands = Path(options.commands) if options.commands else None
+    limits = ExecutionLimits(options.cpus, input_directory, commands)
+    executor = Executor(catalog, journal, limits, ScratchFolder(folder))
 
     def say_checking(attempt_id: int) -> None:
         channel.send(pack_notice(attempt_id))

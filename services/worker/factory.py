@@ -125,4 +125,5 @@ def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> Nurser
         preload=settings.preload,
         preload_modules=settings.preload_modules,
         input_directory=str(settings.input_directory.resolve()) if settings.input_directory else None,
+        commands=str(settings.commands.resolve()) if settings.commands else None,
     )

@@ -61,7 +61,11 @@ class WorkerSettings(BaseSettings):
     input_directory: Path | None = Field(default=None, description="Root of the external files that tasks may read.")
     task_types: Words = Field(default=(), description="Further task types, as name=module:attribute, by commas.")
     task_type_folder: DirectoryPath | None = Field(
-        default=None, description="Folder of Python files with further task types and quality checks."
+        default=None,
+        description="Folder of further task types and quality checks: Python files, and declarations of executables.",
+    )
+    commands: Path | None = Field(
+        default=None, description="TOML file with the commands of external programs, a table for each task type."
     )
     only: Words = Field(default=(), description="The task types to offer, by commas; all where there are none.")
     preload: bool = Field(default=True, description="Import all task types before the first child is forked.")

@@ -95,6 +95,8 @@ class TaskContext:
         How many threads the task may use.
     seed
         For random numbers; the same on every attempt of a task.
+    commands
+        File with the commands of external programs; None where the worker was given none.
     """
 
     directory: Path
@@ -104,6 +106,7 @@ class TaskContext:
     input_directory: Path | None = None
     cpus: int = 1
     seed: int = 0
+    commands: Path | None = None
     outputs: list[OutputFile] = field(default_factory=list)
 
     def wants(self, slot: str) -> bool:

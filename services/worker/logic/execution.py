@@ -35,10 +35,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ExecutionLimits:
-    """What every task of this worker is given: threads, and the root of the external files it may read."""
+    """What every task of this worker is given: threads, the root of external files, the file of external commands."""
 
     cpus: int = 1
     input_directory: Path | None = None
+    commands: Path | None = None
 
 
 class Stopwatch:
@@ -180,6 +181,7 @@ class Executor:
             input_directory=self._limits.input_directory,
             cpus=self._limits.cpus,
             seed=assignment.seed,
+            commands=self._limits.commands,
         )
 
 

@@ -30,6 +30,8 @@ class NurseryOptions:
         Threads for each task.
     input_directory
         Root of external files; None where there are none.
+    commands
+        File with the commands of external programs; None where there is none.
     """
 
     worker_id: str
@@ -44,6 +46,7 @@ class NurseryOptions:
     preload_modules: tuple[str, ...] = ()
     cpus: int = 1
     input_directory: str | None = None
+    commands: str | None = None
 
     def to_argument(self) -> str:
         """Write as one command-line argument."""

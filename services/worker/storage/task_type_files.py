@@ -1,4 +1,4 @@
-"""Task types and quality checks in plain Python files: no packaging, no installation."""
+"""Task types and quality checks in plain files, of Python or declarations of executables: no installation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from types import ModuleType
 
 from services.worker.domain.quality import QualityCheck
 from services.worker.domain.task_type import TaskType
+
+#: Names of files that declare an executable; in a folder of its own it needs no name before that.
+EXECUTABLE_MARKS = ("task_type.toml", "task_type.json")
 
 #: Text that only files with quality checks have. Such a file must not be left out silently.
 CHECK_MARK = b"quality_check"
@@ -31,12 +34,22 @@ class Declarations:
 
 
 def list_files(folder: Path) -> list[Path]:
-    """List the files of a folder that may declare something: ``*.py`` without a leading underscore, by name."""
-    return sorted(path for path in folder.glob("*.py") if path.is_file() and not path.name.startswith("_"))
+    """List the files of a folder that may declare something, by name.
+
+    These are ``*.py`` without a leading underscore, and ``*task_type.toml`` and ``*task_type.json``, which declare
+    executables and may also lie in a folder of the folder.
+    """
+    scripts = [path for path in folder.glob("*.py") if path.is_file() and not path.name.startswith("_")]
+    declared = [
+        path for mark in EXECUTABLE_MARKS for place in (f"*{mark}", f"*/*{mark}") for path in folder.glob(place)
+    ]
+    return sorted(scripts) + sorted(declared)
 
 
 def load_file(path: Path) -> Declarations:
-    """Run a file as a module of its own. Files beside it can be imported by their names.
+    """Run a file as a module of its own, or read the declaration of an executable.
+
+    Files beside a module can be imported by their names.
 
     Raises
     ------
@@ -44,6 +57,13 @@ def load_file(path: Path) -> Declarations:
         It cannot be read or imported, whatever it raises; or it declares nothing. `BrokenCheckError` where it may have
         quality checks.
     """
+    if path.name.endswith(EXECUTABLE_MARKS):
+        from services.worker.tasks.executables import ExecutableError, load_executable
+
+        try:
+            return Declarations((load_executable(path),))
+        except ExecutableError as error:
+            raise TaskTypeError(str(error)) from error
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)

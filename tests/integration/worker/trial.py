@@ -55,6 +55,8 @@ async def open_trial(
     scheduler: FakeScheduler | None = None,
     container: str | None = None,
     cpus_per_slot: int = 1,
+    task_type_folder: Path | None = None,
+    only: tuple[str, ...] = ("act", "copy", "null", "error", "broken"),
     store: FakeProductStore | None = None,
 ) -> AsyncIterator[Trial]:
     """Run a worker until the block ends."""
@@ -68,7 +70,8 @@ async def open_trial(
         message_folder=str(workspace.attempts),
         journal_folder=str(workspace.journal),
         task_types=TASK_TYPES,
-        only=("act", "copy", "null", "error", "broken"),
+        only=only,
+        task_type_folder=str(task_type_folder) if task_type_folder else None,
         preload=preload,
     )
     environment = make_environment() | {"PYTHONPATH": str(ROOT)}
