@@ -1,8 +1,8 @@
 """What a fork server imports before it forks, so that its children start with the science done.
 
 Name this module in the worker's setting for modules to preload. Importing it loads the libraries that task types
-otherwise import when they first run, and compiles (or loads from the cache on disk) the kernels of TLS. It starts no
-thread that a fork would lose.
+otherwise import when they first run, and compiles (or loads from the cache on disk) the kernels of the searches. It
+leaves no thread behind that a fork would lose.
 """
 
 from __future__ import annotations
@@ -24,18 +24,22 @@ MODULES = (
     "services.worker.science.report_page",
     "services.worker.science.synthesis",
     "services.worker.science.transit_search_bls",
+    "services.worker.science.transit_search_kovacs",
+    "services.worker.science.transit_search_qats",
     "services.worker.science.transit_search_tls",
     "services.worker.science.vetting",
     "shared.lightcurve",
     "transitleastsquares",
     "wotan",
 )
+#: These compile kernels.
+COMPILED = ("services.worker.science.transit_search_kovacs", "services.worker.science.transit_search_qats")
 #: Not every worker has these.
 EXTRAS = ("batman",)
 
 
 def load_science() -> None:
-    """Import all modules and load the kernels of TLS.
+    """Import all modules and load all kernels.
 
     Raises
     ------
@@ -51,6 +55,8 @@ def load_science() -> None:
                 importlib.import_module(name)
             except ImportError:
                 LOGGER.info("%s is not installed", name)
+        for name in COMPILED:
+            importlib.import_module(name).load_kernels()
         warmup = importlib.import_module("transitleastsquares.warmup")
         warmup.warmup(verbose=False)
 

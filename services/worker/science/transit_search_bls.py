@@ -16,6 +16,7 @@ from services.worker.science.transit_signal import (
     SearchFindings,
     TransitSignal,
     describe_signal,
+    detection_efficiency,
     empty_range_error,
     first_epoch,
     keep_finite,
@@ -102,17 +103,10 @@ def search_boxes(times: FloatArray, fluxes: FloatArray, *, grid: BoxGrid, thread
         return SearchFindings(None, periodogram, {"power": 0.0, "sde": 0.0, "transit_count": 0}, messages)
     epoch = first_epoch(times, period=best.signal.period, epoch=best.signal.epoch)
     signal = TransitSignal(best.signal.period, epoch, best.signal.duration, best.signal.depth)
-    statistics = {"power": best.best_power, "sde": detection_efficiency(power)}
+    statistics = {"power": best.best_power, "sde": detection_efficiency(np.sqrt(np.maximum(power, 0)))}
     return SearchFindings(
         signal, periodogram, keep_finite(statistics | describe_signal(times, fluxes, signal)), messages
     )
-
-
-def detection_efficiency(power: FloatArray) -> float:
-    """How far the highest peak stands out of the spectrum of sqrt(power), in its standard deviations."""
-    residue = np.sqrt(np.maximum(power, 0))
-    spread = float(residue.std())
-    return float(residue.max() - residue.mean()) / spread if spread > 0 else 0.0
 
 
 def _trial_periods(model: Any, times: FloatArray, grid: BoxGrid, lower: float, upper: float) -> FloatArray:

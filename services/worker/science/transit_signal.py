@@ -59,6 +59,14 @@ class Periodogram:
 
 
 @dataclass(frozen=True)
+class Table:
+    """Rows of numbers for the archive, under a line of column names separated by commas."""
+
+    header: str
+    rows: FloatArray
+
+
+@dataclass(frozen=True)
 class SearchFindings:
     """What a search returns.
 
@@ -72,12 +80,22 @@ class SearchFindings:
         Further numbers, all finite, by the names under which they are published.
     messages
         What the search had to say, for its log.
+    tables
+        What else belongs into the archive, by file name.
+    period_range
+        The periods that can be found [d], where they are not those of the periodogram.
     """
 
     signal: TransitSignal | None
     periodogram: Periodogram
     statistics: dict[str, float] = field(default_factory=dict)
     messages: tuple[str, ...] = ()
+    tables: dict[str, Table] = field(default_factory=dict)
+    period_range: tuple[float, float] | None = None
+
+    def searched_periods(self) -> tuple[float, float]:
+        """Say between which periods [d] the search looked."""
+        return self.period_range or (float(self.periodogram.periods[0]), float(self.periodogram.periods[-1]))
 
 
 def offsets_from_transit(times: FloatArray, *, period: float, epoch: float) -> FloatArray:
@@ -119,12 +137,14 @@ def period_range(times: FloatArray, period_min: float, period_max: float | None)
     return period_min, upper
 
 
-def empty_range_error(span: float, period_min: float, period_max: float | None) -> InputError:
+def empty_range_error(
+    span: float, period_min: float, period_max: float | None, transits: int = MIN_TRANSITS
+) -> InputError:
     """Say why there is no period to search."""
     asked = "" if period_max is None else f" and period_max is {period_max:g} d"
     return InputError(
-        f"no period to search: the light curve spans {span:.6g} d, so periods of at most {span / MIN_TRANSITS:.6g} d "
-        f"show {MIN_TRANSITS} transits, but period_min is {period_min:g} d{asked}"
+        f"no period to search: the light curve spans {span:.6g} d, so periods of at most {span / transits:.6g} d "
+        f"show {transits} transits, but period_min is {period_min:g} d{asked}"
     )
 
 
@@ -154,6 +174,12 @@ def describe_signal(times: FloatArray, fluxes: FloatArray, signal: TransitSignal
         depth = float(np.median(outside) - fluxes[inside].mean())
         numbers["snr"] = depth / scatter * math.sqrt(np.count_nonzero(inside))
     return numbers
+
+
+def detection_efficiency(spectrum: FloatArray) -> float:
+    """How far the highest peak of a spectrum lies above its mean, in its standard deviations; 0 if it is flat."""
+    spread = float(spectrum.std())
+    return float(spectrum.max() - spectrum.mean()) / spread if spread > 0 else 0.0
 
 
 def keep_finite(numbers: dict[str, float]) -> dict[str, float]:

@@ -7,37 +7,35 @@ import io
 import json
 import tarfile
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from services.worker.domain.errors import InputError
 
 if TYPE_CHECKING:
-    from services.worker.science.transit_signal import Periodogram
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from services.worker.science.transit_signal import Periodogram, SearchFindings
 
 ARCHIVE_TYPE = "application/gzip"
 PERIODOGRAM = "periodogram.csv"
 HEADER = "period [d],power"
 
 
-def write_archive(path: Path, periodogram: Periodogram, described: dict[str, Any], messages: Iterable[str]) -> None:
-    """Write a tar.gz of ``periodogram.csv``, ``settings.json`` and ``log.txt``; same content, same bytes."""
+def write_archive(path: Path, findings: SearchFindings, described: dict[str, Any]) -> None:
+    """Write a tar.gz of ``periodogram.csv``, ``settings.json``, ``log.txt`` and the search's own tables.
+
+    Same content, same bytes.
+    """
     import numpy as np
 
-    table = io.StringIO()
-    np.savetxt(
-        table,
-        np.column_stack((periodogram.periods, periodogram.power)),
-        fmt=("%.12g", "%.8g"),
-        delimiter=",",
-        header=HEADER,
-        comments="",
-    )
+    spectrum = np.column_stack((findings.periodogram.periods, findings.periodogram.power))
     members = {
-        PERIODOGRAM: table.getvalue(),
+        PERIODOGRAM: _format(spectrum, HEADER, ("%.12g", "%.8g")),
+        **{name: _format(table.rows, table.header, "%.12g") for name, table in findings.tables.items()},
         "settings.json": json.dumps(described, indent=2, sort_keys=True) + "\n",
-        "log.txt": "".join(f"{message}\n" for message in messages),
+        "log.txt": "".join(f"{message}\n" for message in findings.messages),
     }
     with (
         path.open("wb") as file,
@@ -49,6 +47,14 @@ def write_archive(path: Path, periodogram: Periodogram, described: dict[str, Any
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
+
+
+def _format(rows: NDArray[np.float64], header: str, form: str | tuple[str, ...]) -> str:
+    import numpy as np
+
+    text = io.StringIO()
+    np.savetxt(text, rows, fmt=form, delimiter=",", header=header, comments="")
+    return text.getvalue()
 
 
 def read_periodogram(path: Path) -> Periodogram:

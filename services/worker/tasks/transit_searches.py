@@ -68,9 +68,10 @@ def publish_findings(
             "transit_depth": signal.depth,
         }
     metadata |= findings.statistics
+    shortest, longest = findings.searched_periods()
     metadata |= {
-        "search_period_min": float(findings.periodogram.periods[0]),
-        "search_period_max": float(findings.periodogram.periods[-1]),
+        "search_period_min": shortest,
+        "search_period_max": longest,
         "searched_samples": len(curve),
         "time_system": curve.time_system,
     }
@@ -88,7 +89,7 @@ def _write_debugging(
 ) -> None:
     path = context.path_for("debugging")
     described: dict[str, Any] = {"settings": settings.model_dump(mode="json"), "results": metadata}
-    write_archive(path, findings.periodogram, described, findings.messages)
+    write_archive(path, findings, described)
     context.add_output("debugging", path, mime_type=ARCHIVE_TYPE)
 
 

@@ -18,13 +18,16 @@ from services.worker.domain.errors import InputError
 from services.worker.domain.task_type import InputFile, TaskContext, TaskType
 from services.worker.science.synthesis import PlanetarySystem, transit_model, white_noise
 from services.worker.tasks.search_archive import read_periodogram
+from services.worker.tasks.synthesis_batman import TASK_TYPE as SYNTHESIS
+from services.worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
 from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
+from services.worker.tasks.transit_search_qats import TASK_TYPE as QATS
 from services.worker.tasks.transit_search_tls import TASK_TYPE as TLS
 from services.worker.tasks.transit_searches import find_fault
 from shared.contracts.metadata import Metadata, find_non_finite
 from shared.lightcurve import LightCurve, write_light_curve
 
-BOTH = pytest.mark.parametrize("task_type", [BLS, TLS], ids=["bls", "tls"])
+ALL = pytest.mark.parametrize("task_type", [BLS, KOVACS, TLS, QATS], ids=["bls", "kovacs", "tls", "qats"])
 INJECTED = {
     "orbital_period": 3.3,
     "t0": 1.0,
@@ -58,6 +61,8 @@ def prepare(directory: Path, curve: LightCurve, *, debugging: bool = False) -> T
 
 
 def search(task_type: TaskType, context: TaskContext, lc_duration: float = 100.0, **settings: Any) -> Metadata:
+    if task_type is QATS:
+        settings = {"period_min": 2.0, **settings}
     chosen = task_type.settings.model_validate({"lc_duration": lc_duration, "search_settings": settings})
     metadata = task_type.run(context, chosen)
     assert find_non_finite(metadata) is None
@@ -67,7 +72,7 @@ def search(task_type: TaskType, context: TaskContext, lc_duration: float = 100.0
     return metadata
 
 
-@BOTH
+@ALL
 def test_a_planet_is_found_and_judged(task_type: TaskType, tmp_path: Path) -> None:
     metadata = search(task_type, prepare(tmp_path, planet()))
 
@@ -82,14 +87,21 @@ def test_a_planet_is_found_and_judged(task_type: TaskType, tmp_path: Path) -> No
 
 
 def test_each_search_publishes_its_own_numbers(tmp_path: Path) -> None:
-    bls, tls = (search(task_type, prepare(tmp_path, planet())) for task_type in (BLS, TLS))
+    bls, kovacs, tls, qats = (search(task_type, prepare(tmp_path, planet())) for task_type in (BLS, KOVACS, TLS, QATS))
 
     assert {"period", "power", "sde", "snr", "transit_depth"} <= bls.keys()
+    assert {"period", "power", "sde", "snr", "transit_depth", "depth"} <= kovacs.keys()
+    assert kovacs["depth"] == kovacs["transit_depth"]
+    assert {"period", "power", "sde", "snr", "transit_depth", "depth", "ttv_max"} <= qats.keys()
+    assert (qats["transit_count"], qats["period_span"]) == (8, 7)
+    assert qats["first_transit"] == qats["epoch"] == pytest.approx(1.0, abs=0.02)
+    assert qats["last_transit"] == pytest.approx(1.0 + 7 * 3.3, abs=0.03)
+    assert qats["period"] == pytest.approx((qats["last_transit"] - qats["first_transit"]) / 7)
     assert {"period", "depth", "duration", "sde", "snr", "transit_count", "transit_depth"} <= tls.keys()
     assert tls["depth"] == pytest.approx(1 - tls["transit_depth"])
 
 
-@BOTH
+@ALL
 def test_a_curve_in_btjd_is_searched_from_its_first_sample_on(task_type: TaskType, tmp_path: Path) -> None:
     # Given 54 d of data that start at 1325 d, of which the first 27 are to be searched
     context = prepare(tmp_path, planet(start=1325.0, days=54, metadata={}))
@@ -103,7 +115,7 @@ def test_a_curve_in_btjd_is_searched_from_its_first_sample_on(task_type: TaskTyp
     assert "target_period" not in metadata
 
 
-@BOTH
+@ALL
 def test_flagged_and_nan_samples_are_left_out(task_type: TaskType, tmp_path: Path) -> None:
     # Given a planet, and artefacts ten times as deep that repeat every 2 d: flagged ones, and NaN
     curve = planet()
@@ -120,7 +132,7 @@ def test_flagged_and_nan_samples_are_left_out(task_type: TaskType, tmp_path: Pat
     assert metadata["searched_samples"] < len(curve) - dirty.sum()
 
 
-@BOTH
+@ALL
 def test_without_injected_transits_the_outcome_is_undefined(task_type: TaskType, tmp_path: Path) -> None:
     null = {**INJECTED, "integrated_transit_power": 0.0, "pixels_in_transit": 0, "mes": 0.0}
 
@@ -130,7 +142,7 @@ def test_without_injected_transits_the_outcome_is_undefined(task_type: TaskType,
     assert metadata["mes"] == 0
 
 
-@BOTH
+@ALL
 def test_no_detection_of_an_injected_planet_is_a_fail_and_no_error(task_type: TaskType, tmp_path: Path) -> None:
     curve = planet()
     flat = LightCurve(curve.times, np.ones(len(curve)), metadata=INJECTED)
@@ -141,7 +153,7 @@ def test_no_detection_of_an_injected_planet_is_a_fail_and_no_error(task_type: Ta
     assert "period" not in metadata
 
 
-@BOTH
+@ALL
 def test_a_curve_without_a_finite_sample_is_an_input_error(task_type: TaskType, tmp_path: Path) -> None:
     curve = LightCurve(np.arange(100.0), np.full(100, np.nan))
 
@@ -149,13 +161,13 @@ def test_a_curve_without_a_finite_sample_is_an_input_error(task_type: TaskType, 
         search(task_type, prepare(tmp_path, curve))
 
 
-@BOTH
+@ALL
 def test_a_period_beyond_the_span_is_an_input_error(task_type: TaskType, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"spans 26\.97.*period_min is 90 d"):
         search(task_type, prepare(tmp_path, planet()), period_min=90.0)
 
 
-@BOTH
+@ALL
 def test_lc_duration_is_mandatory_and_positive(task_type: TaskType) -> None:
     for settings in ({}, {"lc_duration": 0}, {"lc_duration": -1}, {"lc_duration": 9, "period": 3}):
         with pytest.raises(ValidationError):
@@ -169,6 +181,15 @@ def test_lc_duration_is_mandatory_and_positive(task_type: TaskType) -> None:
         (BLS, {"period_min": 5, "period_max": 4}),
         (BLS, {"duration_min": 0.3}),
         (BLS, {"unknown": 1}),
+        (KOVACS, {"qmin": 0.3}),
+        (KOVACS, {"qmax": 1.0}),
+        (KOVACS, {"phase_bins": 2}),
+        (KOVACS, {"period_min": 5, "period_max": 4}),
+        (QATS, {"period_min": 0.1}),
+        (QATS, {"period_max": 3}),
+        (QATS, {"duration_min": 0.3}),
+        (QATS, {"min_transit_count": 1}),
+        (QATS, {"max_ttv_mag": 0}),
         (TLS, {"period_min": 5, "period_max": 4}),
         (TLS, {"star_radius": 0}),
         (TLS, {"limb_darkening": [0.3]}),
@@ -179,7 +200,7 @@ def test_impossible_search_settings_are_refused(task_type: TaskType, settings: d
         task_type.settings.model_validate({"lc_duration": 10, "search_settings": settings})
 
 
-@BOTH
+@ALL
 def test_the_archive_is_written_on_demand_only(task_type: TaskType, tmp_path: Path) -> None:
     silent = prepare(tmp_path, planet())
     search(task_type, silent)
@@ -190,12 +211,31 @@ def test_the_archive_is_written_on_demand_only(task_type: TaskType, tmp_path: Pa
 
     path = context.outputs[0].path
     with tarfile.open(path) as archive:
-        assert sorted(archive.getnames()) == ["log.txt", "periodogram.csv", "settings.json"]
+        own = ["s_table.csv", "transits.csv"] if task_type is QATS else []
+        assert sorted(archive.getnames()) == sorted(["log.txt", "periodogram.csv", "settings.json", *own])
         described = json.load(archive.extractfile("settings.json") or io.BytesIO())
     assert described["settings"]["search_settings"]["period_min"] == 1.0
     assert described["results"]["period"] == metadata["period"]
     periodogram = read_periodogram(path)
-    assert periodogram.periods[periodogram.power.argmax()] == pytest.approx(metadata["period"], rel=1e-9)
+    peak = periodogram.periods[periodogram.power.argmax()]
+    assert peak == pytest.approx(metadata["period"], rel=1 / 48 if task_type is QATS else 1e-9)
+
+
+def test_the_archive_of_qats_lists_every_sum_and_the_transits(tmp_path: Path) -> None:
+    context = prepare(tmp_path, planet(), debugging=True)
+    metadata = search(QATS, context)
+
+    with tarfile.open(context.outputs[0].path) as archive:
+        sums, transits = (
+            np.loadtxt(io.TextIOWrapper(archive.extractfile(name) or io.BytesIO()), delimiter=",", skiprows=1)
+            for name in ("s_table.csv", "transits.csv")
+        )
+
+    assert (np.diff(sums[:, 3]) <= 0).all()
+    assert sums[0] == pytest.approx([metadata["duration"], *sums[0, 1:3], metadata["power"]], rel=1e-9)
+    assert sums[0, 1] <= metadata["period"] <= sums[0, 2]
+    assert transits[:, 0].tolist() == list(range(8))
+    assert transits[:, 1] == pytest.approx(1.0 + 3.3 * np.arange(8), abs=1 / 48)
 
 
 def test_the_archive_is_the_same_to_the_byte(tmp_path: Path) -> None:
@@ -205,6 +245,25 @@ def test_the_archive_is_the_same_to_the_byte(tmp_path: Path) -> None:
         return context.outputs[0].path.read_bytes()
 
     assert archive() == archive()
+
+
+@ALL
+def test_a_planet_seen_from_its_pole_never_passes(task_type: TaskType, tmp_path: Path) -> None:
+    # The null variants of the original's acceptance cases: all settings of a planet, but no transits.
+    context = TaskContext(directory=tmp_path, inputs={}, output_names={"lightcurve": "in.npz"}, seed=3)
+    specs = {
+        "duration": 30, "orbital_period": 7.5, "semi_major_axis": 0.075, "planet_radius": 0.5, "orbital_angle": 90,
+        "noise": 0.000315, "sampling_cadence": 1800,
+    }  # fmt: skip
+    written = SYNTHESIS.run(context, SYNTHESIS.settings.model_validate({"specs": specs}))
+    searched = TaskContext(
+        directory=tmp_path, inputs={"lightcurve": InputFile(context.outputs[0].path, written)}, output_names={}
+    )
+
+    metadata = search(task_type, searched)
+
+    assert (written["mes"], metadata["mes"]) == (0, 0)
+    assert metadata["outcome"] == "UNDEFINED"
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00broken"])
@@ -247,7 +306,16 @@ def test_quality_control_rejects_impossible_results(change: Metadata, reason: st
 
 
 @pytest.mark.parametrize(
-    "module", ["synthesis_batman", "transit_search_bls_reference", "transit_search_tls", "transit_report", "error"]
+    "module",
+    [
+        "synthesis_batman",
+        "transit_search_bls_kovacs",
+        "transit_search_bls_reference",
+        "transit_search_qats",
+        "transit_search_tls",
+        "transit_report",
+        "error",
+    ],
 )
 def test_reading_the_settings_loads_no_science(module: str) -> None:
     # The supervisor imports task modules for their settings alone.

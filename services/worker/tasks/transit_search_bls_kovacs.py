@@ -1,0 +1,73 @@
+"""`transit_search_bls_kovacs`: box least squares on the folded curve, as Kovács, Zucker & Mazeh (2002) have it."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from services.worker.domain.task_type import TaskContext, TaskSettings, TaskType
+from services.worker.tasks.transit_searches import (
+    SEARCH_INPUTS,
+    SEARCH_OUTPUTS,
+    TransitSearchSettings,
+    check_search,
+    open_searched_curve,
+    publish_findings,
+)
+from shared.contracts.metadata import Metadata
+
+
+class FoldedSearchSettings(TaskSettings):
+    """What to try."""
+
+    period_min: float = Field(default=0.5, gt=0, description="Shortest trial period [d].")
+    period_max: float | None = Field(
+        default=None, gt=0, description="Longest trial period [d]; half the curve's span at most, and by default."
+    )
+    qmin: float = Field(
+        default=0.005, ge=1e-4, lt=1, description="Shortest box, as a fraction of the period. The original: 0.05."
+    )
+    qmax: float = Field(default=0.2, ge=1e-4, lt=1, description="Longest box, as a fraction of the period.")
+    phase_bins: int | None = Field(
+        default=None, ge=5, le=30_000, description="Bins of the fold; default: 3 / qmin. The original: 10."
+    )
+    frequency_factor: float = Field(
+        default=2.0, gt=0, description="Frequency step in units of 0.05 d / span^2; larger is coarser and faster."
+    )
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Self:
+        if self.qmax < self.qmin:
+            raise ValueError(f"qmax {self.qmax} is below qmin {self.qmin}")
+        if self.period_max is not None and self.period_max <= self.period_min:
+            raise ValueError(f"period_max {self.period_max} must exceed period_min {self.period_min}")
+        return self
+
+
+class FoldedBoxSettings(TransitSearchSettings):
+    """Settings of `transit_search_bls_kovacs`."""
+
+    search_settings: FoldedSearchSettings = Field(default=FoldedSearchSettings(), description="What to try.")
+
+
+def run(context: TaskContext, settings: FoldedBoxSettings) -> Metadata:
+    """Search the light curve for box-shaped dips and judge the best one."""
+    from services.worker.science.transit_search_kovacs import FoldedGrid, search_folds
+
+    curve = open_searched_curve(context, settings)
+    grid = FoldedGrid(**settings.search_settings.model_dump())
+    findings = search_folds(curve.times, curve.fluxes, grid=grid, threads=context.cpus)
+    return publish_findings(context, settings, curve, findings)
+
+
+TASK_TYPE = TaskType(
+    name="transit_search_bls_kovacs",
+    version="1",
+    run=run,
+    settings=FoldedBoxSettings,
+    uses_seed=False,
+    inputs=SEARCH_INPUTS,
+    outputs=SEARCH_OUTPUTS,
+    check=check_search,
+)
