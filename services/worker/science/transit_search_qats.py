@@ -140,12 +140,15 @@ class Raster:
 
     def boxes(self, length: int) -> FloatArray:
         """Sum the signal over boxes of `length` samples that begin at each sample."""
-        total = np.concatenate((np.zeros(1), np.cumsum(self.signal)))
-        return np.asarray(total[length:] - total[:-length], np.float64)
+        total = np.zeros(self.signal.size + 1)
+        np.cumsum(self.signal, out=total[1:])
+        boxes: FloatArray = total[length:] - total[:-length]
+        return boxes
 
     def middles(self, positions: IntArray, length: int) -> FloatArray:
         """Say when boxes that begin at `positions` are half over [d]."""
-        return self.start + (positions + (length - 1) / 2) * self.step
+        middles: FloatArray = self.start + (positions + (length - 1) / 2) * self.step
+        return middles
 
 
 def search_chains(times: FloatArray, fluxes: FloatArray, *, grid: IntervalGrid, threads: int = 1) -> SearchFindings:

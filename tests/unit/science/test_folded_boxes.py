@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -100,9 +102,9 @@ def test_short_boxes_tell_a_long_period_from_its_fractions() -> None:
 
 
 def test_a_kernel_without_a_place_for_its_cache_is_compiled_all_the_same() -> None:
-    room: dict[str, object] = {}
+    room: dict[str, Callable[[int], int]] = {}
     exec("def double(x):\n    return 2 * x\n", room)  # made of no file, as if the folder could not be written
 
-    double = compiled(room["double"])  # type: ignore[arg-type]
+    double = compiled(room["double"])
 
     assert double(21) == 42

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from services.worker.domain.errors import InputError
 from services.worker.domain.task_type import InputFile, TaskContext
 from services.worker.science.synthesis import PlanetarySystem, transit_model, white_noise
-from services.worker.science.transit_signal import Periodogram
+from services.worker.science.transit_signal import Periodogram, SearchFindings
 from services.worker.tasks.search_archive import write_archive
 from services.worker.tasks.transit_report import TASK_TYPE
 from shared.contracts.metadata import Metadata, find_non_finite
@@ -50,7 +50,8 @@ def report(tmp_path: Path) -> Report:
             write_light_curve(curve, tmp_path / f"{slot}.npz")
             inputs[slot] = InputFile(tmp_path / f"{slot}.npz", curve.metadata)
         periods = np.geomspace(0.6, 13, 9000)
-        write_archive(tmp_path / "search.tar.gz", Periodogram(periods, np.exp(-((periods - 3.3) ** 2) * 50)), {}, ())
+        periodogram = Periodogram(periods, np.exp(-((periods - 3.3) ** 2) * 50))
+        write_archive(tmp_path / "search.tar.gz", SearchFindings(None, periodogram), {})
         inputs["debugging"] = InputFile(tmp_path / "search.tar.gz")
         names = {"report_png": "page.png", "report_html": "page.html"}
         context = TaskContext(
