@@ -147,7 +147,7 @@ class Raster:
 
     def middles(self, positions: IntArray, length: int) -> FloatArray:
         """Say when boxes that begin at `positions` are half over [d]."""
-        middles: FloatArray = self.start + (positions + (length - 1) / 2) * self.step
+        middles: FloatArray = self.start + (positions.astype(np.float64) + (length - 1) / 2) * self.step
         return middles
 
 
