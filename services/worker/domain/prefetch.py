@@ -1,4 +1,8 @@
-"""How much work to ask for: about a quarter of a second of it for each slot, judged by how long tasks took lately."""
+"""How much work to ask for: about a quarter of a second of it for each slot, judged by how long tasks took lately.
+
+To this comes, by task type, how long it took lately to bring the inputs. So the next inputs are there when a slot is
+done; and of long tasks one is asked for ahead, when the one that runs is about to end.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,9 @@ WEIGHT = 0.3
 
 #: What a task costs a slot even if it does nothing [s].
 SHORTEST = 1e-4
+
+#: However long inputs take, work is not asked for earlier than this before a slot needs it, besides the horizon [s].
+LONGEST_LEAD = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +32,14 @@ class SlotLoad:
         How long all of them should take [s].
     elapsed
         For how long the first has been running [s].
+    first
+        How long the first should take [s]; infinity where nobody knows.
     """
 
     count: int = 0
     work: float = 0.0
     elapsed: float = 0.0
+    first: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +56,13 @@ class RunTimes:
     Parameters
     ----------
     horizon
-        How much work a slot should have before it [s]. A type whose runs are longer is never prefetched.
+        How much work a slot should have before it, when its inputs are there [s].
     """
 
     def __init__(self, horizon: float = 0.25) -> None:
         self.horizon = horizon
         self._means: dict[str, float] = {}
+        self._leads: dict[str, float] = {}
 
     def observe(self, task_type: str, seconds: float) -> None:
         """Take note of how long a task occupied its slot. One long run makes a type long until short ones follow."""
@@ -66,17 +77,34 @@ class RunTimes:
         mean = self._means.get(task_type)
         return self.horizon if mean is None else mean
 
-    def is_short(self, task_type: str) -> bool:
-        """Tell whether several tasks of this type fit into the horizon."""
-        return self.estimate(task_type) < self.horizon
+    def expect(self, task_type: str) -> float:
+        """Tell how long a task will take [s]; infinity where nothing is known."""
+        return self._means.get(task_type, math.inf)
 
-    def room(self, slot: SlotLoad) -> float:
-        """Tell how much more work would keep a slot busy for the horizon [s]; the whole horizon where it is idle."""
+    def observe_fetch(self, task_type: str, seconds: float) -> None:
+        """Take note of how long it took to bring a task's inputs."""
+        lead = self._leads.get(task_type, seconds)
+        self._leads[task_type] = min((1 - WEIGHT) * lead + WEIGHT * seconds, LONGEST_LEAD)
+
+    def ahead(self, task_type: str) -> float:
+        """Tell how much work of this type a slot should have before it [s]."""
+        return self.horizon + self._leads.get(task_type, 0.0)
+
+    def is_short(self, task_type: str) -> bool:
+        """Tell whether several tasks of this type fit into what a slot should have before it."""
+        return self.expect(task_type) < self.ahead(task_type)
+
+    def remaining(self, slot: SlotLoad) -> float:
+        """Tell for how long a slot has work [s]; infinity where its task runs for longer than it should."""
         if not slot.count:
-            return self.horizon
-        if slot.elapsed > self.horizon:
             return 0.0
-        return max(0.0, self.horizon - slot.work)
+        if slot.elapsed > max(self.horizon, slot.first):
+            return math.inf
+        return math.inf if slot.first == math.inf else slot.work - min(slot.elapsed, slot.first)
+
+    def room(self, slot: SlotLoad, task_type: str) -> float:
+        """Tell how much more work of this type would keep a slot busy for as long as wanted [s]."""
+        return max(0.0, self.ahead(task_type) - self.remaining(slot))
 
     def wish(self, task_types: Iterable[str], slots: Iterable[SlotLoad], waiting: Mapping[str, int], most: int) -> Wish:
         """Decide what to ask for.
@@ -93,12 +121,18 @@ class RunTimes:
             The most attempts to ask for.
         """
         loads = list(slots)
-        promised = sum(count * self.estimate(name) for name, count in waiting.items())
-        room = sum(self.room(load) for load in loads) - promised
-        idle = max(0, sum(not load.count for load in loads) - sum(waiting.values()))
+        remaining = [self.remaining(load) for load in loads]
+        last = [left for left, load in zip(remaining, loads, strict=True) if load.count == 1]
+        free = sum(not load.count for load in loads) - sum(waiting.values())
         limits = {}
         for task_type in task_types:
-            wanted = max(idle, math.floor(room / self.estimate(task_type))) if self.is_short(task_type) else idle
+            ahead = self.ahead(task_type)
+            if self.is_short(task_type):
+                promised = sum(count * min(self.estimate(name), ahead) for name, count in waiting.items())
+                room = sum(ahead - left for left in remaining if left < ahead) - promised
+                wanted = max(free, math.floor(room / self.estimate(task_type)))
+            else:
+                wanted = free + sum(left < ahead for left in last)
             if wanted > 0:
                 limits[task_type] = min(wanted, most)
         return Wish(limits, max(limits.values(), default=0))

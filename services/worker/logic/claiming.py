@@ -1,4 +1,4 @@
-"""Asking for work: with a long poll while a slot is idle, and along with every report while they are busy."""
+"""Asking for work: with a long poll while a slot is idle, along with every report, and shortly before a slot is."""
 
 from __future__ import annotations
 
@@ -68,10 +68,16 @@ class Claimer:
         self._asked = 0
         self._hungry = asyncio.Event()
         self._hungry.set()
+        self._ahead = False
         self._stopped = False
 
     def wake(self) -> None:
         """There may be an idle slot."""
+        self._hungry.set()
+
+    def ask_ahead(self) -> None:
+        """Ask once, without waiting, although no slot is idle: one will be soon."""
+        self._ahead = True
         self._hungry.set()
 
     def stop(self) -> None:
@@ -96,12 +102,12 @@ class Claimer:
         )
 
     async def run(self, is_reporting: Callable[[], bool]) -> None:
-        """Ask for ever, while a slot is idle and no report is about to ask."""
+        """Ask for ever, while a slot is idle, or soon will be, and no report is about to ask."""
         backoff = Backoff()
         while True:
             await self._hungry.wait()
             self._hungry.clear()
-            while not is_reporting() and (request := self.wish(LONG_POLL)) is not None:
+            while not is_reporting() and (request := self._next_request()) is not None:
                 self._asked = self._idle(self._waiting())
                 try:
                     response = await self._source.claim(request)
@@ -117,6 +123,10 @@ class Claimer:
                     self._on_claimed(response)
                 finally:
                     self._asked = 0
+
+    def _next_request(self) -> ClaimRequest | None:
+        ahead, self._ahead = self._ahead, False
+        return self.wish(LONG_POLL) or (self.wish() if ahead else None)
 
     def _waiting(self) -> Counter[str]:
         waiting = Counter(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 #: Prefetched attempts leave a slot that has been busy with one attempt for longer than this [s].
 STUCK_AFTER = 1.0
 
+#: So that an attempt that is said to be due is within what is asked for ahead [s].
+DUE_MARGIN = 1e-3
+
 #: A child that dies sooner than this after its birth is replaced only after as long a pause [s].
 EARLY_DEATH = 1.0
 
@@ -29,7 +33,7 @@ class Slot:
     """One place to run in: its child, None while that is being replaced, and the child's attempts, oldest first.
 
     A child that is doomed is being killed and gets nothing more. The alarm goes off when the first attempt has run for
-    as long as it may.
+    as long as it may, and it is due when that is about to end.
     """
 
     child: Child | None = None
@@ -39,6 +43,13 @@ class Slot:
     born_at: float = 0.0
     doomed: bool = False
     alarm: asyncio.TimerHandle | None = None
+    due: asyncio.TimerHandle | None = None
+
+    def load(self, now: float) -> SlotLoad:
+        """Tell what it has to do."""
+        if not self.queue:
+            return SlotLoad()
+        return SlotLoad(len(self.queue), self.work, now - self.busy_since, self.queue[0].expected)
 
     @property
     def is_open(self) -> bool:
@@ -63,6 +74,8 @@ class Crew:
         Called with the attempt that a child took with it when it died.
     on_place
         Called when a new child is ready.
+    on_due
+        Called when a long attempt is about to end, so that there is time to bring the inputs of the next.
     """
 
     def __init__(
@@ -74,12 +87,14 @@ class Crew:
         on_answer: Callable[[Holding, Answer], None],
         on_loss: Callable[[Holding, Departure], None],
         on_place: Callable[[], None],
+        on_due: Callable[[], None] = lambda: None,
     ) -> None:
         self._nursery = nursery
         self._run_times = run_times
         self._on_answer = on_answer
         self._on_loss = on_loss
         self._on_place = on_place
+        self._on_due = on_due
         self._slots = [Slot() for _ in range(size)]
         self._by_pid: dict[int, Slot] = {}
         self._stillborn: set[int] = set()
@@ -103,11 +118,7 @@ class Crew:
     def loads(self) -> list[SlotLoad]:
         """Tell what the slots have to do."""
         now = self._clock()
-        return [
-            SlotLoad(len(slot.queue), slot.work, now - slot.busy_since if slot.queue else 0.0)
-            for slot in self._slots
-            if slot.is_open
-        ]
+        return [slot.load(now) for slot in self._slots if slot.is_open]
 
     def give(self, holding: Holding) -> None:
         """Run an attempt as soon as there is a place."""
@@ -127,6 +138,7 @@ class Crew:
             holding.stage = Stage.GIVEN
             holding.child_pid = slot.child.pid
             holding.estimate = self._run_times.estimate(holding.claimed.task_type)
+            holding.expected = self._run_times.expect(holding.claimed.task_type)
             slot.queue.append(holding)
             slot.work += holding.estimate
             if len(slot.queue) == 1:
@@ -149,15 +161,23 @@ class Crew:
         """Move prefetched attempts away from slots that are stuck. Returns those that should go to another worker."""
         now = self._clock()
         for slot in self._slots:
-            if len(slot.queue) > 1 and now - slot.busy_since > STUCK_AFTER:
+            if len(slot.queue) > 1 and not self._is_soon_free(slot, now):
                 self._recall(slot)
         self.dispatch()
-        if any(not slot.queue or now - slot.busy_since <= STUCK_AFTER for slot in self._slots):
+        if any(self._is_soon_free(slot, now) for slot in self._slots):
             return []
         tired = [holding for holding in self._ready if now - holding.ready_since > STUCK_AFTER]
         for holding in tired:
             self._ready.remove(holding)
         return tired
+
+    def _is_soon_free(self, slot: Slot, now: float) -> bool:
+        """Tell whether it is worth waiting for a slot: it has just begun something, or is about to end it."""
+        if not slot.queue or now - slot.busy_since <= STUCK_AFTER:
+            return True
+        first = slot.queue[0]
+        left = first.expected - (now - slot.busy_since)
+        return -STUCK_AFTER <= left <= self._run_times.ahead(first.claimed.task_type) + STUCK_AFTER
 
     def take_unstarted(self) -> list[Holding]:
         """Take back everything that has not begun, and give out nothing more."""
@@ -182,15 +202,15 @@ class Crew:
         if self._closing:
             return None
         best, most = None, 0.0
-        short = self._run_times.is_short(holding.claimed.task_type)
+        task_type, now = holding.claimed.task_type, self._clock()
+        short = self._run_times.is_short(task_type)
         for slot in self._slots:
             if not slot.is_open:
                 continue
             if not slot.queue:
                 return slot
             if short:
-                elapsed = self._clock() - slot.busy_since
-                room = self._run_times.room(SlotLoad(len(slot.queue), slot.work, elapsed))
+                room = self._run_times.room(slot.load(now), task_type)
                 if room > most:
                     best, most = slot, room
         return best
@@ -237,6 +257,10 @@ class Crew:
         if slot.queue and (seconds := slot.queue[0].claimed.run_timeout) is not None:
             when = slot.busy_since + seconds
             slot.alarm = asyncio.get_running_loop().call_at(when, self._expire, slot, slot.queue[0], seconds)
+        if slot.queue and slot.queue[0].expected != math.inf:
+            early = slot.queue[0].expected - self._run_times.ahead(slot.queue[0].claimed.task_type)
+            if early > 0:
+                slot.due = asyncio.get_running_loop().call_later(early + DUE_MARGIN, self._on_due)
 
     def _expire(self, slot: Slot, holding: Holding, seconds: float) -> None:
         """An attempt has run for as long as it may."""
@@ -310,3 +334,6 @@ def _silence(slot: Slot) -> None:
     if slot.alarm is not None:
         slot.alarm.cancel()
         slot.alarm = None
+    if slot.due is not None:
+        slot.due.cancel()
+        slot.due = None

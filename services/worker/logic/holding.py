@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal
@@ -50,6 +51,8 @@ class Holding:
         The last child that got it; 0: none.
     estimate
         How long it should take, as assumed when a child got it [s].
+    expected
+        The same; infinity where nothing was known of its type.
     ready_since
         On the loop's clock [s].
     overdue
@@ -63,6 +66,7 @@ class Holding:
     transfer: asyncio.Task[None] | None = None
     child_pid: int = 0
     estimate: float = 0.0
+    expected: float = math.inf
     ready_since: float = 0.0
     overdue: bool = False
 

@@ -39,6 +39,9 @@ Result = TypeVar("Result")
 #: How often to look for prefetched attempts behind one that takes long [s].
 RELIEF_SECONDS = 0.5
 
+#: If outputs take longer to store than this, more work is asked for meanwhile [s].
+SLOW_DELIVERY = 0.05
+
 #: How often to log where inputs came from [s].
 COUNT_SECONDS = 600.0
 
@@ -93,6 +96,7 @@ class Worker:
             on_answer=self._take_answer,
             on_loss=self._take_loss,
             on_place=self._seek_work,
+            on_due=self._ask_ahead,
         )
         self._holdings: dict[int, Holding] = {}
         self._stop = asyncio.Event()
@@ -202,12 +206,15 @@ class Worker:
         self._seek_work()
 
     async def _fetch(self, holding: Holding) -> None:
+        begun = asyncio.get_running_loop().time()
         try:
             holding.assignment = await self._transfer.fetch(holding.claimed)
         except TransferError as error:
             await self._workspace.remove(holding.attempt_id)
             self._end(holding, report_unstarted(holding.claimed, error.reason, error.message))
             return
+        seconds = asyncio.get_running_loop().time() - begun
+        self._run_times.observe_fetch(holding.claimed.task_type, seconds)
         self._crew.give(holding)
 
     def _take_answer(self, holding: Holding, answer: Answer) -> None:
@@ -223,11 +230,15 @@ class Worker:
 
     async def _deliver(self, holding: Holding, answer: Answer) -> None:
         outputs: list[OutputVersion] = []
+        # Reports ask for more work; this one may take its time.
+        asking = asyncio.get_running_loop().call_later(SLOW_DELIVERY, self._ask_ahead)
         try:
             outputs = await self._transfer.deliver(holding.claimed, answer)
             report = report_answer(holding.claimed, answer, outputs)
         except TransferError as error:
             report = report_undelivered(holding.claimed, answer, error.reason, error.message)
+        finally:
+            asking.cancel()
         self._end(holding, report)
         if outputs:
             await self._transfer.keep(answer, outputs)
@@ -275,6 +286,10 @@ class Worker:
     def _seek_work(self) -> None:
         if self._claimer is not None:
             self._claimer.wake()
+
+    def _ask_ahead(self) -> None:
+        if self._claimer is not None:
+            self._claimer.ask_ahead()
 
     # --- what the scheduler says meanwhile ------------------------------------------------------------------------
 

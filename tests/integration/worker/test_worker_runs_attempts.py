@@ -25,7 +25,7 @@ async def test_the_announcement_has_every_task_type_that_can_be_imported(trial: 
     copy = announcement.task_types[1]
     assert [(slot.name, slot.required) for slot in copy.inputs] == [("original", False)]
     assert copy.outputs[0].mime_type == "text/plain"
-    assert set(copy.settings_schema["properties"]) == {"verdict", "content", "skip", "outside"}
+    assert set(copy.settings_schema["properties"]) == {"verdict", "content", "skip", "outside", "seconds"}
 
 
 async def test_an_accepted_attempt_is_reported_with_its_times(trial: Trial) -> None:

@@ -96,9 +96,11 @@ class CopySettings(TaskSettings):
     content: str | None = None
     skip: bool = False
     outside: bool = False
+    seconds: float = 0.0
 
 
 def run_copy(context: TaskContext, settings: CopySettings) -> Metadata:
+    time.sleep(settings.seconds)
     content = context.inputs["original"].path.read_text() if "original" in context.inputs else ""
     if settings.content is not None:
         content = settings.content

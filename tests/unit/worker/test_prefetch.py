@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from services.worker.domain.prefetch import RunTimes, SlotLoad, Wish
+from services.worker.domain.prefetch import LONGEST_LEAD, RunTimes, SlotLoad, Wish
 
 IDLE = SlotLoad()
 
@@ -59,3 +61,48 @@ def test_a_task_is_never_thought_to_take_no_time() -> None:
     run_times = RunTimes(horizon=0.25)
     run_times.observe("null", 0.0)
     assert run_times.wish(["null"], [IDLE], {}, 10_000).limit == 2500
+
+
+def running(first: float, elapsed: float) -> SlotLoad:
+    return SlotLoad(1, 0.25 if first == math.inf else first, elapsed, first)
+
+
+def test_one_long_task_is_wanted_ahead_when_the_one_that_runs_is_about_to_end(run_times: RunTimes) -> None:
+    assert run_times.wish(["long"], [running(30.0, 29.8)], {}, 256) == Wish({"long": 1}, 1)
+    assert run_times.wish(["long"], [running(30.0, 29.7)], {}, 256).limit == 0
+    assert run_times.wish(["long"], [running(30.0, 29.8)], {"long": 1}, 256).limit == 0
+    assert run_times.wish(["long"], [running(30.0, 29.8)] * 2, {"long": 1}, 256).limit == 1
+
+
+@pytest.mark.parametrize("slot", [running(30.0, 30.1), running(math.inf, 0.1), running(math.inf, 100.0)])
+def test_nothing_is_wanted_ahead_where_nobody_knows_when_the_slot_is_free(run_times: RunTimes, slot: SlotLoad) -> None:
+    assert run_times.wish(["long", "short", "new"], [slot], {}, 256).limit == 0
+
+
+def test_the_longer_inputs_take_the_earlier_work_is_wanted(run_times: RunTimes) -> None:
+    run_times.observe_fetch("long", 2.0)
+    run_times.observe_fetch("short", 1.0)
+    assert run_times.wish(["long"], [running(30.0, 27.9)], {}, 256).limit == 1
+    assert run_times.wish(["long"], [running(30.0, 27.7)], {}, 256).limit == 0
+    assert run_times.wish(["short"], [IDLE], {}, 256).limits == {"short": 125}
+
+
+def test_what_is_shorter_than_its_inputs_take_is_short(run_times: RunTimes) -> None:
+    run_times.observe("middling", 0.5)
+    assert not run_times.is_short("middling")
+    run_times.observe_fetch("middling", 1.0)
+    assert run_times.is_short("middling")
+    assert run_times.wish(["middling"], [IDLE], {}, 256).limits == {"middling": 2}
+
+
+def test_however_long_inputs_take_work_is_not_hoarded(run_times: RunTimes) -> None:
+    run_times.observe_fetch("long", 3600.0)
+    run_times.observe_fetch("long", 3600.0)
+    assert run_times.ahead("long") <= 0.25 + LONGEST_LEAD
+    run_times.observe_fetch("new", 3.0)
+    assert run_times.wish(["new"], [IDLE], {}, 256).limits == {"new": 1}
+
+
+def test_a_long_task_that_waits_for_one_slot_does_not_starve_the_other(run_times: RunTimes) -> None:
+    loads = [running(30.0, 29.9), running(0.01, 0.0)]
+    assert run_times.wish(["short"], loads, {"long": 1}, 256).limits["short"] >= 10
