@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -54,7 +55,7 @@ def write_task_types() -> str:
     ]
     for entry in sorted(entry_points(group="eas.task_types"), key=lambda found: found.name):
         task_type: TaskType = entry.load()
-        module = __import__(task_type.run.__module__, fromlist=["__doc__"])
+        module = importlib.import_module(entry.module)
         summary = (module.__doc__ or "").strip().partition(": ")[2].strip().replace("\n", " ")
         parts += [f"## `{task_type.name}`\n", f"{summary[:1].upper()}{summary[1:]}\n"]
         parts += list(_slots("Inputs", task_type.inputs)) + list(_slots("Outputs", task_type.outputs))

@@ -1,4 +1,4 @@
-"""Light curves in FITS as the TESS (SPOC) and Kepler/K2 pipelines export them."""
+"""Light curves in FITS as the TESS (SPOC) and Kepler/K2 pipelines export them, and in that form those of others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.contracts.metadata import Metadata
 from shared.lightcurve.arrays import BoolArray, FloatArray
 from shared.lightcurve.errors import LightCurveError
 from shared.lightcurve.light_curve import LightCurve
-from shared.lightcurve.time_systems import system_of_zero_point
+from shared.lightcurve.time_systems import ZERO_POINTS, system_of_zero_point
 
 if TYPE_CHECKING:
     from astropy.io.fits import BinTableHDU, HDUList, Header
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FLUX_COLUMN = "PDCSAP_FLUX"
-QUALITY_COLUMNS = {"tess": "QUALITY", "kepler": "SAP_QUALITY"}
+QUALITY_COLUMNS = {"tess": "QUALITY", "kepler": "SAP_QUALITY", "plato": "QUALITY"}
 
 #: Header card to metadata keyword; units: RA and Dec [deg], Teff [K], log g [cgs], radius [solar radii].
 _CARDS = {
@@ -79,11 +79,35 @@ def read_fits(path: Path, *, mission: str | None = None, flux_column: str | None
     return curve
 
 
+def write_fits(curve: LightCurve, path: Path) -> None:
+    """Write a light curve in the form of TESS, for programs that read no other.
+
+    Bad samples keep their flux; their quality is 1. Times whose zero point is not known are written as they are.
+    """
+    from astropy.io import fits
+
+    primary = fits.PrimaryHDU()
+    primary.header["TELESCOP"] = "PLATO"
+    primary.header["ORIGIN"] = "EAS"
+    if isinstance(name := curve.metadata.get("object"), str) and name.isascii() and name.isprintable():
+        primary.header["OBJECT"] = name[:60]
+    columns = [
+        fits.Column("TIME", "D", unit="d", array=curve.times),
+        fits.Column(FLUX_COLUMN, "D", array=curve.fluxes),
+        fits.Column(f"{FLUX_COLUMN}_ERR", "D", array=curve.uncertainties),
+        fits.Column("QUALITY", "J", array=curve.flags.astype(np.int32)),
+    ]
+    table = fits.BinTableHDU.from_columns(columns, name="LIGHTCURVE")
+    table.header["BJDREFI"] = int(ZERO_POINTS.get(curve.time_system, 0))
+    table.header["BJDREFF"] = 0.0
+    fits.HDUList([primary, table]).writeto(path)
+
+
 def _read_hdus(hdus: HDUList, path: Path, mission: str | None, flux_column: str) -> LightCurve:
     primary = hdus[0].header
     telescope = str(primary.get("TELESCOP", "")).strip().lower()
     if telescope not in QUALITY_COLUMNS:
-        raise LightCurveError(f"{path.name}: TELESCOP in HDU 0 is {telescope!r}; expected TESS or Kepler")
+        raise LightCurveError(f"{path.name}: TELESCOP in HDU 0 is {telescope!r}; expected TESS, Kepler or PLATO")
     if mission not in (None, telescope):
         raise LightCurveError(f"{path.name}: expected a light curve of {mission}, but this one is of {telescope}")
     table = _find_table(hdus, path)

@@ -120,6 +120,10 @@ class ExecutableRun:
     folder: Path
 
     def __call__(self, context: TaskContext, settings: SchemaSettings) -> Metadata:
+        """Run with the settings of a task."""
+        return self.run(context, settings.values)
+
+    def run(self, context: TaskContext, settings: dict[str, Any]) -> Metadata:
         """Lay out the files, run the executable, and take over what it made.
 
         Raises
@@ -131,7 +135,7 @@ class ExecutableRun:
         """
         if problem := self.find_missing():
             raise ProgramError(FailureReason.INFRASTRUCTURE, problem)
-        task = lay_out(context, self.declaration, settings.values)
+        task = lay_out(context, self.declaration, settings)
         ending = run_program(self.command(), directory=context.directory, environment=self.environment(context, task))
         result = find_result(context.directory, lenient=ending.status != 0)
         if (error := explain_exit(ending.status, result, ending.last_words)) is not None:

@@ -117,7 +117,7 @@ def test_a_file_that_lost_only_its_end_is_refused_too(tmp_path: Path) -> None:
 
 
 def test_fits_of_other_origin_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LightCurveError, match="expected TESS or Kepler"):
+    with pytest.raises(LightCurveError, match="expected TESS, Kepler or PLATO"):
         read_light_curve(make_file(tmp_path / "a.fits", telescope="HST"))
     with pytest.raises(LightCurveError, match="no HDU named LIGHTCURVE"):
         read_light_curve(make_file(tmp_path / "b.fits", hdu="PIXELS"))

@@ -1,0 +1,7 @@
+"""`transit_search_exotrans`: search for transits by EXOTRANS, which is not public; needs a configured command."""
+
+from __future__ import annotations
+
+from services.worker.tasks.external_searches import make_task_type
+
+TASK_TYPE = make_task_type("transit_search_exotrans")
