@@ -22,6 +22,7 @@ from services.worker.domain.task_type import (
     TaskType,
     Verdict,
 )
+from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.executables import load_executable
 from services.worker.tasks.light_curve_files import check_light_curve_file, check_light_curves
 from services.worker.tasks.light_curve_files import open_good_light_curve as read_light_curve
@@ -29,10 +30,10 @@ from services.worker.tasks.light_curve_files import write_light_curve_output as 
 from shared.contracts.metadata import Metadata
 
 if TYPE_CHECKING:
-    from eas.light_curves import FixedStepLightCurve, LightCurve, LightCurveError, make_example_light_curve
+    from shared.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError
 
 #: Names that need numpy; they are imported when they are asked for.
-_LIGHT_CURVES = frozenset({"FixedStepLightCurve", "LightCurve", "LightCurveError", "make_example_light_curve"})
+_LIGHT_CURVES = frozenset({"FixedStepLightCurve", "LightCurve", "LightCurveError"})
 
 __all__ = [
     "DeclarationError",
@@ -69,7 +70,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _LIGHT_CURVES:
-        from eas import light_curves
+        from shared import lightcurve
 
-        return getattr(light_curves, name)
+        return getattr(lightcurve, name)
     raise AttributeError(f"module 'eas' has no attribute {name!r}")

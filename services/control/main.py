@@ -19,6 +19,7 @@ from services.control.handlers import (
     products,
     queues,
     serving,
+    task_types,
     workers,
 )
 from services.control.views.documents import print_json_error
@@ -62,7 +63,8 @@ def make_app() -> typer.Typer:
     app.add_typer(products.app, name="products")
     app.command()(workers.workers)
     app.add_typer(containers.app, name="containers")
-    app.command("task-types")(workers.task_types)
+    app.add_typer(task_types.app, name="task-types")
+    app.command("run-task")(task_types.run_task)
     app.command()(workers.rules)
     app.command()(demonstration.demo)
     return app

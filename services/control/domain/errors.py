@@ -7,6 +7,7 @@
         ├── SuiteRunningError    suite_running
         ├── SuiteStartError      suite_start
         ├── UsageError           usage
+        ├── AuthorProcessError   author_process
         └── DemonstrationError   demonstration
 
 The errors of the clients that it uses are in `shared.clients.suite.errors`.
@@ -14,6 +15,7 @@ The errors of the clients that it uses are in `shared.clients.suite.errors`.
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from shared.contracts.errors import EasError
@@ -44,6 +46,19 @@ class UsageError(ControlError):
     """The arguments do not make sense together."""
 
     slug = "usage"
+
+
+class AuthorProcessError(ControlError):
+    """The process that ran an author's code died without an answer."""
+
+    slug = "author_process"
+
+    def __init__(self, status: int) -> None:
+        if status < 0:
+            end = f"was killed by {signal.Signals(-status).name}"
+        else:
+            end = f"ended with status {status}; see what it says above"
+        super().__init__(f"the process that ran the task {end}")
 
 
 class DemonstrationError(ControlError):

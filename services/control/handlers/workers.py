@@ -1,4 +1,4 @@
-"""Who works, and what can be asked of them."""
+"""Who works, and under which rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from services.control.domain.errors import UsageError
 from services.control.handlers.options import DataOption, JsonOption, ask
 from services.control.views.documents import print_json
-from services.control.views.tables import describe_rules, tabulate_task_types, tabulate_workers
+from services.control.views.tables import describe_rules, tabulate_workers
 from services.control.views.text import open_console
 from shared.clients.suite import Suite
 from shared.contracts.errors import NotFoundError
@@ -30,15 +30,6 @@ def workers(
         print_json(found)
     else:
         open_console().print(tabulate_workers(found))
-
-
-def task_types(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """List what a job may name under `task`."""
-    found = ask(data, lambda suite: suite.scheduler.list_task_types())
-    if as_json:
-        print_json(found)
-    else:
-        open_console().print(tabulate_task_types(found))
 
 
 def rules(

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 from services.worker.domain.quality import QualityCheck
 from services.worker.domain.task_type import TaskType
@@ -15,6 +16,9 @@ EXECUTABLE_MARKS = ("task_type.toml", "task_type.json")
 
 #: Text that only files with quality checks have. Such a file must not be left out silently.
 CHECK_MARK = b"quality_check"
+
+
+Found = TypeVar("Found")
 
 
 class TaskTypeError(Exception):
@@ -57,7 +61,7 @@ def load_file(path: Path) -> Declarations:
         It cannot be read or imported, whatever it raises; or it declares nothing. `BrokenCheckError` where it may have
         quality checks.
     """
-    if path.name.endswith(EXECUTABLE_MARKS):
+    if path.suffix in (".toml", ".json"):
         from services.worker.tasks.executables import ExecutableError, load_executable
 
         try:
@@ -89,13 +93,19 @@ def load_file(path: Path) -> Declarations:
 
 def find_declarations(module: ModuleType) -> Declarations:
     """Find what a module declares itself; what it has imported from elsewhere does not count."""
-    task_types, checks = [], []
+    task_types: list[TaskType] = []
+    checks: list[QualityCheck] = []
     for attribute, value in vars(module).items():
         if isinstance(value, TaskType) and (value.run.__module__ == module.__name__ or attribute == "TASK_TYPE"):
             task_types.append(value)
         elif isinstance(value, QualityCheck) and value.run.__module__ == module.__name__:
             checks.append(value)
-    return Declarations(tuple(dict.fromkeys(task_types)), tuple(dict.fromkeys(checks)))
+    return Declarations(_once(task_types), _once(checks))
+
+
+def _once(found: list[Found]) -> tuple[Found, ...]:
+    """Leave out what has a second name in its module."""
+    return tuple({id(item): item for item in found}.values())
 
 
 def describe_error(error: BaseException) -> str:

@@ -84,7 +84,7 @@ class InstalledTaskTypes:
         only
             Names to keep; all where there are none.
         folder
-            Folder of files, which are read when they are needed.
+            Folder of files, or one file; they are read when they are needed.
 
         Raises
         ------
@@ -110,6 +110,10 @@ class InstalledTaskTypes:
         if name in self._sources:
             return self._load(name)
         return self._read_folder().get(name)
+
+    def names(self) -> list[str]:
+        """List the names of all task types, without importing those that are installed."""
+        return sorted({*self._sources, *self._read_folder()})
 
     def checks_of(self, name: str) -> Sequence[QualityCheck]:
         """Find the checks that users have added for a task type.
@@ -163,7 +167,7 @@ class InstalledTaskTypes:
         if self._from_files is not None:
             return self._from_files
         self._from_files = {}
-        for path in list_files(self._folder) if self._folder is not None else ():
+        for path in _list(self._folder):
             try:
                 found = load_file(path)
             except BrokenCheckError as problem:
@@ -199,6 +203,12 @@ class InstalledTaskTypes:
             else:
                 kind = type(found).__name__
                 self._broken_checks.append(f"quality check {point.name!r}: {point.value} is a {kind}")
+
+
+def _list(place: Path | None) -> list[Path]:
+    if place is None:
+        return []
+    return [place] if place.is_file() else list_files(place)
 
 
 def _import_point(point: EntryPoint, what: str) -> object:

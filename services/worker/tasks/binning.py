@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
+from services.worker.domain.task_type import Example, Slot, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.light_curve_files import (
     check_light_curves,
     input_errors,
@@ -40,4 +41,5 @@ TASK_TYPE = TaskType(
     inputs=(Slot("lightcurve"),),
     outputs=(Slot("lightcurve"),),
     check=check_light_curves,
+    example=Example(settings={"cadence": 3600}, inputs={"lightcurve": make_example_light_curve}),
 )

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
+from services.worker.domain.task_type import Example, Slot, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.light_curve_files import (
     check_light_curves,
     input_errors,
@@ -83,4 +84,5 @@ TASK_TYPE = TaskType(
     inputs=(Slot("lightcurve"),),
     outputs=(Slot("lightcurve"), Slot("trend", required=False)),
     check=check_light_curves,
+    example=Example(inputs={"lightcurve": make_example_light_curve}),
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from services.worker.domain.errors import InputError
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
+from services.worker.domain.task_type import Example, Slot, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.light_curve_files import (
     check_light_curves,
     input_errors,
@@ -41,4 +42,5 @@ TASK_TYPE = TaskType(
     inputs=(Slot("lightcurve_1"), Slot("lightcurve_2")),
     outputs=(Slot("lightcurve"),),
     check=check_light_curves,
+    example=Example(inputs={"lightcurve_1": make_example_light_curve, "lightcurve_2": make_example_light_curve}),
 )

@@ -6,7 +6,7 @@ import time
 
 from pydantic import Field
 
-from services.worker.domain.task_type import TaskContext, TaskSettings, TaskType
+from services.worker.domain.task_type import Example, TaskContext, TaskSettings, TaskType
 from shared.contracts.metadata import Metadata
 
 
@@ -23,4 +23,11 @@ def run(context: TaskContext, settings: NullSettings) -> Metadata:
     return {}
 
 
-TASK_TYPE = TaskType(name="null", version="1", run=run, settings=NullSettings, uses_seed=False)
+TASK_TYPE = TaskType(
+    name="null",
+    version="1",
+    run=run,
+    settings=NullSettings,
+    uses_seed=False,
+    example=Example(),
+)

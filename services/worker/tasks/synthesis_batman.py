@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
+from services.worker.domain.task_type import Example, Slot, TaskContext, TaskSettings, TaskType
 from services.worker.tasks.light_curve_files import check_light_curves, write_light_curve_output
 from shared.contracts.metadata import Metadata
 
@@ -95,4 +95,5 @@ TASK_TYPE = TaskType(
     settings=SynthesisSettings,
     outputs=(Slot("lightcurve"),),
     check=check_light_curves,
+    example=Example(settings={"specs": {"duration": 20, "sampling_cadence": 900, "noise": 0.001}}),
 )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, Field
 
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType, Verdict
+from services.worker.domain.task_type import Example, Slot, TaskContext, TaskSettings, TaskType, Verdict
+from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.light_curve_files import open_good_light_curve
 from services.worker.tasks.search_archive import read_periodogram
 from shared.contracts.metadata import Metadata
@@ -154,4 +155,8 @@ TASK_TYPE = TaskType(
         Slot("report_html", required=False, mime_type="text/html"),
     ),
     check=check,
+    example=Example(
+        settings={"candidate": {"period": 3.0, "epoch": 1.0, "duration": 0.2, "transit_depth": 0.01}},
+        inputs={"lightcurve": make_example_light_curve},
+    ),
 )

@@ -6,7 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from services.worker.domain.task_type import TaskContext, TaskSettings, TaskType
+from services.worker.domain.task_type import Example, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.transit_searches import (
     SEARCH_INPUTS,
     SEARCH_OUTPUTS,
@@ -68,4 +69,8 @@ TASK_TYPE = TaskType(
     inputs=SEARCH_INPUTS,
     outputs=SEARCH_OUTPUTS,
     check=check_search,
+    example=Example(
+        settings={"lc_duration": 27, "search_settings": {"period_min": 2, "period_max": 4}},
+        inputs={"lightcurve": make_example_light_curve},
+    ),
 )

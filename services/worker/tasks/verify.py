@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
+from services.worker.domain.task_type import Example, Slot, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.light_curve_files import input_errors, open_good_light_curve
 from shared.contracts.metadata import Metadata
 
@@ -21,5 +22,11 @@ def run(context: TaskContext, settings: VerifySettings) -> Metadata:
 
 
 TASK_TYPE = TaskType(
-    name="verify", version="1", run=run, settings=VerifySettings, inputs=(Slot("lightcurve"),), uses_seed=False
+    name="verify",
+    version="1",
+    run=run,
+    settings=VerifySettings,
+    inputs=(Slot("lightcurve"),),
+    uses_seed=False,
+    example=Example(inputs={"lightcurve": make_example_light_curve}),
 )

@@ -1,15 +1,10 @@
-"""Light curves for authors of task types: the classes, and one to try things with."""
+"""Light curves for the examples with which task types are tried."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from shared.contracts.metadata import Metadata
-from shared.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError, write_light_curve
-
-__all__ = ["FixedStepLightCurve", "LightCurve", "LightCurveError", "make_example_light_curve"]
 
 #: Of the example: days, samples a day, period [d], first transit [d], duration [d], depth, noise of a sample.
 DURATION, PER_DAY, PERIOD, EPOCH, TRANSIT, DEPTH, NOISE = 27.0, 48, 3.0, 1.0, 0.2, 0.01, 0.0005
@@ -20,6 +15,10 @@ def make_example_light_curve(path: Path) -> Metadata:
 
     The metadata are those that a synthetic curve has, so that a search can tell whether it found the planet.
     """
+    import numpy as np
+
+    from shared.lightcurve import FixedStepLightCurve, write_light_curve
+
     times = np.arange(int(DURATION * PER_DAY)) / PER_DAY
     phase = np.abs((times - EPOCH + PERIOD / 2) % PERIOD - PERIOD / 2)
     inside = phase < TRANSIT / 2

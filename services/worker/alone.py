@@ -1,0 +1,184 @@
+"""The process that runs authors' code by itself: ``eas run-task`` and ``eas task-types check``.
+
+It is a process of its own so that `eas` imports no science and survives whatever the code does. Log records and all
+that is printed go to standard error; the answer goes to a file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+
+from services.worker.domain.assignment import Answer, AnsweredOutput
+from services.worker.domain.inspection import inspect_task_type
+from services.worker.domain.quality import QualityCheck
+from services.worker.domain.run_file import RunFile, RunFileError, fit_slots, read_settings
+from services.worker.domain.share import Share, set_share
+from services.worker.domain.task_type import TaskType
+from services.worker.factory import make_environment
+from services.worker.logic.execution import ExecutionLimits
+from services.worker.logic.rehearsal import LoneTask, run_lone_task, try_example
+from services.worker.storage.process_bonds import die_with_parent
+from services.worker.storage.run_files import find_inputs, open_run_file, put_file, write_metadata
+from services.worker.storage.targets import Target, find_targets
+from services.worker.storage.task_type_files import TaskTypeError
+from services.worker.storage.task_types import InstalledTaskTypes, describe_task_type
+from services.worker.tasks.executables import ExecutableRun
+from shared.contracts.authoring import (
+    AuthoringAnswer,
+    AuthoringRequest,
+    Finding,
+    Inspection,
+    LoneOutput,
+    LoneRun,
+    LoneRunRequest,
+)
+
+
+def run_task(request: LoneRunRequest, asked: AuthoringRequest) -> LoneRun:
+    """Run the task of a file and put its outputs where the file says.
+
+    Raises
+    ------
+    RunFileError
+        The file is wrong, or an output cannot be written.
+    """
+    file = open_run_file(request.config)
+    beside = request.config.parent.absolute()  # before tasks change the current folder
+    folder = (beside if request.out is None else request.out.absolute()) / file.directory
+    catalog = InstalledTaskTypes.discover(folder=asked.task_types)
+    task_type = _find(catalog, file)
+    fit_slots(file, task_type)
+    task = LoneTask(
+        task_type.name,
+        read_settings(file, task_type),
+        find_inputs(file, beside),
+        {slot: Path(path).name for slot, path in file.outputs.items()},
+        file.seed if request.seed is None else request.seed,
+    )
+    limits = ExecutionLimits(asked.cpus, asked.input_directory, asked.commands)
+    answer = run_lone_task(task, catalog, limits, asked.folder)
+    return LoneRun(
+        task_type=task_type.name,
+        version=task_type.version,
+        job_name=file.job_name,
+        task_name=file.task_name,
+        seed=task.seed,
+        state=answer.state,
+        reason=answer.reason,
+        message=answer.message,
+        wall_time=answer.wall_time,
+        cpu_time=answer.cpu_time_with_children,
+        metadata=answer.metadata,
+        outputs=[_put_output(output, answer, file, folder, request.keep_metadata) for output in answer.outputs],
+    )
+
+
+def _find(catalog: InstalledTaskTypes, file: RunFile) -> TaskType:
+    try:
+        found = catalog.find(file.task_type)
+        if found is None:
+            known = ", ".join(catalog.names())
+            raise RunFileError(
+                f"{file.source}: [task] task: there is no task type {file.task_type!r}; there are {known}"
+            )
+    except TaskTypeError as error:
+        raise RunFileError(f"{file.source}: [task] task: {error}") from error
+    return found
+
+
+def _put_output(output: AnsweredOutput, answer: Answer, file: RunFile, folder: Path, keep_metadata: bool) -> LoneOutput:
+    made = Path(output.path)
+    name = file.outputs.get(output.slot) or output.filename
+    if output.slot not in file.outputs and Path(name).name != name:
+        raise RunFileError(f"output {output.slot!r}: the task named it {name!r}, which is no filename")
+    target = folder / name
+    accepted = answer.state == "accepted"
+    if not accepted:
+        target = target.with_name(target.name + ".rejected")
+    put_file(made, target)
+    if keep_metadata:
+        write_metadata(target, output.metadata)
+    return LoneOutput(
+        slot=output.slot,
+        path=target,
+        size=made.stat().st_size,
+        mime_type=output.mime_type,
+        metadata=output.metadata,
+        passed_qc=accepted and output.passed_qc,
+        qc_reason=output.qc_reason,
+    )
+
+
+def inspect_targets(names: list[str], asked: AuthoringRequest) -> list[Inspection]:
+    """Inspect all that the names mean, and try the examples that there are."""
+    targets = [target for name in names for target in find_targets(name)]
+    checks = [check for target in targets for check in target.found.checks]
+    inspections: list[Inspection] = []
+    for target in targets:
+        if target.problem:
+            finding = Finding(severity="error", message=target.problem)
+            inspections.append(Inspection(subject="cannot be used", source=target.source, findings=[finding]))
+        inspections += [_inspect(found, target, checks, asked, len(inspections)) for found in target.found.task_types]
+        inspections += [_describe_check(check, target) for check in target.found.checks]
+    return inspections
+
+
+def _inspect(
+    task_type: TaskType, target: Target, checks: list[QualityCheck], asked: AuthoringRequest, number: int
+) -> Inspection:
+    findings, tried = inspect_task_type(task_type), ""
+    if isinstance(task_type.run, ExecutableRun) and (missing := task_type.run.find_missing()):
+        findings.append(Finding(severity="error", message=missing))
+    broken = any(finding.severity == "error" for finding in findings)
+    if not broken:
+        describe_task_type(task_type)
+    if not broken and task_type.example is not None:
+        folder = asked.folder / f"{number}-{task_type.name}"
+        folder.mkdir()
+        limits = ExecutionLimits(asked.cpus, asked.input_directory, asked.commands)
+        found, tried = try_example(task_type, task_type.example, checks, limits, folder)
+        findings += found
+    subject = f"task type {task_type.name!r} {task_type.version}"
+    return Inspection(subject=subject, source=target.source, findings=findings, tried=tried)
+
+
+def _describe_check(check: QualityCheck, target: Target) -> Inspection:
+    whom = ", ".join(sorted(check.task_types)) or "all task types"
+    return Inspection(subject=f"quality check {check.name!r} of {whom}", source=target.source)
+
+
+def answer_request(asked: AuthoringRequest) -> AuthoringAnswer:
+    """Do what was asked for."""
+    try:
+        match asked.request:
+            case LoneRunRequest():
+                return AuthoringAnswer(run=run_task(asked.request, asked))
+            case _:
+                return AuthoringAnswer(inspections=inspect_targets(asked.request.targets, asked))
+    except (RunFileError, TaskTypeError) as error:
+        return AuthoringAnswer(refusal=str(error))
+
+
+def main() -> None:
+    """Do what the request on the command line asks for. Started by `eas` only."""
+    asked = AuthoringRequest.model_validate_json(sys.argv[1])
+    die_with_parent(os.getppid())
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    environment = set_share(make_environment(), Share(threads=asked.cpus))
+    os.environ.clear()
+    os.environ.update(environment)  # numerical libraries read it when they are imported, which is later
+    level = logging.INFO if isinstance(asked.request, LoneRunRequest) else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
+    logging.captureWarnings(True)
+    warnings.simplefilter("default")
+    answer = answer_request(asked)
+    asked.answer.write_text(answer.model_dump_json(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

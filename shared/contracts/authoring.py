@@ -1,0 +1,97 @@
+"""What `eas` and the process that runs authors' code by itself say to each other. Owner: the worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from shared.contracts.metadata import Metadata
+
+
+class LoneRunRequest(BaseModel):
+    """Run the one task of a file."""
+
+    action: Literal["run"] = "run"
+    config: Path = Field(description="TOML or INI.")
+    out: Path | None = Field(default=None, description="Where relative outputs go; default: beside the file.")
+    seed: int | None = Field(default=None, description="In place of the file's.")
+    keep_metadata: bool = Field(default=False, description="Write the metadata of each output beside it.")
+
+
+class InspectionRequest(BaseModel):
+    """Inspect task types."""
+
+    action: Literal["inspect"] = "inspect"
+    targets: list[str] = Field(description="Files, folders, modules, module:attribute, or names of installed ones.")
+
+
+class AuthoringRequest(BaseModel):
+    """What the process is to do. It leaves an `AuthoringAnswer` in `answer`."""
+
+    request: LoneRunRequest | InspectionRequest = Field(discriminator="action")
+    folder: Path = Field(description="Its own, empty; whoever asks removes it.")
+    answer: Path
+    task_types: Path | None = Field(default=None, description="File or folder of further task types and checks.")
+    input_directory: Path | None = Field(default=None, description="Root of the external files that tasks may read.")
+    commands: Path | None = Field(default=None, description="File with the commands of external programs.")
+    cpus: int = Field(default=1, ge=1)
+
+
+class LoneOutput(BaseModel):
+    """A file that the task made. `path` is where it was put: to what the file says, or beside it as ``.rejected``."""
+
+    slot: str
+    path: Path
+    size: int
+    mime_type: str
+    metadata: Metadata
+    passed_qc: bool
+    qc_reason: str = ""
+
+
+class LoneRun(BaseModel):
+    """How the task went."""
+
+    task_type: str
+    version: str
+    job_name: str
+    task_name: str
+    seed: int
+    state: Literal["accepted", "rejected", "failed"]
+    reason: str | None = None
+    message: str | None = None
+    wall_time: float = Field(description="[s]")
+    cpu_time: float = Field(description="With that of processes that it started [s].")
+    metadata: Metadata = Field(default_factory=dict)
+    outputs: list[LoneOutput] = Field(default_factory=list)
+
+
+class Finding(BaseModel):
+    """Something that is wrong, or that could be better."""
+
+    severity: Literal["error", "advice"]
+    message: str
+
+
+class Inspection(BaseModel):
+    """What was found out about one task type, quality check or file."""
+
+    subject: str = Field(description="For example: task type 'scale' 1.")
+    source: str = Field(description="Where it comes from.")
+    findings: list[Finding] = Field(default_factory=list)
+    tried: str = Field(default="", description="How its example went.")
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+
+class AuthoringAnswer(BaseModel):
+    """One of the three: what was asked for could not be begun, or how it went."""
+
+    refusal: str | None = None
+    run: LoneRun | None = None
+    inspections: list[Inspection] | None = None

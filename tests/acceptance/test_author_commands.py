@@ -1,0 +1,249 @@
+"""Commands for authors of task types: real processes, but no suite."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.lightcurve import read_light_curve
+from tests.acceptance.conftest import ENVIRONMENT, eas, wait_until
+
+pytestmark = pytest.mark.acceptance
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "run_task"
+#: What each example's file ends with, and something of what it finds.
+ENDS: dict[str, tuple[int, dict[str, Any]]] = {
+    "null.toml": (0, {}),
+    "error.toml": (1, {}),
+    "verify.toml": (0, {"verification": 1.0, "verification_time_min": 0.0, "verification_cadence": 900.0}),
+    "verify.ini": (0, {"verification": 1.0}),
+    "multiply.toml": (0, {"orbital_period": 4.0}),
+    "bls_reference.toml": (0, {"outcome": "PASS"}),
+    "tls.toml": (0, {"outcome": "PASS"}),
+    "ingest.toml": (0, {"ingested": 1}),
+}
+MISDEEDS = """
+import ctypes, os, subprocess, sys, time
+from pathlib import Path
+from eas import Field, TaskContext, TaskSettings, quality_check, reject, task_type
+
+class Deed(TaskSettings):
+    deed: str = Field(default="", description="What to do.")
+    place: str = Field(default="", description="Where to say so.")
+
+@task_type(version="1", outputs=["text"])
+def misbehave(context: TaskContext, settings: Deed):
+    print("about to", settings.deed)
+    match settings.deed:
+        case "crash":
+            ctypes.string_at(0)
+        case "stay":
+            child = subprocess.Popen(["sleep", "600"])
+            Path(settings.place).write_text(f"{os.getpid()} {child.pid}")
+            if settings.deed == "stay":
+                time.sleep(600)
+        case "leave":
+            child = subprocess.Popen(["sleep", "600"])
+            Path(settings.place).write_text(f"{child.pid}")
+    path = context.path_for("text")
+    path.write_text("words")
+    context.add_output("text", path, metadata={"mes": 7.5, "object": "TIC 1"})
+    return {"here": str(Path.cwd()), "token": os.environ.get("EAS_TOKEN", "none"), "cpus": context.cpus,
+            "threads": os.environ["OMP_NUM_THREADS"], "seed": context.seed}
+
+@quality_check("misbehave")
+def no_rejects(context, metadata):
+    if "reject" in str(context.metadata) or context.seed == 13:
+        return reject("unlucky", slot="text")
+"""
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The examples in a folder of their own, with the curve that they read."""
+    folder = tmp_path_factory.mktemp("examples") / "run_task"
+    shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("results"))
+    done = eas("run-task", folder / "batman.toml", "--keep-metadata")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_every_example_is_tried(examples: Path) -> None:
+    files = {path.name for path in examples.iterdir() if path.is_file()}
+    assert files - {"batman.toml"} == ENDS.keys()
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_an_example_ends_as_it_should(examples: Path, name: str) -> None:
+    status, metadata = ENDS[name]
+    done = eas("run-task", examples / name, "--json", "--input", examples / "results")
+    assert done.returncode == status, done.stderr
+    run = json.loads(done.stdout)
+    assert run["state"] == ("failed" if status else "accepted")
+    assert {key: run["metadata"][key] for key in metadata} == pytest.approx(metadata)
+
+
+def test_the_outputs_are_where_the_file_says(examples: Path) -> None:
+    assert eas("run-task", examples / "multiply.toml").returncode == 0
+    assert eas("run-task", examples / "ingest.toml", "--input", examples / "results").returncode == 0
+
+    star, product = (read_light_curve(examples / "results" / name) for name in ("star.npz", "product.gz"))
+
+    assert len(product) == len(star) - 2
+    assert product.fluxes == pytest.approx(star.fluxes[1:-1] ** 2, rel=1e-6)
+    assert (examples / "results" / "ingested" / "star.npz").stat().st_size > 0
+    assert "mes = " in (examples / "results" / "star.npz.metadata.cfg").read_text()
+
+
+def test_the_same_seed_makes_the_same_bytes(examples: Path, tmp_path: Path) -> None:
+    for seed, name in ((1, "a"), (1, "b"), (2, "c")):
+        done = eas("run-task", examples / "batman.toml", "--seed", str(seed), "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    a, b, c = ((tmp_path / name / "results" / "star.npz").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+@pytest.fixture
+def misdeeds(tmp_path: Path) -> Path:
+    (tmp_path / "misdeeds.py").write_text(MISDEEDS)
+    return tmp_path
+
+
+def run(folder: Path, deed: str = "", *options: str, **settings: str) -> tuple[subprocess.CompletedProcess[str], Any]:
+    lines = [f'{key} = "{value}"' for key, value in {"task": "misbehave", "deed": deed, **settings}.items()]
+    (folder / "task.toml").write_text("\n".join(["[task]", *lines, "[outputs]", 'text = "words.txt"']))
+    done = eas(
+        "run-task",
+        folder / "task.toml",
+        "--task-types",
+        folder,
+        "--json",
+        *options,
+        EAS_TOKEN="secret",
+        TMPDIR=str(folder),
+    )
+    return done, json.loads(done.stdout)
+
+
+def test_a_task_type_of_ones_own_runs_in_a_folder_that_vanishes(misdeeds: Path) -> None:
+    done, answer = run(misdeeds, "", "--cpus", "3", "--keep-metadata")
+
+    assert done.returncode == 0, done.stderr
+    assert "about to" in done.stderr
+    assert answer["metadata"]["token"] == "none"
+    assert (answer["metadata"]["cpus"], answer["metadata"]["threads"]) == (3, "3")
+    assert not Path(answer["metadata"]["here"]).exists()
+    assert (misdeeds / "words.txt").read_text() == "words"
+    assert (misdeeds / "words.txt.metadata.cfg").read_text() == "[metadata]\nmes = 7.5\nobject = TIC 1\n"
+    assert [path.name for path in misdeeds.glob("eas-*")] == []
+
+
+def test_a_rejected_output_does_not_take_the_place_of_a_good_one(misdeeds: Path) -> None:
+    (misdeeds / "words.txt").write_text("good")
+    done, answer = run(misdeeds, "", "--seed", "13")
+
+    assert done.returncode == 1
+    assert (answer["state"], answer["message"]) == ("rejected", "text: no_rejects: unlucky")
+    assert (misdeeds / "words.txt").read_text() == "good"
+    assert (misdeeds / "words.txt.rejected").read_text() == "words"
+    assert answer["outputs"][0]["qc_reason"] == "no_rejects: unlucky"
+
+
+def test_a_task_that_crashes_is_reported_by_its_signal(misdeeds: Path) -> None:
+    done, answer = run(misdeeds, "crash")
+    assert done.returncode == 1
+    assert answer["error"]["slug"] == "author_process"
+    assert "was killed by SIGSEGV" in answer["error"]["message"]
+
+
+def test_what_a_task_leaves_running_ends_with_it(misdeeds: Path) -> None:
+    done, _ = run(misdeeds, "leave", place=str(misdeeds / "pid"))
+    assert done.returncode == 0
+    pid = int((misdeeds / "pid").read_text())
+    wait_until(lambda: is_gone(pid))
+
+
+def test_an_interrupt_ends_all_and_leaves_nothing(misdeeds: Path) -> None:
+    pids = misdeeds / "pids"
+    (misdeeds / "task.toml").write_text(
+        f'[task]\ntask = "misbehave"\ndeed = "stay"\nplace = "{pids}"\n[outputs]\ntext = "words.txt"\n'
+    )
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "services.control.main", "run-task", str(misdeeds / "task.toml")),
+            *("--task-types", str(misdeeds / "misdeeds.py")),
+        ],
+        env={**ENVIRONMENT, "TMPDIR": str(misdeeds)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    found = wait_until(lambda: pids.exists() and pids.read_text().split())
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    for pid in map(int, found):
+        wait_until(partial(is_gone, pid))
+    assert [path.name for path in misdeeds.glob("eas-*")] == []
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[task]\ntask = "nonsense"', "task.toml: [task] task: there is no task type 'nonsense'; there are binning,"),
+        ('[task]\ntask = "null"\nduration = -1', "task.toml: [task] duration: Input should be greater than or equal"),
+        ('[task]\ntask = "verify"', "task.toml: [inputs]: verify needs lightcurve"),
+        ('[task]\ntask = "verify"\n[inputs]\nlightcurve = "x"', "task.toml: [inputs] lightcurve: there is no file"),
+    ],
+)
+def test_a_wrong_file_has_status_2(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "task.toml").write_text(text)
+    done = eas("run-task", tmp_path / "task.toml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_check_says_what_is_wrong_with_each_file(tmp_path: Path) -> None:
+    (tmp_path / "a_good.py").write_text(
+        "from eas import Example, TaskContext, task_type\n"
+        "@task_type(version='1', uses_seed=False, example=Example())\n"
+        "def hello(context: TaskContext):\n    return {'word': 'hello'}\n"
+    )
+    good = eas("task-types", "check", tmp_path)
+    assert (good.returncode, good.stderr) == (0, "")
+    assert re.search(r"ok  \S+a_good\.py: task type 'hello' 1, example accepted in \S+ s", good.stdout)
+
+    (tmp_path / "b_bad.py").write_text("import no_such_module_at_all\n")
+    bad = eas("task-types", "check", tmp_path, "--json")
+    assert bad.returncode == 1
+    found = json.loads(bad.stdout)
+    assert [len(inspection["findings"]) for inspection in found] == [0, 1]
+    assert "no_such_module_at_all" in found[1]["findings"][0]["message"]
+
+
+def test_advice_counts_where_it_is_asked_to(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text("from eas import task_type\n@task_type(version='1')\ndef plain(context): ...\n")
+    assert eas("task-types", "check", tmp_path).returncode == 0
+    assert eas("task-types", "check", tmp_path, "--strict").returncode == 1
+
+
+def test_options_of_check_stand_behind_it() -> None:
+    done = eas("task-types", "--json", "check", "null")
+    assert done.returncode == 2
+    assert "stand behind it" in done.stdout
