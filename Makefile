@@ -22,6 +22,11 @@ demo: setup ## Run the main job from start to report; DATA=folder searches your 
 up: setup ## Start the suite in the foreground; Ctrl-C stops it
 	$(BIN)/eas up
 
+.PHONY: psls
+psls: setup ## Install PSLS (GPL) and its star models, for the task type synthesis_psls
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/psls.txt
+	PYTHON=$(BIN)/python deploy/psls_data.sh
+
 .PHONY: test
 test: $(VENV)/.ready-dev ## Check style, types and architecture, then run all tests
 	$(BIN)/ruff check .
@@ -55,6 +60,7 @@ $(VENV)/.ready: requirements/embedded.txt pyproject.toml deploy/setup.sh
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.txt requirements/servers.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	-[ -d $(VENV)/share/psls ] || PYTHON=$(BIN)/python deploy/psls_data.sh  # without it the tests of PSLS are skipped
 	$(BIN)/python -m venv $(VENV)-servers
 	$(VENV)-servers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/servers.txt
 	touch $@

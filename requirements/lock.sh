@@ -10,10 +10,11 @@ lock() {
         --custom-compile-command "requirements/lock.sh" "$@" pyproject.toml requirements/build.in -o "requirements/$name.txt"
 }
 
-lock dev --extra embedded --extra batman --extra s3 --extra dev "$@"
+lock dev --extra embedded --extra batman --extra psls --extra s3 --extra dev "$@"
 lock embedded --extra embedded --extra batman --constraint requirements/dev.txt "$@"
 lock service --extra service --extra s3 --constraint requirements/dev.txt "$@"
 lock worker --extra worker --extra science --extra batman --constraint requirements/dev.txt "$@"
+lock psls --extra psls --constraint requirements/dev.txt "$@"
 
 # Servers that tests speak to. Their dependencies would hold back those of the project, so they have a place of their own.
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -44,6 +44,8 @@ class PlanetarySystem:
         The longitude of periastron is 90 deg.
     orbital_angle
         Away from edge-on [deg]; the inclination is 90 deg minus this.
+    limb_darkening
+        Quadratic coefficients of the star.
     """
 
     star_radius: float
@@ -53,6 +55,7 @@ class PlanetarySystem:
     t0: float = 0.0
     eccentricity: float = 0.0
     orbital_angle: float = 0.0
+    limb_darkening: tuple[float, float] = LIMB_DARKENING
 
     @property
     def scaled_axis(self) -> float:
@@ -141,7 +144,7 @@ def transit_model(system: PlanetarySystem, times: NDArray[np.float64], *, thread
     parameters.inc = 90 - system.orbital_angle
     parameters.ecc = system.eccentricity
     parameters.w = PERIASTRON
-    parameters.u = list(LIMB_DARKENING)
+    parameters.u = list(system.limb_darkening)
     parameters.limb_dark = "quadratic"
     fluxes: NDArray[np.float64] = batman.TransitModel(parameters, times, nthreads=threads).light_curve(parameters)
     return fluxes
