@@ -206,7 +206,7 @@ def simulate(context: TaskContext, simulation: Simulation) -> SimulatedStar:
     if missing := [path for path in simulation.needed_files(data) if not path.is_file()]:
         raise InputError(
             f"PSLS needs {missing[0]}, which its wheel lacks: get its data with deploy/psls_data.sh FOLDER, and "
-            f"where that is not {DEFAULT_DATA}, name the folder as data in the table [{TASK_TYPE}] of EAS_WORKER_COMMANDS"
+            f"where that is not {DEFAULT_DATA}, name it as data in the table [{TASK_TYPE}] of EAS_WORKER_COMMANDS"
         )
     folder = context.directory / "psls"
     folder.mkdir(mode=0o700)
