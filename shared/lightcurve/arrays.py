@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.lightcurve.errors import LightCurveError
+from shared.lightcurve.kernels import find_kernel
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -15,6 +17,12 @@ IndexArray = NDArray[np.intp]
 
 #: A fixed raster of more points than this is taken for a mistake (a 4-year curve at 2 s has 6e7).
 MAX_GRID_POINTS = 200_000_000
+
+#: The typical spacing is found from about so many; every further one changes nothing.
+_MOST_SPACINGS = 200_000
+
+#: With more pixels than this the compiled kernel is worth the import of numba.
+_MANY_PIXELS = 10_000_000
 
 
 def require_increasing(times: FloatArray, what: str = "the times") -> None:
@@ -57,13 +65,16 @@ def estimate_sampling_interval(times: FloatArray) -> float:
     """
     if len(times) < 2:
         raise LightCurveError(f"a sampling interval needs at least 2 samples, not {len(times)}")
-    spacings = np.diff(times)
-    count = len(spacings)
-    low, high = count // 4, max(count // 4 + 1, int(0.75 * count))
+    count = len(times) - 1
+    stride = max(count // _MOST_SPACINGS, 1) | 1
+    spacings = times[1::stride] - times[:-1:stride]
+    low, high = len(spacings) // 4, max(len(spacings) // 4 + 1, int(0.75 * len(spacings)))
     coarse = float(np.mean(np.partition(spacings, [low, high - 1])[low:high]))
     if not coarse > 0:
         raise LightCurveError("the times do not increase, so there is no sampling interval")
-    places = np.concatenate(([0.0], np.cumsum(np.rint(spacings / coarse))))
+    places = np.zeros(len(times))  # and no other array of this length but one: fresh memory costs more than arithmetic
+    steps = np.subtract(times[1:], times[:-1], out=places[1:])
+    np.cumsum(np.rint(np.divide(steps, coarse, out=steps), out=steps), out=steps)
     places -= places.mean()
     scatter = float(places @ places)
     if scatter == 0:
@@ -94,10 +105,13 @@ def place_on_grid(times: FloatArray, step: float, tolerance: float) -> tuple[int
         The nearest sample of each of them, shape (M,).
     """
     count = grid_length(float(times[-1] - times[0]) + 0.5 * step, step)
-    places = np.rint((times - times[0]) / step).astype(np.intp)
-    distances = np.abs(times - (times[0] + places * step))
+    nearest = np.rint((times - times[0]) / step)
+    distances = np.abs(times - (times[0] + nearest * step))
     allowed = min(tolerance, 0.5 * step) + 1e-9 * step
-    usable = np.flatnonzero((distances <= allowed) & (places >= 0) & (places < count))
+    usable = np.flatnonzero((distances <= allowed) & (nearest >= 0) & (nearest < count))
+    places = nearest.astype(np.intp)
+    if (np.diff(places[usable]) > 0).all():  # one sample a point, in order
+        return count, places[usable], usable
     order = usable[np.lexsort((distances[usable], places[usable]))]
     points, first = np.unique(places[order], return_index=True)
     return count, points, order[first]
@@ -126,15 +140,14 @@ class Pixels:
     right: FloatArray
 
     @classmethod
-    def around(cls, times: FloatArray, gap_tolerance: float) -> Pixels:
+    def around(cls, times: FloatArray, gap_tolerance: float, interval: float) -> Pixels:
         """Put edges at the midpoints between samples; the outer ones extend by half the adjacent spacing.
 
-        A spacing above `gap_tolerance` sampling intervals is a gap: its two neighbours reach only half an interval
-        into it.
+        A spacing above `gap_tolerance` times the sampling `interval` [d] is a gap: its two neighbours reach only half
+        an interval into it.
         """
         half = 0.5 * np.diff(times)
         if np.isfinite(gap_tolerance):
-            interval = estimate_sampling_interval(times)
             half[half > 0.5 * gap_tolerance * interval] = 0.5 * interval
         left = times - np.concatenate((half[:1], half))
         right = times + np.concatenate((half, half[-1:]))
@@ -169,28 +182,44 @@ def rebin(fluxes: FloatArray, uncertainties: FloatArray, good: BoolArray, source
     source, target
         The pixels of the input, (N,), and of the output, (M,).
     """
+    average = _averaging(fluxes, uncertainties, source, target)
+    mean, error, covered = average(good)
+    flags = covered < 0.5 * (1 - 1e-6) * (target.right - target.left)
+    empty = covered == 0
+    if empty.any():
+        bad_mean, bad_error, _ = average(~good & np.isfinite(fluxes))
+        mean[empty], error[empty] = bad_mean[empty], bad_error[empty]
+    return Rebinned(mean, np.where(np.isfinite(error), error, 0.0), flags)
+
+
+def _averaging(
+    fluxes: FloatArray, uncertainties: FloatArray, source: Pixels, target: Pixels
+) -> Callable[[BoolArray], tuple[FloatArray, FloatArray, FloatArray]]:
+    """Prepare the averaging of pixels: given which of them to use, it returns means, uncertainties and weights.
+
+    By the compiled kernel, where that is loaded or worth loading; else by numpy alone.
+    """
+    size = len(fluxes) + len(target.left)
+    if (kernel := find_kernel("shared.lightcurve.rebin_kernel", worth_loading=size > _MANY_PIXELS)) is not None:
+        return lambda use: kernel.walk(fluxes, uncertainties, use, source.left, source.right, target.left, target.right)
+    inputs, outputs, widths = _overlaps(source, target)
+
+    def average(use: BoolArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        used = use[inputs]
+        return _weighted_mean(fluxes, uncertainties, inputs[used], outputs[used], widths[used], len(target.left))
+
+    return average
+
+
+def _overlaps(source: Pixels, target: Pixels) -> tuple[IndexArray, IndexArray, FloatArray]:
+    """Find which pixels overlap, and by how much."""
     edges = np.sort(np.concatenate((source.left, source.right, target.left, target.right)), kind="stable")
     starts, widths = edges[:-1], np.diff(edges)
     inputs = np.searchsorted(source.left, starts, side="right") - 1
     outputs = np.searchsorted(target.left, starts, side="right") - 1
     shared = (widths > 0) & (inputs >= 0) & (outputs >= 0)
     shared[shared] = (starts[shared] < source.right[inputs[shared]]) & (starts[shared] < target.right[outputs[shared]])
-    inputs, outputs, widths = inputs[shared], outputs[shared], widths[shared]
-    size = len(target.left)
-
-    is_good = good[inputs]
-    mean, error, covered = _weighted_mean(
-        fluxes, uncertainties, inputs[is_good], outputs[is_good], widths[is_good], size
-    )
-    flags = covered < 0.5 * (1 - 1e-6) * (target.right - target.left)
-    empty = covered == 0
-    if empty.any():
-        is_bad = ~is_good & np.isfinite(fluxes[inputs]) & empty[outputs]
-        bad_mean, bad_error, _ = _weighted_mean(
-            fluxes, uncertainties, inputs[is_bad], outputs[is_bad], widths[is_bad], size
-        )
-        mean[empty], error[empty] = bad_mean[empty], bad_error[empty]
-    return Rebinned(mean, np.where(np.isfinite(error), error, 0.0), flags)
+    return inputs[shared], outputs[shared], widths[shared]
 
 
 def _weighted_mean(

@@ -388,8 +388,8 @@ def resample(curve: LightCurve, raster: LightCurve | ArrayLike, *, gap_tolerance
         curve.fluxes,
         curve.uncertainties,
         curve.good_samples(),
-        arrays.Pixels.around(curve.times, gap_tolerance),
-        arrays.Pixels.around(target.times, gap_tolerance),
+        arrays.Pixels.around(curve.times, gap_tolerance, curve.sampling_interval()),
+        arrays.Pixels.around(target.times, gap_tolerance, target.sampling_interval()),
     )
     result = target.with_samples(rebinned.fluxes, rebinned.uncertainties, rebinned.flags, curve.metadata)
     result.time_system = curve.time_system

@@ -16,6 +16,10 @@ import numpy as np
 from shared.lightcurve.arrays import FloatArray
 from shared.lightcurve.csv_header import parse_number, split_cells
 from shared.lightcurve.errors import LightCurveError
+from shared.lightcurve.kernels import find_kernel
+
+#: With more text than this the compiled parser is worth the import of numba [bytes].
+_LONG_TEXT = 64 << 20
 
 
 @contextmanager
@@ -74,6 +78,8 @@ def load_table(
     LightCurveError
         No row at all, or a row with too few columns (or, if `exact`, too many) or with something else than a number.
     """
+    if (parsed := _parse_fast(plain, delimiter, columns, skip=skip, exact=exact)) is not None and len(parsed):
+        return parsed
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # "input contained no data": an error below
@@ -87,6 +93,17 @@ def load_table(
     if rows.shape[1] != len(columns):
         raise LightCurveError(f"{name}: expected {len(columns)} columns, found {rows.shape[1]}")
     return rows
+
+
+def _parse_fast(
+    plain: Path, delimiter: str | None, columns: tuple[int, ...], *, skip: int, exact: bool
+) -> FloatArray | None:
+    """Parse by the compiled kernel, where it is loaded or worth loading; None: not by this."""
+    parser = find_kernel("shared.lightcurve.number_parser", worth_loading=plain.stat().st_size > _LONG_TEXT)
+    if parser is None:
+        return None
+    found: FloatArray | None = parser.parse_table(plain, delimiter=delimiter, columns=columns, skip=skip, exact=exact)
+    return found
 
 
 def _load_line_by_line(

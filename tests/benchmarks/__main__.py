@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.grid import measure_cost_curve, measure_grid
+from tests.benchmarks.lightcurves import measure_light_curves
 from tests.benchmarks.listing import measure_listing
 from tests.benchmarks.logs import measure_logs
 from tests.benchmarks.null_tasks import measure_null_tasks
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Figure]]] = {
     "products": measure_products,
     "listing": measure_listing,
     "logs": measure_logs,
+    "lightcurves": measure_light_curves,
 }
 TARGET = Path("build/bench.json")
 

@@ -33,7 +33,11 @@ MODULES = (
     "wotan",
 )
 #: These compile kernels.
-COMPILED = ("services.worker.science.transit_search_kovacs", "services.worker.science.transit_search_qats")
+COMPILED = (
+    "shared.lightcurve.kernels",
+    "services.worker.science.transit_search_kovacs",
+    "services.worker.science.transit_search_qats",
+)
 #: Not every worker has these.
 EXTRAS = ("batman",)
 

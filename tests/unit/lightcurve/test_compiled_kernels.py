@@ -1,0 +1,123 @@
+"""Compiled kernels give what the plain ways give, to the bit."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.lightcurve import LightCurve, LightCurveError, arrays, read_light_curve, resample
+from shared.lightcurve import kernels as kernel_modules
+from shared.lightcurve.arrays import FloatArray
+
+number_parser = pytest.importorskip("shared.lightcurve.number_parser")
+
+HARD = """0.5 8.5 1e22 1e23 -0.0 0 .5 5. 1E5 1e+05 -7.25e-3 nan NaN 1e400 1e-400 5e-324 2.2250738585072014e-308
+9007199254740993 9007199254740992.5 9007199254740993.0 4503599627370497.5 4503599627370496.5 0.1 0.30000000000000004
+123456789012345678901234567890 0.000000000000000000000000000001234567890123456789 1.7976931348623157e308 3e-44
+18014398509481986 18014398509481990 36028797018963972 1e-27 1e-28 1e55 1e56 89255.0e-22
+104308485241983990666713401708072175773165034278682682111762656292409752922e-5"""
+
+
+def parse(folder: Path, text: str, columns: int = 1, delimiter: str | None = None) -> FloatArray | None:
+    path = folder / "table.txt"
+    path.write_text(text)
+    found: FloatArray | None = number_parser.parse_table(
+        path, delimiter=delimiter, columns=tuple(range(columns)), exact=True
+    )
+    return found
+
+
+def bits(values: FloatArray) -> list[int]:
+    return [0 if np.isnan(value) else struct.unpack("Q", struct.pack("d", value))[0] for value in values.tolist()]
+
+
+def test_every_number_is_the_nearest_double(tmp_path: Path) -> None:
+    words = HARD.split()
+    found = parse(tmp_path, "\n".join(words))
+    assert found is not None
+    assert bits(found[:, 0]) == bits(np.array([float(word) for word in words]))
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.floats(allow_infinity=False).map(repr)
+        | st.decimals(allow_nan=False, allow_infinity=False).map(lambda number: f"{number:.{abs(hash(number)) % 25}e}")
+        | st.tuples(st.integers(0, 2**70), st.integers(-80, 80)).map(lambda pair: f"{pair[0]}e{pair[1]}"),
+        min_size=1,
+        max_size=200,
+    )
+)
+def test_random_numbers_are_the_nearest_doubles(tmp_path_factory: pytest.TempPathFactory, words: list[str]) -> None:
+    found = parse(tmp_path_factory.mktemp("numbers"), "\n".join(words) + "\n")
+    assert found is not None
+    assert bits(found[:, 0]) == bits(np.array([float(word) for word in words]))
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter"),
+    [
+        ("1 2\n3\n", None),
+        ("1 2\n3 4 5\n", None),
+        ("1 2\n3 x\n", None),
+        ("1 2\n3 4x\n", None),
+        ("1,2\n3,\n", ","),
+        ("1,2\n3 4\n", ","),
+        ("1 2\n3 1e\n", None),
+        ("1 2\n3 -\n", None),
+        ("1 2\n3 n", None),
+        ("1 2 # remark\n", None),
+        ("1 2\n3 inf\n", None),
+    ],
+)
+def test_what_is_not_plain_is_left_to_a_reader_that_explains_it(
+    tmp_path: Path, text: str, delimiter: str | None
+) -> None:
+    assert parse(tmp_path, text, 2, delimiter) is None
+
+
+def test_comments_blank_lines_blanks_and_a_missing_last_line_feed_are_nothing(tmp_path: Path) -> None:
+    found = parse(tmp_path, "# a\n\n  1 \t 2 \r\n#b\n   \n+3   4e0", 2)
+    assert found is not None
+    assert found.tolist() == [[1, 2], [3, 4]]
+
+
+def test_further_columns_and_header_lines_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("time,flux,name\n1, 2 ,Vega\n3,4,\n")
+    found = number_parser.parse_table(path, delimiter=",", columns=(1, 0), skip=1, exact=False)
+    assert found is not None
+    assert found.tolist() == [[2, 1], [4, 3]]
+
+
+def test_a_faulty_line_of_a_light_curve_is_named_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "curve.txt"
+    path.write_text("0 1 0 0\n25 1 0 zero\n")
+    with pytest.raises(LightCurveError, match="line 2: expected a number, found 'zero'"):
+        read_light_curve(path)
+
+
+def test_rebinning_by_the_kernel_and_by_numpy_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(4)
+    times = np.sort(random.uniform(0, 20, 3000))
+    times = times[(times < 7) | (times > 8)]
+    curve = LightCurve(
+        times,
+        np.where(random.random(len(times)) < 0.01, np.nan, random.normal(1, 1e-3, len(times))),
+        uncertainties=random.uniform(1e-4, 1e-3, len(times)),
+        flags=random.random(len(times)) < 0.05,
+    )
+    rasters = [np.arange(-1, 22, step) for step in (0.003, 0.02, 0.5)] + [times + 1e-4]
+    kernel_modules.load_kernels()
+    compiled = [resample(curve, raster) for raster in rasters]
+    monkeypatch.setattr(arrays, "find_kernel", lambda name, *, worth_loading: None)
+    for raster, found in zip(rasters, compiled, strict=True):
+        plain = resample(curve, raster)
+        assert np.array_equal(found.fluxes, plain.fluxes, equal_nan=True)
+        assert np.array_equal(found.uncertainties, plain.uncertainties)
+        assert np.array_equal(found.flags, plain.flags)
