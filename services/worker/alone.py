@@ -33,6 +33,7 @@ from shared.contracts.authoring import (
     AuthoringRequest,
     Finding,
     Inspection,
+    InspectionRequest,
     LoneOutput,
     LoneRun,
     LoneRunRequest,
@@ -114,37 +115,52 @@ def _put_output(output: AnsweredOutput, answer: Answer, file: RunFile, folder: P
     )
 
 
-def inspect_targets(names: list[str], asked: AuthoringRequest) -> list[Inspection]:
+def inspect_targets(request: InspectionRequest, asked: AuthoringRequest) -> list[Inspection]:
     """Inspect all that the names mean, and try the examples that there are."""
-    targets = [target for name in names for target in find_targets(name)]
+    targets = [target for name in request.targets for target in find_targets(name)]
     checks = [check for target in targets for check in target.found.checks]
+    installed = InstalledTaskTypes.discover()
+    taken: dict[str, str] = {}
     inspections: list[Inspection] = []
     for target in targets:
         if target.problem:
             finding = Finding(severity="error", message=target.problem)
             inspections.append(Inspection(subject="cannot be used", source=target.source, findings=[finding]))
-        inspections += [_inspect(found, target, checks, asked, len(inspections)) for found in target.found.task_types]
+        for task_type in target.found.task_types:
+            inspection = _inspect(task_type, target.source)
+            if rival := taken.get(task_type.name) or installed.find_rival(task_type.name, target.source):
+                message = (
+                    f"there is a task type {task_type.name!r} already, in {rival}; workers would leave this one out"
+                )
+                inspection.findings.append(Finding(severity="error", message=message))
+            taken.setdefault(task_type.name, target.source)
+            if inspection.passed and request.try_examples and task_type.example is not None:
+                _try(task_type, inspection, checks, asked, len(inspections))
+            inspections.append(inspection)
         inspections += [_describe_check(check, target) for check in target.found.checks]
     return inspections
 
 
-def _inspect(
-    task_type: TaskType, target: Target, checks: list[QualityCheck], asked: AuthoringRequest, number: int
-) -> Inspection:
-    findings, tried = inspect_task_type(task_type), ""
+def _inspect(task_type: TaskType, source: str) -> Inspection:
+    findings = inspect_task_type(task_type)
     if isinstance(task_type.run, ExecutableRun) and (missing := task_type.run.find_missing()):
         findings.append(Finding(severity="error", message=missing))
-    broken = any(finding.severity == "error" for finding in findings)
-    if not broken:
+    if all(finding.severity != "error" for finding in findings):
         describe_task_type(task_type)
-    if not broken and task_type.example is not None:
-        folder = asked.folder / f"{number}-{task_type.name}"
-        folder.mkdir()
-        limits = ExecutionLimits(asked.cpus, asked.input_directory, asked.commands)
-        found, tried = try_example(task_type, task_type.example, checks, limits, folder)
-        findings += found
     subject = f"task type {task_type.name!r} {task_type.version}"
-    return Inspection(subject=subject, source=target.source, findings=findings, tried=tried)
+    return Inspection(subject=subject, source=source, findings=findings)
+
+
+def _try(
+    task_type: TaskType, inspection: Inspection, checks: list[QualityCheck], asked: AuthoringRequest, number: int
+) -> None:
+    """Try the example of a task type and add what that finds to its inspection."""
+    assert task_type.example is not None  # noqa: S101 - the caller has looked
+    folder = asked.folder / f"{number}-{task_type.name}"
+    folder.mkdir()
+    limits = ExecutionLimits(asked.cpus, asked.input_directory, asked.commands)
+    found, inspection.tried = try_example(task_type, task_type.example, checks, limits, folder)
+    inspection.findings += found
 
 
 def _describe_check(check: QualityCheck, target: Target) -> Inspection:
@@ -159,7 +175,7 @@ def answer_request(asked: AuthoringRequest) -> AuthoringAnswer:
             case LoneRunRequest():
                 return AuthoringAnswer(run=run_task(asked.request, asked))
             case _:
-                return AuthoringAnswer(inspections=inspect_targets(asked.request.targets, asked))
+                return AuthoringAnswer(inspections=inspect_targets(asked.request, asked))
     except (RunFileError, TaskTypeError) as error:
         return AuthoringAnswer(refusal=str(error))
 

@@ -25,6 +25,7 @@ class InspectionRequest(BaseModel):
 
     action: Literal["inspect"] = "inspect"
     targets: list[str] = Field(description="Files, folders, modules, module:attribute, or names of installed ones.")
+    try_examples: bool = Field(default=True, description="Run the examples that are declared.")
 
 
 class AuthoringRequest(BaseModel):

