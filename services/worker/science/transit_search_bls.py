@@ -24,6 +24,8 @@ from services.worker.science.transit_signal import (
     require_samples,
 )
 
+#: White noise seldom reaches this ``sde``: see docs/searches.md.
+DETECTION_THRESHOLD = 6.5
 #: Shallower dips are rounding, not transits.
 MIN_DEPTH = 1e-9
 #: Trial periods per call, so that threads share the work and memory stays flat.

@@ -33,6 +33,8 @@ from services.worker.science.transit_signal import (
 
 IntArray = NDArray[np.int64]
 
+#: White noise seldom reaches this ``sde``: see docs/searches.md.
+DETECTION_THRESHOLD = 6.5
 #: Shallower dips are rounding, not transits.
 MIN_DEPTH = 1e-9
 #: Trial frequencies per call, so that threads share the work.

@@ -28,6 +28,8 @@ from services.worker.science.transit_signal import (
 )
 from shared.lightcurve.arrays import estimate_sampling_interval
 
+#: White noise seldom reaches this ``power``, unless max_ttv_mag is larger than by default: see docs/searches.md.
+DETECTION_THRESHOLD = 7.0
 #: Shallower dips, and fluxes that scatter less, are rounding.
 MIN_DEPTH = 1e-9
 #: Pairs of bounds per call, so that threads share the work.

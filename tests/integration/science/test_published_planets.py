@@ -10,7 +10,9 @@ import pytest
 from services.worker.domain.task_type import InputFile, TaskContext, TaskType
 from services.worker.tasks.detrend import TASK_TYPE as DETREND
 from services.worker.tasks.transit_report import TASK_TYPE as REPORT
+from services.worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
 from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
+from services.worker.tasks.transit_search_qats import TASK_TYPE as QATS
 from services.worker.tasks.transit_search_tls import TASK_TYPE as TLS
 from shared.contracts.metadata import Metadata
 
@@ -36,7 +38,7 @@ def run(
     return metadata, {output.slot: output.path for output in context.outputs}
 
 
-@pytest.mark.parametrize("search", [BLS, TLS], ids=["bls", "tls"])
+@pytest.mark.parametrize("search", [BLS, KOVACS, TLS, QATS], ids=["bls", "kovacs", "tls", "qats"])
 @pytest.mark.parametrize("planet", PLANETS)
 def test_a_published_planet_is_found_and_reported(search: TaskType, planet: str, tmp_path: Path) -> None:
     name, period, window = PLANETS[planet]
@@ -44,7 +46,8 @@ def test_a_published_planet_is_found_and_reported(search: TaskType, planet: str,
     _, flat = run(
         DETREND, tmp_path / "flat", {"lightcurve": DATA / name}, {"lightcurve": "f.npz"}, {"window_length": window}
     )
-    found, archive = run(search, tmp_path / "search", flat, {"debugging": "d.tar.gz"}, {"lc_duration": 200})
+    settings = {"lc_duration": 200, "search_settings": {"period_min": 2.0} if search is QATS else {}}
+    found, archive = run(search, tmp_path / "search", flat, {"debugging": "d.tar.gz"}, settings)
     numbers, _ = run(
         REPORT,
         tmp_path / "report",
