@@ -73,9 +73,11 @@ class RunningSuite:
         Its data folder.
     options
         Further options of ``eas up``.
+    environment
+        Further environment variables.
     """
 
-    def __init__(self, data: Path, *options: str | Path) -> None:
+    def __init__(self, data: Path, *options: str | Path, **environment: str) -> None:
         self.data = data
         self.errors = data.parent / f"{data.name}.err"
         with self.errors.open("a") as errors:
@@ -94,7 +96,7 @@ class RunningSuite:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=ENVIRONMENT,
+                env=ENVIRONMENT | environment,
             )
         assert self.process.stdout is not None
         self.first_line = self.process.stdout.readline()
