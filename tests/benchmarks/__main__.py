@@ -16,6 +16,7 @@ from tests.benchmarks.listing import measure_listing
 from tests.benchmarks.logs import measure_logs
 from tests.benchmarks.null_tasks import measure_null_tasks
 from tests.benchmarks.storing import measure_products
+from tests.benchmarks.worker import measure_worker
 
 
 def measure_recovery() -> dict[str, Figure]:
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Figure]]] = {
     "logs": measure_logs,
     "lightcurves": measure_light_curves,
     "recovery": measure_recovery,
+    "worker": measure_worker,
 }
 #: Takes most of an hour and measures no speed: run by name only.
 BY_NAME_ONLY = {"recovery"}

@@ -109,7 +109,13 @@ class Worker:
     def stop(self) -> None:
         """Stop in good order. Called a second time: at once."""
         if self._stop.is_set():
+            logger.warning("worker %s stops at once", self._terms.worker_id)
             self._hurry.set()
+        else:
+            logger.info(
+                "worker %s stops: it takes nothing more, and what runs has %g s to end",
+                *(self._terms.worker_id, self._terms.grace_seconds),
+            )
         self._stop.set()
 
     async def run(self) -> None:

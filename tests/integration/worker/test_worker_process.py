@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.contracts.scheduler import AttemptReport
+from shared.contracts.states import FailureReason
 from tests.integration.worker.http_services import HttpServices, open_services
 from tests.integration.worker.observation import appearance, gone, is_alive, words
 from tests.integration.worker.trial import ROOT, TASK_TYPES
@@ -77,7 +79,76 @@ async def test_sigterm_stops_it_in_good_order(services: HttpServices, tmp_path: 
     assert not is_alive(pid)
     assert any(record["message"] == "printed words" for record in services.records)
     assert services.tokens == {"Bearer a-secret"}
-    assert not [path for path in (tmp_path / "work").iterdir() if path.is_dir()]
+    assert [path.name for path in (tmp_path / "work").iterdir() if path.is_dir()] == ["~cache"]
+
+
+async def test_a_second_sigterm_stops_it_at_once(services: HttpServices, tmp_path: Path) -> None:
+    with start_worker(services, tmp_path, GRACE_SECONDS="600") as process:
+        running = services.scheduler.add("act", {"act": "wait", "note": str(tmp_path / "pid")})
+        pid = int(await appearance(tmp_path / "pid"))
+        process.terminate()
+        await words(tmp_path / "worker.log", "stops")
+        assert is_alive(pid)
+        assert running not in services.scheduler.reports
+        process.terminate()
+        assert await end_of(process) == 0
+    report = services.scheduler.reports[running]
+    assert (report.state, report.reason) == ("lost", FailureReason.EVICTED)
+    assert not is_alive(pid)
+
+
+async def test_within_the_grace_period_running_tasks_end_and_nothing_new_begins(
+    services: HttpServices, tmp_path: Path
+) -> None:
+    with start_worker(services, tmp_path, GRACE_SECONDS="600") as process:
+        await services.scheduler.report_of(services.scheduler.add("null"))
+        running = services.scheduler.add("null", {"duration": 2.0})
+        await services.scheduler.until(lambda: running in services.scheduler.phases)
+        process.terminate()
+        await words(tmp_path / "worker.log", "stops")
+        late = services.scheduler.add("null")
+        assert await end_of(process) == 0
+    assert services.scheduler.reports[running].state == "accepted"
+    assert late not in services.scheduler.reports
+    assert services.scheduler.running == {}
+
+
+async def test_a_worker_that_is_killed_while_it_drains_leaves_no_process_and_loses_no_record(
+    services: HttpServices, tmp_path: Path
+) -> None:
+    with start_worker(services, tmp_path, GRACE_SECONDS="600", WORKER_ID="first") as process:
+        services.scheduler.add("act", {"act": "breed", "note": str(tmp_path / "pids")})
+        pids = [int(word) for word in (await appearance(tmp_path / "pids")).split()]
+        process.terminate()
+        await words(tmp_path / "worker.log", "stops")
+        process.kill()
+        await end_of(process)
+        for pid in pids:
+            await gone(pid)
+    with start_worker(services, tmp_path, WORKER_ID="second") as process:
+        assert (await services.scheduler.report_of(services.scheduler.add("null"))).state == "accepted"
+        process.terminate()
+        assert await end_of(process) == 0
+    assert any("worker first stops" in record["message"] for record in services.records)
+
+
+async def test_what_is_handed_back_runs_on_another_worker(services: HttpServices, tmp_path: Path) -> None:
+    def try_again(report: AttemptReport) -> None:
+        if report.reason is FailureReason.EVICTED:
+            services.scheduler.add("null", {"duration": 0.0})
+
+    services.scheduler.on_report = try_again
+    with start_worker(services, tmp_path, WORKER_ID="first") as first:
+        long = services.scheduler.add("null", {"duration": 600.0})
+        await services.scheduler.until(lambda: long in services.scheduler.running)
+        with start_worker(services, tmp_path, WORKER_ID="second") as second:
+            await services.scheduler.until(lambda: "second" in services.scheduler.announcements)
+            first.terminate()
+            assert (await services.scheduler.report_of(long)).reason is FailureReason.EVICTED
+            assert (await services.scheduler.report_of(long + 1)).state == "accepted"
+            assert await end_of(first) == 0
+            second.terminate()
+            assert await end_of(second) == 0
 
 
 async def test_killing_the_supervisor_takes_its_children_along_and_its_successor_clears_up(
