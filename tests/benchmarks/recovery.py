@@ -171,7 +171,9 @@ def measure_recovery() -> dict[str, Figure]:
             for name in SEARCHES:
                 own = [trial for trial in trials if trial.search == name]
                 figures |= dict(_summarise(f"{name}_{span}d", own))
-    return figures | {f"qats_f{wide:g}_{span}d_noise": _follow_noise(span, wide) for span in (27, 60, 90) for wide in WIDE}
+    for span, wide in product((27, 60, 90), WIDE):
+        figures[f"qats_f{wide:g}_{span}d_noise"] = _follow_noise(span, wide)
+    return figures
 
 
 def _follow_noise(span: float, max_ttv_mag: float) -> Figure:

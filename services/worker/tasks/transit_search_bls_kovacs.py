@@ -6,7 +6,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from services.worker.domain.task_type import TaskContext, TaskSettings, TaskType
+from services.worker.domain.task_type import Example, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.transit_searches import (
     SEARCH_INPUTS,
     SEARCH_OUTPUTS,
@@ -26,14 +27,14 @@ class FoldedSearchSettings(TaskSettings):
         default=None, gt=0, description="Longest trial period [d]; half the curve's span at most, and by default."
     )
     qmin: float = Field(
-        default=0.005, ge=1e-4, lt=1, description="Shortest box, as a fraction of the period. The original: 0.05."
+        default=0.005, ge=1e-4, lt=1, description="Shortest box, as a fraction of the period [-]. The original: 0.05."
     )
-    qmax: float = Field(default=0.2, ge=1e-4, lt=1, description="Longest box, as a fraction of the period.")
+    qmax: float = Field(default=0.2, ge=1e-4, lt=1, description="Longest box, as a fraction of the period [-].")
     phase_bins: int | None = Field(
         default=None, ge=5, le=30_000, description="Bins of the fold; default: 3 / qmin. The original: 10."
     )
     frequency_factor: float = Field(
-        default=2.0, gt=0, description="Frequency step in units of 0.05 d / span^2; larger is coarser and faster."
+        default=2.0, gt=0, description="Frequency step in units of 0.05 d / span^2 [-]; larger is coarser and faster."
     )
 
     @model_validator(mode="after")
@@ -70,4 +71,8 @@ TASK_TYPE = TaskType(
     inputs=SEARCH_INPUTS,
     outputs=SEARCH_OUTPUTS,
     check=check_search,
+    example=Example(
+        settings={"lc_duration": 27, "search_settings": {"period_min": 2, "period_max": 4}},
+        inputs={"lightcurve": make_example_light_curve},
+    ),
 )

@@ -6,7 +6,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from services.worker.domain.task_type import TaskContext, TaskSettings, TaskType
+from services.worker.domain.task_type import Example, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.transit_searches import (
     SEARCH_INPUTS,
     SEARCH_OUTPUTS,
@@ -35,7 +36,7 @@ class IntervalSearchSettings(TaskSettings):
         default=0.0005,
         gt=0,
         le=1,
-        description="How much intervals may vary: the longest is 1 + max_ttv_mag / 2 times the shortest.",
+        description="How much intervals may vary [-]: the longest is 1 + max_ttv_mag / 2 times the shortest.",
     )
 
     @model_validator(mode="after")
@@ -74,4 +75,8 @@ TASK_TYPE = TaskType(
     inputs=SEARCH_INPUTS,
     outputs=SEARCH_OUTPUTS,
     check=check_search,
+    example=Example(
+        settings={"lc_duration": 27, "search_settings": {"period_min": 2, "period_max": 4}},
+        inputs={"lightcurve": make_example_light_curve},
+    ),
 )
