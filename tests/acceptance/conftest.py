@@ -21,7 +21,7 @@ READY = re.compile(r"EAS is ready at (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("EAS_")},
     "EAS_WORKER_PRELOAD": "false",
-    "EAS_WORKER_ONLY": "null,error,synthesis_batman,verify,transit_search_bls_reference",
+    "EAS_WORKER_ONLY": "null,error,ingest_external_lcs,synthesis_batman,verify,transit_search_bls_reference",
     "EAS_WORKER_GRACE_SECONDS": "1",
     "EAS_WORKER_DRAIN_SECONDS": "2",
 }

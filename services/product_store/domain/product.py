@@ -62,7 +62,8 @@ def judge_promise(known: Promise, earlier: Collection[int], given: Promise, wher
     """Say how a promise stands to the one that holds the name; `earlier` are the tasks that held it before.
 
     A task that held the name before may store versions still, but never takes the name back: so a message that comes
-    twice, or late, undoes nothing.
+    twice, or late, undoes nothing. A product that no job planned, such as external data that was found, may get another
+    semantic type when it is made again.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def judge_promise(known: Promise, earlier: Collection[int], given: Promise, wher
         raise ProductExistsError(
             f"{label} is already promised by task {known.generator_task_id} of job {known.job_id}", where=where
         )
-    if known.semantic_type != given.semantic_type:
+    if known.semantic_type != given.semantic_type and (known.planned or not given.rerun):
         raise ProductExistsError(
             f"{label} is already promised as {known.semantic_type!r}, not as {given.semantic_type!r}", where=where
         )

@@ -92,6 +92,7 @@ class SqlProductTable:
             job_id=promise.job_id,
             planned_at=promise.planned_at,
             planned=promise.planned,
+            semantic_type=promise.semantic_type,
             mime_type=promise.mime_type or product.mime_type,
             metadata=promise.metadata,
         )

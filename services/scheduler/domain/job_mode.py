@@ -73,3 +73,12 @@ def find_claim_fault(generations: Sequence[KnownPromise], slot: str, job_id: int
                 f"{promise.state.value}: cancel it, or wait for it"
             )
     return None
+
+
+def is_found_again(generations: Sequence[KnownPromise], task_type: str, slot: str) -> bool:
+    """Tell whether a product that no job declared is one that tasks of the same type had found before.
+
+    The number at the end of a slot says only how many they found before it.
+    """
+    kind = slot.rstrip("0123456789")
+    return all(promise.task_type == task_type and promise.slot.rstrip("0123456789") == kind for promise in generations)

@@ -57,6 +57,7 @@ class KnownPromise(Promise):
 
     job_id: int = 0
     state: TaskState = TaskState.WAITING
+    task_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from services.scheduler.domain.attempt import KnownAttempt
-from services.scheduler.domain.job_mode import find_claim_fault
+from services.scheduler.domain.job_mode import find_claim_fault, is_found_again
 from services.scheduler.domain.task import Promise
 from services.scheduler.logic.ports import UnitOfWork
 from shared.contracts.scheduler import AttemptReport, OutputVersion
@@ -15,7 +16,9 @@ Judged = list[tuple[KnownAttempt, AttemptReport]]
 
 
 def refuse_taken_names(unit: UnitOfWork, judged: Judged, promises: Mapping[int, Sequence[Promise]]) -> Judged:
-    """Fail attempts that made products under names that are another's; re-runs may take names over.
+    """Fail attempts that made products under names that are another's.
+
+    Re-runs may take names over, and so may a task type that finds again what it had found before.
 
     Parameters
     ----------
@@ -53,7 +56,11 @@ def _find_faults(unit: UnitOfWork, extra: Sequence[tuple[KnownAttempt, OutputVer
         if owner != attempt.task_id:
             fault = f"is promised by task {owner} already"
         elif others:
-            fault = find_claim_fault(others, output.slot, attempt.job_id, unit.jobs.find_mode(attempt.job_id))
+            mode = unit.jobs.find_mode(attempt.job_id)
+            slot = output.slot
+            if is_found_again(others, attempt.task_type, slot):
+                mode, slot = replace(mode, rerun=True), others[-1].slot
+            fault = find_claim_fault(others, slot, attempt.job_id, mode)
         if fault is not None:
             words = f"product {output.filename!r} of directory {output.directory!r} {fault}"
             faults.setdefault(attempt.attempt_id, words)

@@ -216,7 +216,7 @@ class TaskStore:
         found: dict[tuple[str, str], list[KnownPromise]] = {}
         for part in chunks(list(names), CHUNK):
             rows = self._connection.execute(
-                select(_promise, _task.c.job_id, _task.c.state)
+                select(_promise, _task.c.job_id, _task.c.state, _task.c.task_type)
                 .join(_task, _task.c.id == _promise.c.task_id)
                 .where(tuple_(_promise.c.directory, _promise.c.filename).in_(part))
                 .order_by(_promise.c.directory, _promise.c.filename, _promise.c.generation)
@@ -233,6 +233,7 @@ class TaskStore:
                         row.generation,
                         row.job_id,
                         TaskState(row.state),
+                        row.task_type,
                     )
                 )
         return found

@@ -186,7 +186,7 @@ class Transfer:
                 job_id=claimed.job_id,
                 mime_type=file.mime_type,
                 metadata=file.metadata,
-                rerun=claimed.rerun,
+                rerun=_makes_anew(claimed, file),
             )
             return OutputVersion(
                 slot=file.slot,
@@ -228,6 +228,11 @@ class Transfer:
             await backoff.pause()
 
 
+def _makes_anew(claimed: ClaimedAttempt, file: AnsweredOutput) -> bool:
+    """Tell whether a file may be a new version of another task's: in a re-run, and where no job could declare it."""
+    return claimed.rerun or file.slot not in claimed.outputs
+
+
 def _describe(claimed: ClaimedAttempt, file: AnsweredOutput) -> SmallFile:
     parameters = UploadParameters(
         directory=claimed.working_directory,
@@ -237,6 +242,6 @@ def _describe(claimed: ClaimedAttempt, file: AnsweredOutput) -> SmallFile:
         task_id=claimed.task_id,
         job_id=claimed.job_id,
         mime_type=file.mime_type,
-        rerun=claimed.rerun,
+        rerun=_makes_anew(claimed, file),
     )
     return SmallFile(Path(file.path), parameters, file.metadata)

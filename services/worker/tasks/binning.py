@@ -1,4 +1,8 @@
-"""`binning`: rebin a light curve onto a fixed raster, conserving flux."""
+"""`binning`: rebin a light curve onto a fixed raster, conserving flux.
+
+Bins are centred on the first time of the curve and every `cadence` from there, before the last time. Those that good
+samples cover less than half are flagged; the first and the last are means of what they cover, as any other.
+"""
 
 from __future__ import annotations
 

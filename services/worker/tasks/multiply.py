@@ -1,4 +1,9 @@
-"""`multiply`: multiply two light curves, for example a transit model and stellar variability."""
+"""`multiply`: multiply two light curves, for example stellar variability and a transit model.
+
+The second is resampled to the times of the first, of which the first and the last sample are dropped. Where both have a
+metadata keyword, that of `lightcurve_2` wins: the curve with the transits should come second. A sample that is bad in
+either is bad.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from typing import Any
 
@@ -173,18 +174,24 @@ async def test_names_that_only_the_attempt_knows_are_taken_over_too(bench: Bench
     (first,) = await bench.claim()
     await bench.report(first, outputs=[version(first, filename="star.gz")])
 
-    await bench.submit(ingest)
-    (plain,) = await bench.claim()
-    await bench.report(plain, outputs=[version(plain, filename="star.gz")])
-    refused = await bench.client.get_attempt(plain.attempt_id)
-    assert refused.message == f"product 'star.gz' of directory '' is promised by task {first.task_id} already"
-
-    await rerun(bench, ingest)
-    (again,) = await bench.claim()
-    await bench.report(again, outputs=[version(again, filename="star.gz")])
-    assert (await bench.client.get_attempt(again.attempt_id)).state == "accepted"
+    for submit in (bench.submit, functools.partial(rerun, bench)):  # what was found is found again, re-run or not
+        await submit(ingest)
+        (again,) = await bench.claim()
+        await bench.report(again, outputs=[version(again, filename="star.gz")])
+        assert (await bench.client.get_attempt(again.attempt_id)).state == "accepted"
     await bench.submit({**FIND, "inputs": {"lightcurve": "star.gz"}})
     assert version_read(await bench.run_one()) == again.attempt_id
+
+
+async def test_what_a_job_declared_is_not_found_again_by_another(bench: Bench) -> None:
+    await bench.submit(MAKE)
+    (made,) = await bench.claim()
+    await bench.report(made, outputs=[version(made)])
+    await bench.submit({"task": "ingest", "name": "ingest"})
+    (found,) = await bench.claim()
+    await bench.report(found, outputs=[version(found, filename=version(made).filename)])
+    refused = await bench.client.get_attempt(found.attempt_id)
+    assert "is promised by task" in (refused.message or "")
 
 
 async def test_of_two_attempts_that_report_the_same_name_together_one_fails(bench: Bench) -> None:

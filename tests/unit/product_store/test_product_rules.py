@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -47,6 +48,14 @@ def test_a_re_run_takes_a_name_over_once_and_the_earlier_task_keeps_its_place() 
     assert judge_promise(promise(task=3), {1, 2}, promise(task=2, rerun=True), "here") is Standing.HELD_BEFORE
     with pytest.raises(ProductExistsError, match="as 'lightcurve', not as 'report'"):
         judge_promise(promise(), (), promise(task=2, rerun=True, semantic_type="report"), "here")
+
+
+def test_what_no_job_planned_may_get_another_semantic_type_when_it_is_made_again() -> None:
+    found = replace(promise(semantic_type="lightcurve_00001"), planned=False)
+    again = promise(task=2, rerun=True, semantic_type="lightcurve_00002")
+    assert judge_promise(found, (), again, "here") is Standing.TAKES_OVER
+    with pytest.raises(ProductExistsError, match="not as 'lightcurve_00002'"):
+        judge_promise(replace(found, planned=True), (), again, "here")
 
 
 @pytest.mark.parametrize(
