@@ -1,7 +1,7 @@
 """`ingest_external_lcs`: take light curves from the worker's input directory into the product store.
 
-Each file becomes a product of the semantic type `lightcurve_` and its number. Files that are ingested again, by any job,
-become new versions, and equal bytes are stored once. With a declared output `lightcurve` there is one file.
+Each file becomes a product of the semantic type `lightcurve_` and its number. Files that are ingested again, by any
+job, become new versions, and equal bytes are stored once. With a declared output `lightcurve` there is one file.
 """
 
 from __future__ import annotations
