@@ -62,6 +62,7 @@ def make_app() -> typer.Typer:
     app.add_typer(logs.app, name="logs")
     app.add_typer(products.app, name="products")
     app.command()(workers.workers)
+    app.command()(workers.drain)
     app.add_typer(containers.app, name="containers")
     app.add_typer(task_types.app, name="task-types")
     app.command("run-task")(task_types.run_task)

@@ -424,3 +424,4 @@ class HeartbeatResponse(BaseModel):
     cancel: list[int]
     closed: list[int]
     lease_seconds: float
+    drain: bool = Field(default=False, description="The worker is to finish or hand back what it has, and stop.")

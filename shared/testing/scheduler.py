@@ -47,6 +47,7 @@ class FakeScheduler:
     running: dict[int, tuple[str, ClaimedAttempt]] = field(default_factory=dict)
     phases: dict[int, list[str]] = field(default_factory=dict)
     dismissed: list[str] = field(default_factory=list)
+    draining: set[str] = field(default_factory=set)
     claims: list[ClaimRequest] = field(default_factory=list)
     requests: int = 0
     _queue: deque[ClaimedAttempt] = field(default_factory=deque)
@@ -166,6 +167,7 @@ class FakeScheduler:
             cancel=sorted(mine & self._cancelled),
             closed=sorted({held.attempt_id for held in request.attempts} - mine),
             lease_seconds=self.welcome.lease_seconds,
+            drain=request.worker_id in self.draining,
         )
 
     def _serve(self) -> None:

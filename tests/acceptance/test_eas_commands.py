@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -213,6 +214,19 @@ def test_workers_and_task_types_are_listed(suite: RunningSuite) -> None:
     assert len(workers) == 2
     assert not any(worker["gone"] for worker in workers)
     assert {"null", "execution_for_loop"} <= {found["name"] for found in suite.ask("task-types")}
+
+
+def test_a_worker_that_is_told_to_stop_goes(suite: RunningSuite) -> None:
+    worker = suite.ask("workers")[0]["worker_id"]
+    assert suite.ask("drain", worker) == {"draining": [worker]}
+    until = time.monotonic() + 60
+    while worker in {found["worker_id"] for found in suite.ask("workers")}:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    assert suite.ask("drain", worker, status=1)["error"]["slug"] == "not_found"
+    while len(suite.ask("workers")) < 2:  # in its place another one begins
+        assert time.monotonic() < until
+        time.sleep(0.2)
 
 
 def test_the_environment_leads_to_the_suite(suite: RunningSuite) -> None:

@@ -32,6 +32,24 @@ def workers(
         open_console().print(tabulate_workers(found))
 
 
+def drain(
+    names: Annotated[list[str], typer.Argument(metavar="WORKER...", help="As `eas workers` lists them.")],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let workers take nothing more, finish or hand back what they have, and end."""
+
+    async def run(suite: Suite) -> None:
+        for name in names:
+            await suite.scheduler.drain(name)
+
+    ask(data, run)
+    if as_json:
+        print_json({"draining": names})
+    else:
+        open_console().print(f"told to stop: {', '.join(names)}", markup=False)
+
+
 def rules(
     task_type: Annotated[str, typer.Argument(metavar="TYPE", help="A task type that workers run.")],
     max_running: Annotated[int | None, typer.Option(min=0, help="Most attempts at the same time.")] = None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Path
 
-from services.scheduler.handlers.dependencies import Reader, Scheduler, WorkerAccess
+from services.scheduler.handlers.dependencies import Operator, Reader, Scheduler, WorkerAccess
 from services.scheduler.handlers.examples import ANNOUNCEMENT
 from shared.contracts.scheduler import WorkerAnnouncement, WorkerView, WorkerWelcome
 
@@ -27,6 +27,17 @@ async def announce_worker(
 async def list_workers(scheduler: Scheduler, _principal: Reader) -> list[WorkerView]:
     """List workers with when they were last heard and how much they hold."""
     return await scheduler.views.list_workers()
+
+
+@router.post("/{worker_id}/drain", status_code=204, summary="Let a worker stop", operation_id="drain_worker")
+async def drain_worker(
+    worker_id: Annotated[str, Path(examples=["node7-4711"])], scheduler: Scheduler, _principal: Operator
+) -> None:
+    """Let a worker take nothing more, finish or hand back what it has, and end, as SIGTERM would.
+
+    It hears of it with its next heartbeat.
+    """
+    await scheduler.dispatch.drain(worker_id)
 
 
 @router.delete("/{worker_id}", status_code=204, summary="Declare a worker gone", operation_id="dismiss_worker")

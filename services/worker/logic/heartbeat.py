@@ -29,6 +29,8 @@ class Heartbeat:
         Called with each attempt that is to be stopped and reported.
     on_closed
         Called with each attempt that is no longer this worker's.
+    on_drain
+        Called when the worker is to stop in good order, perhaps several times.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class Heartbeat:
         holdings: Callable[[], Iterable[Holding]],
         on_cancel: Callable[[int], None],
         on_closed: Callable[[int], None],
+        on_drain: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._registration = registration
         self._holdings = holdings
         self._on_cancel = on_cancel
         self._on_closed = on_closed
+        self._on_drain = on_drain
 
     async def run(self) -> None:
         """Beat for ever."""
@@ -66,3 +70,5 @@ class Heartbeat:
             self._on_cancel(attempt_id)
         for attempt_id in response.closed:
             self._on_closed(attempt_id)
+        if response.drain:
+            self._on_drain()

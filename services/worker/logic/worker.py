@@ -162,6 +162,7 @@ class Worker:
             holdings=self._holdings.values,
             on_cancel=self._cancel,
             on_closed=self._forget,
+            on_drain=self._drain,
         )
         async with asyncio.TaskGroup() as group:
             claiming = group.create_task(claimer.run(lambda: not self._reporter.is_idle))
@@ -304,6 +305,11 @@ class Worker:
 
     def _forget(self, attempt_id: int) -> None:
         self._break_off(attempt_id, Wish.FORGET)
+
+    def _drain(self) -> None:
+        if not self._stop.is_set():
+            logger.warning("the scheduler says that this worker is to stop")
+            self.stop()
 
     def _break_off(self, attempt_id: int, wish: Wish) -> None:
         holding = self._holdings.get(attempt_id)

@@ -43,6 +43,16 @@ class WorkerCalls(SchedulerConnection):
         """
         await self._send("DELETE", f"workers/{worker_id}")
 
+    async def drain(self, worker_id: str) -> None:
+        """Let a worker stop in good order; it hears of it with its next heartbeat. Needs the scope operate.
+
+        Raises
+        ------
+        NotFoundError
+            No such worker, or it is gone.
+        """
+        await self._send("POST", f"workers/{worker_id}/drain")
+
     async def list_workers(self) -> list[WorkerView]:
         """List the workers that have announced themselves."""
         return self._read(_WORKERS.validate_json, await self._send("GET", "workers"))

@@ -195,6 +195,24 @@ async def test_a_dismissed_worker_loses_its_attempts_at_once(bench: Bench) -> No
     assert await bench.claim() == []
 
 
+async def test_a_worker_that_is_to_stop_hears_of_it_with_every_beat_and_others_do_not(bench: Bench) -> None:
+    await bench.announce("w2")
+    await bench.client.drain("w1")
+    for _ in range(2):
+        assert (await bench.client.beat(HeartbeatRequest(worker_id="w1"))).drain
+    assert not (await bench.client.beat(HeartbeatRequest(worker_id="w2"))).drain
+    await bench.client.dismiss("w1")
+    await bench.announce("w1")
+    assert not (await bench.client.beat(HeartbeatRequest(worker_id="w1"))).drain
+
+
+async def test_only_a_worker_that_is_there_can_be_told_to_stop(bench: Bench) -> None:
+    await bench.client.dismiss("w1")
+    for name in ("w1", "nobody"):
+        with pytest.raises(NotFoundError, match=name):
+            await bench.client.drain(name)
+
+
 async def test_a_task_that_takes_workers_with_it_is_quarantined(bench: Bench) -> None:
     job_id = await bench.submit(
         {"task": "null", "name": "killer"}, {"task": "null", "requires_metadata_from": ["killer"]}

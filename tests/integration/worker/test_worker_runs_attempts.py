@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -351,6 +352,18 @@ async def test_stopping_hands_back_what_was_prefetched(tmp_path: Path) -> None:
                 assert (report.state, report.reason) == ("lost", FailureReason.EVICTED)
         assert stuck in trial.scheduler.reports
         assert trial.scheduler.running == {}
+
+
+async def test_the_scheduler_can_let_it_stop(tmp_path: Path) -> None:
+    async with open_trial(tmp_path, grace=20.0) as trial:
+        await trial.scheduler.report_of(trial.scheduler.add("null"))
+        running = trial.scheduler.add("null", {"duration": 0.5})
+        await trial.scheduler.until(lambda: running in trial.scheduler.phases)
+        trial.scheduler.draining.add("trial-worker")
+        async with asyncio.timeout(20):
+            await trial.running
+        assert trial.scheduler.reports[running].state == "accepted"
+        assert trial.scheduler.dismissed == ["trial-worker"]
 
 
 async def test_after_the_grace_period_the_running_attempt_is_evicted(tmp_path: Path) -> None:
