@@ -84,7 +84,8 @@ def run(context: TaskContext, settings: SynthesisSettings) -> Metadata:
         "injected_depth": signal.depth,
         "mes": signal.mes,
     }
-    write_light_curve_output(context, "lightcurve", FixedStepLightCurve(0.0, step, model, metadata=metadata))
+    curve = FixedStepLightCurve(0.0, step, model, metadata=metadata)
+    write_light_curve_output(context, "lightcurve", curve, samples=count)
     return metadata
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.worker.domain.task_type import Example, Slot, TaskContext, TaskSettings, TaskType
+from services.worker.domain.task_type import Example, Slot, TaskContext, TaskSettings, TaskType, Verdict
 from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.light_curve_files import input_errors, open_good_light_curve
 from shared.contracts.metadata import Metadata
@@ -21,12 +21,25 @@ def run(context: TaskContext, settings: VerifySettings) -> Metadata:
         return verify_light_curve(curve)
 
 
+def check(context: TaskContext, metadata: Metadata) -> list[Verdict]:
+    """Quality control: the ranges are ranges, and the verdict on the raster is 0 or 1."""
+    fault = ""
+    for name in ("time", "flux"):
+        lowest, highest = metadata[f"verification_{name}_min"], metadata[f"verification_{name}_max"]
+        if lowest > highest:
+            fault = f"verification_{name}_min {lowest:.6g} exceeds verification_{name}_max {highest:.6g}"
+    if metadata["verification"] not in (0, 1):
+        fault = f"verification is {metadata['verification']!r}; expected 0 or 1"
+    return [Verdict(passed=not fault, reason=fault)]
+
+
 TASK_TYPE = TaskType(
     name="verify",
     version="1",
     run=run,
     settings=VerifySettings,
     inputs=(Slot("lightcurve"),),
+    check=check,
     uses_seed=False,
     example=Example(inputs={"lightcurve": make_example_light_curve}),
 )
