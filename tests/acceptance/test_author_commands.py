@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -19,6 +20,7 @@ from tests.acceptance.conftest import ENVIRONMENT, eas, wait_until
 
 pytestmark = pytest.mark.acceptance
 
+PSLS_DATA = Path(sys.prefix) / "share" / "psls"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "run_task"
 #: What each example's file ends with, and something of what it finds.
 ENDS: dict[str, tuple[int, dict[str, Any]]] = {
@@ -31,6 +33,7 @@ ENDS: dict[str, tuple[int, dict[str, Any]]] = {
     "tls.toml": (0, {"outcome": "PASS"}),
     "bls_kovacs.toml": (0, {"outcome": "PASS"}),
     "qats.toml": (0, {"outcome": "PASS"}),
+    "psls.toml": (0, {"noise_per_sample": 73e-6 * 6**0.5 / 24**0.5, "orbital_period": 3.0}),
     "ingest.toml": (0, {"ingested": 1}),
 }
 MISDEEDS = """
@@ -87,6 +90,8 @@ def test_every_example_is_tried(examples: Path) -> None:
 @pytest.mark.parametrize("name", ENDS)
 def test_an_example_ends_as_it_should(examples: Path, name: str) -> None:
     status, metadata = ENDS[name]
+    if name == "psls.toml" and not (importlib.util.find_spec("psls") and (PSLS_DATA / "models").is_dir()):
+        pytest.skip("PSLS is not installed: make psls")
     done = eas("run-task", examples / name, "--json", "--input", examples / "results")
     assert done.returncode == status, done.stderr
     run = json.loads(done.stdout)
@@ -261,3 +266,14 @@ def test_options_of_check_stand_behind_it() -> None:
     done = eas("task-types", "--json", "check", "null")
     assert done.returncode == 2
     assert "stand behind it" in done.stdout
+
+
+def test_a_declared_executable_is_checked_and_its_example_run(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES.parent / "executables" / "flux_range", tmp_path / "flux_range")
+    done = eas("task-types", "check", tmp_path / "flux_range" / "task_type.toml")
+    assert done.returncode == 0, done.stderr
+    assert "task type 'flux_range' 1, example accepted" in done.stdout
+    (tmp_path / "flux_range" / "flux_range.sh").unlink()
+    done = eas("task-types", "check", tmp_path / "flux_range" / "task_type.toml")
+    assert done.returncode == 1
+    assert "flux_range.sh: there is no such file" in done.stdout + done.stderr

@@ -59,6 +59,14 @@ class SlotDeclaration(Declared):
     mime_type: str = "application/octet-stream"
 
 
+class ExampleDeclaration(Declared):
+    """How to try an executable without a job."""
+
+    settings: dict[str, Any] = {}
+    inputs: dict[Name, Word] = Field(default={}, description="Slot to a file beside the declaration.")
+    outputs: dict[Name, Word] | None = Field(default=None, description="Slot to filename; default: all slots.")
+
+
 class ExecutableDeclaration(Declared):
     """An executable task type, as its TOML or JSON file declares it."""
 
@@ -73,6 +81,7 @@ class ExecutableDeclaration(Declared):
     outputs: dict[Name, SlotDeclaration] = {}
     open_outputs: bool = Field(default=False, description="Whether it may make products that no job declared.")
     uses_seed: bool = Field(default=True, description="Whether it draws random numbers.")
+    example: ExampleDeclaration | None = None
 
     def settings_schema(self) -> dict[str, Any]:
         """Make the JSON Schema of a task's settings. A table of settings stands for an object that has no others."""

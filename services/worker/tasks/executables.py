@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import os
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 from services.worker.domain.errors import OutputError
 from services.worker.domain.executables import (
+    ExampleDeclaration,
     ExecutableDeclaration,
     ProgramError,
     Result,
@@ -26,7 +28,7 @@ from services.worker.domain.executables import (
     read_result,
 )
 from services.worker.domain.schema_settings import SchemaError, SchemaSettings, settings_of_schema
-from services.worker.domain.task_type import Slot, TaskContext, TaskType, Verdict
+from services.worker.domain.task_type import Example, Slot, TaskContext, TaskType, Verdict
 from services.worker.tasks.programs import clean_environment, run_program
 from shared.contracts.metadata import Metadata
 from shared.contracts.states import FailureReason
@@ -70,6 +72,7 @@ def load_executable(path: Path) -> TaskType:
         check=check_result,
         open_outputs=declaration.open_outputs,
         uses_seed=declaration.uses_seed,
+        example=_make_example(declaration.example, path.resolve().parent),
     )
 
 
@@ -274,6 +277,17 @@ def check_result(context: TaskContext, _metadata: Metadata) -> Sequence[Verdict]
     if not result.passed:
         verdicts.append(Verdict(passed=False, reason=result.reason))
     return verdicts
+
+
+def _make_example(declared: ExampleDeclaration | None, folder: Path) -> Example | None:
+    if declared is None:
+        return None
+    inputs = {slot: functools.partial(_copy_file, folder / name) for slot, name in declared.inputs.items()}
+    return Example(declared.settings, inputs, declared.outputs)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
 
 
 def _shout(name: str) -> str:

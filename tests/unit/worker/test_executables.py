@@ -412,6 +412,13 @@ def test_the_example_in_c(tmp_path: Path, curve: FixedStepLightCurve) -> None:
     assert context.outputs[0].metadata == {"smoothed": True}
 
 
+def test_a_declared_example_is_made_of_files_beside_it(tmp_path: Path) -> None:
+    example = load_executable(EXAMPLES / "flux_range" / "task_type.toml").example
+    assert example is not None
+    example.inputs["lightcurve"](tmp_path / "copy")
+    assert (tmp_path / "copy").read_text() == (EXAMPLES / "flux_range" / "example.txt").read_text()
+
+
 def test_an_example_that_is_not_compiled_is_noticed() -> None:
     if (EXAMPLES / "smooth" / "smooth").exists():
         pytest.skip("it is compiled")
