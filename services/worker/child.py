@@ -6,26 +6,53 @@ import faulthandler
 import io
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
 
 from services.worker.logic.execution import ExecutionLimits, Executor
 from services.worker.logic.scratch import ScratchFolder
+from services.worker.storage.attempt_guard import AttemptGuard
+from services.worker.storage.attempt_page import AttemptPage
 from services.worker.storage.child_process import RECEIVE_SIZE
 from services.worker.storage.frames import pack_answer, pack_notice, unpack_assignment
 from services.worker.storage.nursery_options import NurseryOptions
-from services.worker.storage.process_bonds import die_with_parent, volunteer_for_oom
+from services.worker.storage.process_bonds import adopt_orphans, die_with_parent, volunteer_for_oom
+from services.worker.storage.standard_streams import ChildStreams
 from services.worker.storage.task_types import InstalledTaskTypes
 from shared.journal.handler import JournalHandler
+
+logger = logging.getLogger(__name__)
 
 MAX_LINE = 8192
 
 
-def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: NurseryOptions, parent: int) -> None:
-    """Be a child until the supervisor closes the socket. Called right after the fork.
+@dataclass(frozen=True)
+class Birthright:
+    """What a child gets from the fork server for itself alone.
+
+    Parameters
+    ----------
+    parent
+        The fork server's process id.
+    page
+        Where it says what it runs.
+    streams
+        The writing ends of the pipes that become its standard output and error output.
+    """
+
+    parent: int
+    page: AttemptPage
+    streams: tuple[int, int]
+
+
+def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: NurseryOptions, given: Birthright) -> None:
+    """Be a child until the supervisor closes the socket, or this process is worn out. Called right after the fork.
 
     Parameters
     ----------
@@ -35,14 +62,17 @@ def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: Nurs
         Task types, imported already if the fork server preloads.
     options
         As the fork server got them.
-    parent
-        The fork server's process id.
+    given
+        What this child alone has.
     """
     os.setsid()
-    die_with_parent(parent)
+    die_with_parent(given.parent)
+    adopt_orphans()
     volunteer_for_oom()
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
         signal.signal(name, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    streams = ChildStreams(given.streams)
     faulthandler.enable(file=2)
     journal = _start_journal(options)
     folder = Path(options.message_folder)
@@ -50,14 +80,27 @@ def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: Nurs
     commands = Path(options.commands) if options.commands else None
     limits = ExecutionLimits(options.cpus, input_directory, commands)
     executor = Executor(catalog, journal, limits, ScratchFolder(folder))
+    guard = AttemptGuard(given.page, streams, options.limits, options.wear)
+    _serve(channel, executor, guard, folder)
+    journal.close()
+
+
+def _serve(channel: socket.socket, executor: Executor, guard: AttemptGuard, folder: Path) -> None:
+    this = os.getpid()
 
     def say_checking(attempt_id: int) -> None:
         channel.send(pack_notice(attempt_id))
 
     while message := channel.recv(RECEIVE_SIZE):
-        answer = executor.execute(unpack_assignment(message), say_checking)
-        channel.send(pack_answer(answer, folder))
-    journal.close()
+        assignment = unpack_assignment(message)
+        guard.begin(assignment)
+        answer = executor.execute(assignment, say_checking)
+        if os.getpid() != this:
+            os._exit(0)  # the task forked, and its fork came here
+        channel.send(pack_answer(guard.end(answer), folder))
+        if guard.retirement is not None:
+            logger.info("process %d ends: %s", this, guard.retirement)
+            return
 
 
 def _start_journal(options: NurseryOptions) -> ChildJournal:
@@ -69,14 +112,15 @@ def _start_journal(options: NurseryOptions) -> ChildJournal:
     logging.captureWarnings(True)
     sys.stdout = cast(TextIO, LineLog(logging.getLogger("stdout"), logging.INFO))
     sys.stderr = cast(TextIO, LineLog(logging.getLogger("stderr"), logging.WARNING))
-    return ChildJournal(journal)
+    return ChildJournal(journal, (sys.stdout, sys.stderr))
 
 
 class ChildJournal:
     """The journal of one process, which also gets the lines that its tasks print."""
 
-    def __init__(self, handler: JournalHandler) -> None:
+    def __init__(self, handler: JournalHandler, streams: Sequence[TextIO]) -> None:
         self._handler = handler
+        self._streams = streams
 
     def set_attempt(self, attempt_id: int, *, task_id: int = 0, job_id: int = 0) -> None:
         """From now on records belong to this attempt."""
@@ -84,8 +128,8 @@ class ChildJournal:
 
     def clear_attempt(self) -> None:
         """From now on records belong to no attempt."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in self._streams:
+            stream.flush()
         self._handler.clear_attempt()
 
     def close(self) -> None:
@@ -101,6 +145,7 @@ class LineLog(io.TextIOBase):
         self._logger = logger
         self._level = level
         self._rest = ""
+        self._logging = False
 
     def writable(self) -> bool:
         """Tell that it can be written to."""
@@ -114,12 +159,26 @@ class LineLog(io.TextIOBase):
             rest = ""
         self._rest = rest
         for line in lines:
-            if line.strip():
-                self._logger.log(self._level, "%s", line.rstrip())
+            self._log(line)
         return len(text)
+
+    def close(self) -> None:
+        """Stay open: it is the process's, not the task's."""
+        self.flush()
 
     def flush(self) -> None:
         """Log what there is of an unfinished line."""
-        if self._rest.strip():
-            self._logger.log(self._level, "%s", self._rest.rstrip())
-        self._rest = ""
+        rest, self._rest = self._rest, ""
+        self._log(rest)
+
+    def _log(self, line: str) -> None:
+        if not line.strip():
+            return
+        if self._logging:  # logging itself complains, or another thread writes at the same time
+            os.write(2, f"{line}\n".encode("utf-8", "backslashreplace"))
+            return
+        self._logging = True
+        try:
+            self._logger.log(self._level, "%s", line.rstrip())
+        finally:
+            self._logging = False

@@ -8,9 +8,11 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from services.worker.domain.limits import GIGABYTE, AttemptLimits
 from services.worker.domain.terms import WorkerTerms
 from services.worker.logic.worker import Worker
 from services.worker.settings import WorkerSettings
+from services.worker.storage.child_state import Wear
 from services.worker.storage.fork_server import ForkServer
 from services.worker.storage.input_cache import LocalInputCache
 from services.worker.storage.nursery_options import NurseryOptions
@@ -126,4 +128,6 @@ def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> Nurser
         preload_modules=settings.preload_modules,
         input_directory=str(settings.input_directory.resolve()) if settings.input_directory else None,
         commands=str(settings.commands.resolve()) if settings.commands else None,
+        limits=AttemptLimits(settings.memory_gb, settings.cpu_timeout, settings.disk_gb, settings.max_processes),
+        wear=Wear(settings.child_attempts, int(settings.child_growth_gb * GIGABYTE)),
     )

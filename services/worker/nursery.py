@@ -11,23 +11,46 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import selectors
 import signal
 import socket
 import sys
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
 
-from services.worker.child import run_child
+from services.worker.child import Birthright, run_child
+from services.worker.domain.assignment import WORKER_FAULT
+from services.worker.domain.limits import Cause
+from services.worker.storage.attempt_page import AttemptPage, RunningAttempt
 from services.worker.storage.child_process import kill_group
+from services.worker.storage.kernel_oom import count_oom_kills, find_oom_counter
 from services.worker.storage.nursery_options import NurseryOptions
+from services.worker.storage.process_bonds import adopt_orphans
+from services.worker.storage.process_tree import children_of, kill_tree
+from services.worker.storage.standard_streams import OutputReader, open_streams
 from services.worker.storage.task_types import InstalledTaskTypes, describe_task_type, preload
+from services.worker.storage.watch import INTERVAL, Watch, WatchedChild
+from shared.contracts.states import FailureReason
+from shared.journal.handler import JournalHandler
+
+#: How long the last processes may take to end when the supervisor is gone [s].
+_LAST_SECONDS = 5.0
+
+
+@dataclass(eq=False)
+class Pupil(WatchedChild):
+    """A child with the readers of what it writes."""
+
+    readers: list[OutputReader] = field(default_factory=list)
 
 
 class Nursery:
-    """Forks, kills and reaps children.
+    """Forks, watches, kills and reaps children.
 
     Parameters
     ----------
@@ -41,30 +64,50 @@ class Nursery:
         self._options = options
         self._catalog = catalog
         self._control = socket.socket(fileno=options.control)
-        self._children: set[int] = set()
+        self._children: dict[int, Pupil] = {}
+        self._watch = Watch(Path(options.message_folder))
+        self._next_look = 0.0
+        self._journal = JournalHandler(Path(options.journal_folder), options.worker_id, level=logging.INFO)
+        self._oom_counter = find_oom_counter()
+        self._oom_kills = count_oom_kills(self._oom_counter)
+        self._selector = selectors.DefaultSelector()
         self._wakeup, self._alarm = socket.socketpair()
         self._wakeup.setblocking(False)
         self._alarm.setblocking(False)
 
     def serve(self) -> None:
         """Do as the supervisor says until it is gone; then end all children."""
+        adopt_orphans()
         signal.set_wakeup_fd(self._alarm.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._control, selectors.EVENT_READ)
-            selector.register(self._wakeup, selectors.EVENT_READ)
-            while True:
-                ready = {key.fileobj for key, _ in selector.select()}
-                if self._wakeup in ready:
-                    with contextlib.suppress(BlockingIOError):
-                        self._wakeup.recv(4096)
-                    self._reap()
-                if self._control in ready and not self._obey():
-                    break
+        self._selector.register(self._control, selectors.EVENT_READ)
+        self._selector.register(self._wakeup, selectors.EVENT_READ)
+        while True:
+            ready = {key.fileobj for key, _ in self._selector.select(INTERVAL if self._children else None)}
+            if self._wakeup in ready:
+                with contextlib.suppress(BlockingIOError):
+                    self._wakeup.recv(4096)
+                self._reap()
+            for reader in ready:
+                if isinstance(reader, OutputReader) and reader.fileno() >= 0:
+                    reader.read()
+            if self._control in ready and not self._obey():
+                break
+            self._look()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
-        for pid in self._children:
-            self._kill(pid)
+        self._end_all()
+
+    def _look(self) -> None:
+        """See that all keep within their limits, if it is time."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        for child in self._children.values():
+            self._watch.look(child)
+            for reader in child.readers:
+                reader.finish_ended()
+        self._next_look = time.monotonic() + INTERVAL
 
     def _obey(self) -> bool:
         message, descriptors, _flags, _address = socket.recv_fds(self._control, 256, 1)
@@ -74,17 +117,19 @@ class Nursery:
                 self._fork(int(number), socket.socket(fileno=descriptors[0]))
             case b"kill":
                 if int(number) in self._children:
-                    self._kill(int(number))
+                    kill_tree(int(number))
         return bool(message)
 
     def _fork(self, serial: int, channel: socket.socket) -> None:
-        parent = os.getpid()
+        page = AttemptPage()
+        readers, ends = open_streams(page, self._journal)
+        given = Birthright(os.getpid(), page, ends)
         pid = os.fork()
         if pid == 0:
-            status = 1
+            status = WORKER_FAULT
             try:
-                self._let_go()
-                run_child(channel, self._catalog, self._options, parent)
+                self._let_go(readers)
+                run_child(channel, self._catalog, self._options, given)
                 status = 0
             except ConnectionError:
                 pass  # the supervisor is gone
@@ -94,36 +139,79 @@ class Nursery:
             finally:
                 os._exit(status)
         channel.close()
-        self._children.add(pid)
+        for end in ends:
+            os.close(end)
+        self._children[pid] = Pupil(pid, page, readers=readers)
+        for reader in readers:
+            self._selector.register(reader, selectors.EVENT_READ)
         self._tell({"born": serial, "pid": pid})
 
-    def _let_go(self) -> None:
-        """Close, in the child, what belongs to the fork server."""
+    def _let_go(self, readers: list[OutputReader]) -> None:
+        """Close, in the child, what belongs to the fork server and to the other children."""
         signal.set_wakeup_fd(-1)
+        self._selector.close()
         self._control.close()
         self._wakeup.close()
         self._alarm.close()
         os.close(self._options.events)
+        for reader in [*readers, *(reader for child in self._children.values() for reader in child.readers)]:
+            os.close(reader.fileno())
 
     def _reap(self) -> None:
+        """Bury the dead, and end what they have left behind: it has become this process's own."""
         while True:
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
             if found is None:
-                return
+                break
             kill_group(found.si_pid)  # descendants, while the dead child still holds its number
-            _, status, usage = os.wait4(found.si_pid, 0)
-            if found.si_pid in self._children:
-                self._children.discard(found.si_pid)
-                code = os.waitstatus_to_exitcode(status)
-                self._tell({"dead": found.si_pid, "code": code, "peak_memory": usage.ru_maxrss * 1024})
+            _, status, _usage = os.wait4(found.si_pid, 0)
+            child = self._children.pop(found.si_pid, None)
+            self._end_strays()
+            if child is not None:
+                self._bury(child, os.waitstatus_to_exitcode(status))
 
-    def _kill(self, pid: int) -> None:
-        kill_group(pid)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)  # it may not have its own group yet
+    def _end_strays(self) -> None:
+        for pid in children_of(os.getpid()):
+            if pid not in self._children:
+                kill_tree(pid)
+
+    def _bury(self, child: Pupil, code: int) -> None:
+        for reader in child.readers:
+            self._selector.unregister(reader)
+            reader.close()
+        running = child.page.read()
+        cause = child.cause or self._find_oom(code, running)
+        event: dict[str, object] = {"dead": child.pid, "code": code, "peak_memory": child.page.peak or None}
+        if cause is not None:
+            event["cause"] = asdict(cause)
+        child.page.close()
+        self._tell(event)
+
+    def _find_oom(self, code: int, running: RunningAttempt | None) -> Cause | None:
+        """Tell whether it was the kernel that killed a child, because this container's memory had run out."""
+        before, self._oom_kills = self._oom_kills, count_oom_kills(self._oom_counter)
+        if code != -signal.SIGKILL or running is None or self._oom_kills == before:
+            return None
+        words = "the kernel killed it because the worker's memory had run out"
+        return Cause(running.attempt_id, FailureReason.OUT_OF_MEMORY, words)
+
+    def _end_all(self) -> None:
+        """End all children and whatever comes from them."""
+        until = time.monotonic() + _LAST_SECONDS
+        with contextlib.suppress(ChildProcessError):
+            while time.monotonic() < until:
+                for pid in children_of(os.getpid()) or self._children:
+                    kill_tree(pid)
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+                time.sleep(0.002)
+        for child in self._children.values():
+            for reader in child.readers:
+                reader.close()
+        self._journal.close()
 
     def _tell(self, event: dict[str, object]) -> None:
         write_event(self._options.events, event)

@@ -72,6 +72,26 @@ class WorkerSettings(BaseSettings):
     preload_modules: Words = Field(
         default=("services.worker.science.preloading",), description="Modules to import besides, by commas."
     )
+    memory_gb: float | None = Field(
+        default=None, gt=0, description="Memory of an attempt whose task does not say; None: no limit [GB]."
+    )
+    cpu_timeout: float | None = Field(
+        default=None, gt=0, description="Processor time of an attempt whose task does not say [s]."
+    )
+    disk_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="Files that an attempt whose task does not say may write [GB].",
+    )
+    max_processes: int | None = Field(
+        default=1024, ge=1, description="Processes and threads of an attempt whose task does not say."
+    )
+    child_attempts: int = Field(
+        default=0, ge=0, description="A process is replaced after so many attempts; 0: never for that reason."
+    )
+    child_growth_gb: float = Field(
+        default=2.0, ge=0, description="A process is replaced when so much more memory stays in use [GB]; 0: never."
+    )
     most_claimed: int = Field(default=256, ge=1, le=1000, description="The most attempts to claim at once.")
     horizon: float = Field(default=0.25, gt=0, le=60, description="Work to have ahead of each slot [s].")
     grace_seconds: float = Field(default=10.0, ge=0, description="For running tasks when the worker is to stop [s].")

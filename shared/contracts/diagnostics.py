@@ -255,6 +255,9 @@ TIMING_COLUMNS = (
     "cpu_time",
     "cpu_time_with_children",
     "queue_time",
+    "peak_memory",
+    "read_bytes",
+    "written_bytes",
     "task_id",
     "attempt_id",
 )

@@ -35,6 +35,15 @@ class ExecutionRules(BaseModel):
     memory_gb: float | None = Field(
         default=None, gt=0, le=1e6, description="Memory of an attempt; doubled each time it was not enough [GB]."
     )
+    cpu_timeout: float | None = Field(
+        default=None, gt=0, le=1e9, description="Most processor time of an attempt, with all its processes [s]."
+    )
+    disk_gb: float | None = Field(
+        default=None, gt=0, le=1e6, description="Most that an attempt may write to its working directory [GB]."
+    )
+    max_processes: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Most processes and threads of an attempt at the same time."
+    )
 
     def said(self) -> dict[str, Any]:
         """Return what is said, as JSON."""

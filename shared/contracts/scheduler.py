@@ -177,6 +177,9 @@ class AttemptView(BaseModel):
     wall_time: float | None = Field(default=None, description="[s]")
     cpu_time: float | None = Field(default=None, description="[s]")
     cpu_time_with_children: float | None = Field(default=None, description="[s]")
+    peak_memory: int | None = Field(default=None, description="[bytes]")
+    read_bytes: int | None = Field(default=None, description="From files and pipes [bytes].")
+    written_bytes: int | None = Field(default=None, description="To files and pipes [bytes].")
     reason: FailureReason | None = None
     message: str | None = None
     not_before: datetime | None = Field(default=None, description="It is held back until then.")
@@ -351,6 +354,9 @@ class ClaimedAttempt(BaseModel):
     rerun: bool = Field(default=False, description="Its products may be new versions of what other jobs promised.")
     run_timeout: float | None = Field(default=None, description="It is to be ended when it has run for so long [s].")
     memory_gb: float | None = Field(default=None, description="It is to be ended when it needs more [GB].")
+    cpu_timeout: float | None = Field(default=None, description="Most processor time of all its processes [s].")
+    disk_gb: float | None = Field(default=None, description="Most that it may write [GB].")
+    max_processes: int | None = Field(default=None, description="Most processes and threads at the same time.")
 
 
 class ClaimResponse(BaseModel):
@@ -374,6 +380,9 @@ class AttemptReport(BaseModel):
     wall_time: float | None = None
     cpu_time: float | None = None
     cpu_time_with_children: float | None = None
+    peak_memory: int | None = Field(default=None, description="The most memory that it held [bytes].")
+    read_bytes: int | None = Field(default=None, description="What it read, from files and pipes [bytes].")
+    written_bytes: int | None = Field(default=None, description="What it wrote, to files and pipes [bytes].")
     metadata: Metadata = Field(default_factory=dict)
     outputs: list[OutputVersion] = Field(default_factory=list)
 

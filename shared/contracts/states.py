@@ -47,6 +47,7 @@ class FailureReason(StrEnum):
     QUALITY = "quality"
     OUT_OF_MEMORY = "out_of_memory"
     TIMEOUT = "timeout"
+    OVER_LIMIT = "over_limit"
     EVICTED = "evicted"
     LOST = "lost"
     INFRASTRUCTURE = "infrastructure"

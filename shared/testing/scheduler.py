@@ -65,6 +65,10 @@ class FakeScheduler:
         metadata: Mapping[str, Any] | None = None,
         run_timeout: float | None = None,
         rerun: bool = False,
+        memory_gb: float | None = None,
+        cpu_timeout: float | None = None,
+        disk_gb: float | None = None,
+        max_processes: int | None = None,
     ) -> int:
         """Queue an attempt. Returns its id; its task has the same one."""
         self._last_id += 1
@@ -83,6 +87,10 @@ class FakeScheduler:
             seed=self._last_id,
             run_timeout=run_timeout,
             rerun=rerun,
+            memory_gb=memory_gb,
+            cpu_timeout=cpu_timeout,
+            disk_gb=disk_gb,
+            max_processes=max_processes,
         )
         self._queue.append(attempt)
         self._tell()

@@ -60,6 +60,9 @@ def rules(
     run_timeout: Annotated[float | None, typer.Option(help="Most time that an attempt may run [s].")] = None,
     queue_timeout: Annotated[float | None, typer.Option(help="Most time that it may be queued [s].")] = None,
     memory_gb: Annotated[float | None, typer.Option(help="Memory of an attempt [GB].")] = None,
+    cpu_timeout: Annotated[float | None, typer.Option(help="Most processor time of an attempt [s].")] = None,
+    disk_gb: Annotated[float | None, typer.Option(help="Most that an attempt may write [GB].")] = None,
+    max_processes: Annotated[int | None, typer.Option(help="Most processes and threads of an attempt.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Remove all that was set.")] = False,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -74,6 +77,9 @@ def rules(
         "run_timeout": run_timeout,
         "queue_timeout": queue_timeout,
         "memory_gb": memory_gb,
+        "cpu_timeout": cpu_timeout,
+        "disk_gb": disk_gb,
+        "max_processes": max_processes,
     }
     said = {name: value for name, value in said.items() if value is not None}
 

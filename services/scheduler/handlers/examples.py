@@ -79,6 +79,9 @@ REPORT: dict[str, Any] = {
             "wall_time": 1.0,
             "cpu_time": 0.9,
             "cpu_time_with_children": 0.9,
+            "peak_memory": 250_000_000,
+            "read_bytes": 1_200_000,
+            "written_bytes": 4_000,
             "metadata": {"period": 4.0023, "outcome": "PASS"},
         }
     ],

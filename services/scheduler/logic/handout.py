@@ -98,6 +98,9 @@ class _Briefing:
             rerun=task.rerun,
             run_timeout=rules.run_timeout,
             memory_gb=rules.memory_gb if attempt.memory_gb is None else attempt.memory_gb,
+            cpu_timeout=rules.cpu_timeout,
+            disk_gb=rules.disk_gb,
+            max_processes=rules.max_processes,
         )
 
     def _fail(self, faults: Mapping[int, str]) -> None:

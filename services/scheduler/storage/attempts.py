@@ -127,6 +127,9 @@ _END = Prepared(
         wall_time=bindparam("wall"),
         cpu_time=bindparam("cpu"),
         cpu_time_with_children=bindparam("cpu_all"),
+        peak_memory=bindparam("peak"),
+        read_bytes=bindparam("bytes_in"),
+        written_bytes=bindparam("bytes_out"),
         metadata=bindparam("result"),
         outputs=bindparam("made"),
     )
@@ -304,6 +307,9 @@ class AttemptStore:
                 "wall": report.wall_time,
                 "cpu": report.cpu_time,
                 "cpu_all": report.cpu_time_with_children,
+                "peak": report.peak_memory,
+                "bytes_in": report.read_bytes,
+                "bytes_out": report.written_bytes,
                 "result": report.metadata or None,
                 "made": [output.model_dump() for output in report.outputs] or None,
             }

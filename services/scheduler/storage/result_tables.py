@@ -164,7 +164,7 @@ def _read_outcome(row: Any) -> tuple[Cell, ...] | None:
 def _read_timing(row: Any) -> tuple[Cell, ...]:
     waited = None if row.claimed_at is None else (row.claimed_at - row.queued_at).total_seconds()
     times = (row.wall_time, row.cpu_time, row.cpu_time_with_children, waited)
-    return (row.state, *times, row.task_id, row.key)
+    return (row.state, *times, row.peak_memory, row.read_bytes, row.written_bytes, row.task_id, row.key)
 
 
 _OUTCOME = _Kind(
@@ -193,6 +193,9 @@ _TIMING = _Kind(
         _attempt.c.wall_time,
         _attempt.c.cpu_time,
         _attempt.c.cpu_time_with_children,
+        _attempt.c.peak_memory,
+        _attempt.c.read_bytes,
+        _attempt.c.written_bytes,
         _attempt.c.queued_at,
         _attempt.c.claimed_at,
     ).select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id)),

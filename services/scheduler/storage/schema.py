@@ -9,7 +9,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Text, UniqueConstraint, false, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -311,6 +323,9 @@ class AttemptRow(SchedulerRow, table=True):
     wall_time: float | None = None
     cpu_time: float | None = None
     cpu_time_with_children: float | None = None
+    peak_memory: int | None = Field(default=None, sa_column=Column(BigInteger))
+    read_bytes: int | None = Field(default=None, sa_column=Column(BigInteger))
+    written_bytes: int | None = Field(default=None, sa_column=Column(BigInteger))
     reason: str | None = Field(default=None, sa_column=Column(String(32)))
     message: str | None = Field(default=None, sa_column=Column(_LONG_TEXT))
     settings: dict[str, Any] | None = _json()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from services.worker.domain.limits import NO_LIMITS, AttemptLimits, Cause
 from shared.contracts.metadata import Metadata
 from shared.contracts.states import FailureReason
 
@@ -33,6 +34,7 @@ class Assignment:
     inputs: dict[str, AssignedInput] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     seed: int = 0
+    limits: AttemptLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class Answer:
         Seconds since the epoch: when the code started, when quality control took over, when all was over.
     wall_time, cpu_time, cpu_time_with_children
         Of the code itself, without quality control [s].
+    peak_memory
+        The most memory that its process, or all its processes together, were seen to hold [bytes].
+    read_bytes, written_bytes
+        Of all its processes that have ended, from and to files and pipes.
     """
 
     attempt_id: int
@@ -68,6 +74,9 @@ class Answer:
     wall_time: float = 0.0
     cpu_time: float = 0.0
     cpu_time_with_children: float = 0.0
+    peak_memory: int | None = None
+    read_bytes: int | None = None
+    written_bytes: int | None = None
     reason: FailureReason | None = None
     message: str | None = None
     metadata: Metadata = field(default_factory=dict)
@@ -81,13 +90,33 @@ class CheckingNotice:
     attempt_id: int
 
 
+#: Exit status of a child that met a fault of the worker's own, not of an attempt's code.
+WORKER_FAULT = 113
+
+
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """How a child process ended: by a signal, or with an exit status."""
+    """How a child process ended.
+
+    Parameters
+    ----------
+    signal, status
+        By which signal, or with which exit status.
+    peak_memory
+        The most memory that the attempt it was running was seen to hold [bytes].
+    cause
+        What the attempt did that it was killed for.
+    """
 
     signal: int | None
     status: int | None
     peak_memory: int | None = None
+    cause: Cause | None = None
+
+    @property
+    def is_retirement(self) -> bool:
+        """Whether it ended in good order, to be replaced by a fresh one."""
+        return self.status == 0
 
     def __str__(self) -> str:
         if self.signal is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from services.worker.domain.assignment import Answer, Departure
-from services.worker.domain.failures import cut_message
+from services.worker.domain.failures import cut_message, explain_death
 from shared.contracts.scheduler import AttemptReport, ClaimedAttempt, OutputVersion
 from shared.contracts.states import FailureReason
 
@@ -25,6 +25,9 @@ def report_answer(claimed: ClaimedAttempt, answer: Answer, outputs: Sequence[Out
         wall_time=answer.wall_time,
         cpu_time=answer.cpu_time,
         cpu_time_with_children=answer.cpu_time_with_children,
+        peak_memory=answer.peak_memory,
+        read_bytes=answer.read_bytes,
+        written_bytes=answer.written_bytes,
         metadata=answer.metadata,
         outputs=list(outputs),
     )
@@ -48,13 +51,17 @@ def report_unstarted(claimed: ClaimedAttempt, reason: FailureReason, message: st
 
 
 def report_death(claimed: ClaimedAttempt, departure: Departure) -> AttemptReport:
-    """The child process died under the attempt."""
+    """The child process died under the attempt: by the attempt's own deed, where that is certain, or else was lost."""
+    if departure.cause is not None and departure.cause.attempt_id != claimed.attempt_id:
+        return report_evicted(claimed, "its process was ended for what the attempt before it did")
+    reason, message = explain_death(departure)
     return AttemptReport(
         attempt_id=claimed.attempt_id,
         lease_token=claimed.lease_token,
-        state="lost",
-        reason=FailureReason.LOST,
-        message=f"the process that ran it {departure}",
+        state="lost" if reason is FailureReason.LOST else "failed",
+        reason=reason,
+        message=cut_message(message),
+        peak_memory=departure.peak_memory,
     )
 
 

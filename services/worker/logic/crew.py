@@ -296,7 +296,8 @@ class Crew:
         self._recall(slot)
         _silence(slot)
         victims = list(slot.queue)
-        early = not victims and not slot.doomed and self._clock() - slot.born_at < EARLY_DEATH
+        expected = slot.doomed or departure.is_retirement
+        early = not victims and not expected and self._clock() - slot.born_at < EARLY_DEATH
         slot.child = None
         slot.doomed = False
         slot.queue.clear()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import random
 import resource
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -137,7 +139,7 @@ class Executor:
     ) -> Answer:
         context = self._make_context(assignment, folder)
         settings = _read_settings(task_type, assignment)
-        random.seed(assignment.seed)
+        seed_random_numbers(assignment.seed, numpy_too=task_type.uses_seed)
         metadata = plain_metadata(task_type.run(context, settings) or {})
         watch.stop()
         verdicts = self._check(task_type, context, metadata, lambda: on_checking(assignment.attempt_id))
@@ -183,6 +185,14 @@ class Executor:
             seed=assignment.seed,
             commands=self._limits.commands,
         )
+
+
+def seed_random_numbers(seed: int, *, numpy_too: bool) -> None:
+    """Begin the sequences of the generators that are the process's own, numpy's where it is imported."""
+    random.seed(seed)
+    if numpy_too and "numpy" in sys.modules:
+        found = sys.modules.get("numpy.random") or importlib.import_module("numpy.random")
+        found.seed(seed & 0xFFFFFFFF)
 
 
 class UnknownTaskTypeError(TaskError):

@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from services.worker.domain.assignment import Answer, AnsweredOutput, AssignedInput, Assignment
+from services.worker.domain.limits import NO_LIMITS, AttemptLimits
 from services.worker.logic.backoff import Backoff
 from services.worker.logic.fetching import FetchCounts, Fetcher
 from services.worker.logic.ports import InputCache, ProductStore, Workspace
@@ -93,6 +94,7 @@ class Transfer:
             inputs=inputs or {},
             outputs=claimed.outputs,
             seed=claimed.seed,
+            limits=_limits_of(claimed),
         )
 
     async def fetch(self, claimed: ClaimedAttempt) -> Assignment:
@@ -245,3 +247,8 @@ def _describe(claimed: ClaimedAttempt, file: AnsweredOutput) -> SmallFile:
         rerun=_makes_anew(claimed, file),
     )
     return SmallFile(Path(file.path), parameters, file.metadata)
+
+
+def _limits_of(claimed: ClaimedAttempt) -> AttemptLimits:
+    said = (claimed.memory_gb, claimed.cpu_timeout, claimed.disk_gb, claimed.max_processes)
+    return NO_LIMITS if said == (None, None, None, None) else AttemptLimits(*said)

@@ -17,10 +17,13 @@ from typing import Any
 import orjson
 
 from services.worker.domain.assignment import Departure
+from services.worker.domain.limits import Cause
 from services.worker.domain.share import Share, set_share
 from services.worker.storage.child_process import ChildProcess, kill_group, make_channel
 from services.worker.storage.nursery_options import NurseryOptions
+from services.worker.storage.process_tree import kill_marked, mark_of
 from shared.contracts.scheduler import TaskTypeDescription
+from shared.contracts.states import FailureReason
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ class ForkServer:
     def __init__(self, options: NurseryOptions, environment: dict[str, str]) -> None:
         self._options = options
         self._environment = environment
+        self._marker = mark_of(Path(options.message_folder))
         self._serial = 0
         self._births: dict[int, Birth] = {}
         self._children: dict[int, ChildProcess] = {}
@@ -139,7 +143,7 @@ class ForkServer:
             stdin=subprocess.DEVNULL,
             stdout=2,
             pass_fds=(theirs.fileno(), writing),
-            env=self._environment,
+            env=self._environment | dict([self._marker.split("=", 1)]),
             start_new_session=True,
         )
         theirs.close()
@@ -183,6 +187,8 @@ class ForkServer:
         while not self._stopping:
             await asyncio.sleep(RESTART_PAUSE)
             await self._let_go()
+            if self._stopping:
+                break
             reader = self._spawn()
             try:
                 await self._read_inventory(reader)
@@ -198,8 +204,7 @@ class ForkServer:
         elif "born" in event:
             self._register(self._births.pop(event["born"]), event["pid"])
         elif (child := self._children.pop(event["dead"], None)) is not None:
-            code = event["code"]
-            self._bury(child, Departure(-code if code < 0 else None, code if code >= 0 else None, event["peak_memory"]))
+            self._bury(child, _read_departure(event))
 
     @staticmethod
     def _log_problems(problems: list[str]) -> None:
@@ -221,7 +226,9 @@ class ForkServer:
         child.close()
 
     def _bury_all(self) -> None:
-        """The fork server is gone, and the kernel has killed its children with it."""
+        """The fork server is gone, and the kernel has killed its children with it; what those had started is left."""
+        if not self._stopping:
+            kill_marked(self._marker)
         for pid, child in list(self._children.items()):
             kill_group(pid)
             del self._children[pid]
@@ -239,3 +246,13 @@ class ForkServer:
                 self._control.send(b"kill %d" % pid)
             except OSError:  # it is dead, and its children with it
                 kill_group(pid)
+
+
+def _read_departure(event: dict[str, Any]) -> Departure:
+    code, cause = event["code"], event.get("cause")
+    return Departure(
+        signal=-code if code < 0 else None,
+        status=code if code >= 0 else None,
+        peak_memory=event["peak_memory"],
+        cause=None if cause is None else Cause(**cause | {"reason": FailureReason(cause["reason"])}),
+    )

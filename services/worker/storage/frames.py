@@ -17,6 +17,7 @@ from services.worker.domain.assignment import (
     Assignment,
     CheckingNotice,
 )
+from services.worker.domain.limits import AttemptLimits
 from shared.contracts.states import FailureReason
 
 #: The longest message that travels through the socket itself [bytes].
@@ -57,6 +58,7 @@ def unpack_assignment(message: bytes) -> Assignment:
     """Read a message made by `pack_assignment`."""
     fields = _open(_WORK, message)
     fields["inputs"] = {slot: AssignedInput(**file) for slot, file in fields["inputs"].items()}
+    fields["limits"] = AttemptLimits(**fields["limits"])
     return Assignment(**fields)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from services.worker.domain.limits import NO_LIMITS, AttemptLimits
+from services.worker.storage.child_state import NO_WEAR, Wear
+
 
 @dataclass(frozen=True)
 class NurseryOptions:
@@ -32,6 +35,10 @@ class NurseryOptions:
         Root of external files; None where there are none.
     commands
         File with the commands of external programs; None where there is none.
+    limits
+        Of attempts that have none of their own.
+    wear
+        When a child is to be replaced.
     """
 
     worker_id: str
@@ -47,6 +54,8 @@ class NurseryOptions:
     cpus: int = 1
     input_directory: str | None = None
     commands: str | None = None
+    limits: AttemptLimits = NO_LIMITS
+    wear: Wear = NO_WEAR
 
     def to_argument(self) -> str:
         """Write as one command-line argument."""
@@ -58,4 +67,6 @@ class NurseryOptions:
         fields = json.loads(text)
         for name in ("task_types", "only", "preload_modules"):
             fields[name] = tuple(fields[name])
+        fields["limits"] = AttemptLimits(**fields["limits"])
+        fields["wear"] = Wear(**fields["wear"])
         return cls(**fields)

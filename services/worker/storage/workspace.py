@@ -26,6 +26,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from services.worker.storage.process_tree import kill_marked, mark_of
+
 logger = logging.getLogger(__name__)
 
 LOCK_NAME = "owner.lock"
@@ -118,6 +120,8 @@ class LocalWorkspace:
         if lock is None:
             return False
         try:
+            if killed := kill_marked(mark_of(folder / "attempts")):
+                logger.warning("ended %d processes that a worker left behind", killed)
             self._adopt_journal(folder / "journal")
             self._remove_tree(folder)
         finally:

@@ -31,7 +31,7 @@ def environment(services: HttpServices, folder: Path, **settings: str) -> dict[s
         "PRODUCT_STORE_URL": f"{services.url}/products",
         "LOG_SERVICE_URL": f"{services.url}/logs",
         "WORK_DIRECTORY": str(folder / "work"),
-        "TASK_TYPES": ",".join(TASK_TYPES[:4]),
+        "TASK_TYPES": ",".join(TASK_TYPES[:5]),
         "ONLY": "act,null",
         "SLOTS": "1",
         "PRELOAD_MODULES": "",

@@ -177,14 +177,11 @@ async def test_what_a_task_says_is_logged_with_its_ids(trial: Trial) -> None:
     assert any('"traceback"' in line and "the star went out" in line for line in failed)
 
 
-@pytest.mark.parametrize(("act", "number"), [("die", 9), ("crash", 11)])
-async def test_an_attempt_that_kills_its_child_is_lost_and_the_next_one_runs(
-    trial: Trial, act: str, number: int
-) -> None:
+async def test_an_attempt_whose_child_is_killed_is_lost_and_the_next_one_runs(trial: Trial) -> None:
     before = await trial.scheduler.report_of(trial.scheduler.add("act", {"act": "pid"}))
-    report = await trial.scheduler.report_of(trial.scheduler.add("act", {"act": act}))
+    report = await trial.scheduler.report_of(trial.scheduler.add("act", {"act": "die"}))
     assert (report.state, report.reason) == ("lost", FailureReason.LOST)
-    assert f"signal {number}" in (report.message or "")
+    assert report.message == "the process that ran it was killed by SIGKILL"
     after = await trial.scheduler.report_of(trial.scheduler.add("act", {"act": "pid"}))
     assert after.state == "accepted"
     assert after.metadata["pid"] != before.metadata["pid"]

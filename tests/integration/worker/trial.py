@@ -12,6 +12,7 @@ from pathlib import Path
 from services.worker.domain.terms import WorkerTerms
 from services.worker.factory import make_environment
 from services.worker.logic.worker import Worker
+from services.worker.storage.child_state import Wear
 from services.worker.storage.fork_server import ForkServer
 from services.worker.storage.input_cache import LocalInputCache
 from services.worker.storage.nursery_options import NurseryOptions
@@ -24,6 +25,7 @@ TRIALS = "tests.integration.worker.trial_task_types"
 TASK_TYPES = (
     f"act={TRIALS}:ACT",
     f"copy={TRIALS}:COPY",
+    "harm=tests.integration.worker.harmful_task_types:HARM",
     "null=services.worker.tasks.null:TASK_TYPE",
     "error=services.worker.tasks.error:TASK_TYPE",
     "broken=tests.integration.worker.no_such_module:TASK_TYPE",
@@ -56,8 +58,9 @@ async def open_trial(
     container: str | None = None,
     cpus_per_slot: int = 1,
     task_type_folder: Path | None = None,
-    only: tuple[str, ...] = ("act", "copy", "null", "error", "broken"),
+    only: tuple[str, ...] = ("act", "copy", "harm", "null", "error", "broken"),
     store: FakeProductStore | None = None,
+    child_attempts: int = 0,
 ) -> AsyncIterator[Trial]:
     """Run a worker until the block ends."""
     workspace = LocalWorkspace(folder / "work", "trial-worker")
@@ -73,6 +76,7 @@ async def open_trial(
         only=only,
         task_type_folder=str(task_type_folder) if task_type_folder else None,
         preload=preload,
+        wear=Wear(attempts=child_attempts),
     )
     environment = make_environment() | {"PYTHONPATH": str(ROOT)}
     terms = WorkerTerms(
