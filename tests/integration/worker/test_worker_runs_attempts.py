@@ -22,7 +22,7 @@ async def test_the_announcement_has_every_task_type_that_can_be_imported(trial: 
     await trial.scheduler.until(lambda: bool(trial.scheduler.announcements))
     (announcement,) = trial.scheduler.announcements.values()
     assert [found.name for found in announcement.task_types] == ["act", "copy", "error", "harm", "null"]
-    assert [found.uses_seed for found in announcement.task_types] == [True, True, False, False]
+    assert [found.uses_seed for found in announcement.task_types] == [True, True, False, True, False]
     copy = announcement.task_types[1]
     assert [(slot.name, slot.required) for slot in copy.inputs] == [("original", False)]
     assert copy.outputs[0].mime_type == "text/plain"
