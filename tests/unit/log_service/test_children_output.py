@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import subprocess
 import sys
 
@@ -47,7 +49,14 @@ def test_lines_of_both_streams_are_records_and_the_status_comes_back(kept: Kept,
 def test_long_lines_come_in_pieces_and_other_bytes_are_kept_as_marks(kept: Kept, logger: logging.Logger) -> None:
     code = f"import sys; sys.stdout.buffer.write(b'x' * {MAX_LINE + 5} + b'\\n' + b'\\xff\\xfe end')"
     assert run(logger, code) == 0
-    assert [len(text) for _, text in kept.found] == [MAX_LINE, 5, 6]
+    assert [len(text) for _, text in kept.found[:2]] == [MAX_LINE, 5]
+    assert kept.found[2] == (20, r"\xff\xfe end")
+
+
+def test_what_a_program_leaves_running_is_not_waited_for(kept: Kept, logger: logging.Logger) -> None:
+    code = "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True)"
+    assert run(logger, code, timeout=60) == 0
+    os.kill(int(kept.found[0][1]), signal.SIGKILL)
 
 
 def test_what_takes_too_long_is_killed_and_what_it_said_is_kept(kept: Kept, logger: logging.Logger) -> None:

@@ -22,9 +22,9 @@ from services.worker.tasks.executables import (
     check_declaration,
     load_executable,
 )
-from services.worker.tasks.programs import LONGEST_LINE
 from shared.contracts.metadata import Metadata
 from shared.contracts.states import FailureReason
+from shared.journal.children import MAX_LINE
 from shared.lightcurve import FixedStepLightCurve, read_light_curve, write_light_curve
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "executables"
@@ -167,7 +167,7 @@ def test_endless_lines_are_logged_in_pieces_and_megabytes_do_not_block(
     with caplog.at_level(logging.INFO):
         run(declare(tmp_path, "head -c 1000000 /dev/zero | tr '\\0' x; head -c 300000 /dev/zero >&2"), tmp_path)
     said = [record.message for record in caplog.records if record.name == "stdout"]
-    assert max(map(len, said)) == LONGEST_LINE
+    assert max(map(len, said)) == MAX_LINE
     assert sum(map(len, said)) == 1_000_000
 
 
