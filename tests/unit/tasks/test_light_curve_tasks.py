@@ -337,7 +337,19 @@ def test_every_task_type_that_writes_light_curves_has_them_checked() -> None:
     assert {module.TASK_TYPE.check for module in (binning, detrend, multiply)} == {check_light_curves}
 
 
-@pytest.mark.parametrize("module", ["binning", "detrend", "ingest_external_lcs", "multiply", "verify"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "binning",
+        "detrend",
+        "ingest_external_lcs",
+        "multiply",
+        "verify",
+        "synthesis_platosim",
+        "synthesis_psls",
+        "transit_search_dst_v29",
+    ],
+)
 def test_reading_a_task_module_for_its_settings_imports_no_science(module: str) -> None:
     code = (
         f"import sys, services.worker.tasks.{module};"
