@@ -124,15 +124,17 @@ class RunTimes:
         remaining = [self.remaining(load) for load in loads]
         last = [left for left, load in zip(remaining, loads, strict=True) if load.count == 1]
         free = sum(not load.count for load in loads) - sum(waiting.values())
+        due = sum(left < self.horizon for left in last)
         limits = {}
-        for task_type in task_types:
-            ahead = self.ahead(task_type)
-            if self.is_short(task_type):
+        for task_type in task_types:  # with every report: most types are known by neither run nor fetch
+            mean, lead = self._means.get(task_type), self._leads.get(task_type)
+            ahead = self.horizon if lead is None else self.horizon + lead
+            if mean is not None and mean < ahead:
                 promised = sum(count * min(self.estimate(name), ahead) for name, count in waiting.items())
                 room = sum(ahead - left for left in remaining if left < ahead) - promised
-                wanted = max(free, math.floor(room / self.estimate(task_type)))
+                wanted = max(free, math.floor(room / mean))
             else:
-                wanted = free + sum(left < ahead for left in last)
+                wanted = free + (due if lead is None else sum(left < ahead for left in last))
             if wanted > 0:
                 limits[task_type] = min(wanted, most)
         return Wish(limits, max(limits.values(), default=0))
