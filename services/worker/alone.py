@@ -125,7 +125,14 @@ def inspect_targets(request: InspectionRequest, asked: AuthoringRequest) -> list
     for target in targets:
         if target.problem:
             finding = Finding(severity="error", message=target.problem)
-            inspections.append(Inspection(subject="cannot be used", source=target.source, findings=[finding]))
+            inspections.append(
+                Inspection(
+                    subject="cannot be used",
+                    source=target.source,
+                    findings=[finding],
+                    stops_workers=target.stops_workers,
+                )
+            )
         for task_type in target.found.task_types:
             inspection = _inspect(task_type, target.source)
             if rival := taken.get(task_type.name) or installed.find_rival(task_type.name, target.source):

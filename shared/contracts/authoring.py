@@ -83,6 +83,7 @@ class Inspection(BaseModel):
     source: str = Field(description="Where it comes from.")
     findings: list[Finding] = Field(default_factory=list)
     tried: str = Field(default="", description="How its example went.")
+    stops_workers: bool = Field(default=False, description="Workers that have this offer nothing at all.")
 
     @property
     def passed(self) -> bool:

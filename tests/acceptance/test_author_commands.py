@@ -244,6 +244,26 @@ def test_a_check_says_what_is_wrong_with_each_file(tmp_path: Path) -> None:
     assert "no_such_module_at_all" in found[1]["findings"][0]["message"]
 
 
+def test_a_suite_does_not_start_where_a_quality_check_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "strict.py").write_text("from eas import quality_check\nimport no_such_module_at_all\n")
+    done = eas("up", "--task-types", tmp_path, "--data", tmp_path / "data", "--port", "0")
+    assert done.returncode == 2
+    assert f"{tmp_path / 'strict.py'}: ModuleNotFoundError" in done.stderr
+    assert "workers offer nothing" in done.stderr
+
+
+def test_an_executable_is_checked_and_run_from_text_alone(examples: Path, tmp_path: Path) -> None:
+    declaration = EXAMPLES.parent / "executables" / "flux_range"
+    assert "task type 'flux_range' 1" in eas("task-types", "check", declaration).stdout
+    assert eas("run-task", examples / "multiply.toml").returncode == 0
+    (tmp_path / "task.ini").write_text(
+        f"[task]\ntask = flux_range\nlowest_allowed = 9e-1\n[inputs]\nlightcurve = {examples}/results/product.gz\n"
+    )
+    done = eas("run-task", tmp_path / "task.ini", "--task-types", declaration, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["metadata"]["flux_max"] > 1
+
+
 def test_a_name_that_is_taken_is_said(tmp_path: Path) -> None:
     text = "from eas import task_type\n@task_type(version='1')\ndef {name}(context): ...\n"
     for file, name in (("a", "null"), ("b", "mine"), ("c", "mine")):

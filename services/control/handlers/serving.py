@@ -51,11 +51,19 @@ def up(
 
 
 def _show_problems(task_types: Path) -> None:
-    """Say which files workers will leave out, for their own logs are far away."""
+    """Say which files workers will leave out, for their own logs are far away.
+
+    Raises
+    ------
+    UsageError
+        There is no such folder, or no worker could offer anything with it.
+    """
     if not task_types.is_dir():
         raise UsageError(f"--task-types {task_types}: no such folder")
     answer = ask_author_process(InspectionRequest(targets=[str(task_types)], try_examples=False))
     for inspection in answer.inspections or []:
+        if inspection.stops_workers:
+            raise UsageError(f"{inspection.source}: {inspection.findings[0].message}")
         for finding in inspection.findings:
             if finding.severity == "error":
                 print(plain(f"eas: {inspection.source}: {finding.message}"), file=sys.stderr)

@@ -13,6 +13,7 @@ from pathlib import Path
 from services.worker.domain.quality import QualityCheck
 from services.worker.domain.task_type import TaskType
 from services.worker.storage.task_type_files import (
+    BrokenCheckError,
     Declarations,
     TaskTypeError,
     describe_error,
@@ -37,11 +38,14 @@ class Target:
         What is declared there.
     problem
         Why nothing can be.
+    stops_workers
+        Whether it may hold quality checks, so that a worker that has it must not accept anything.
     """
 
     source: str
     found: Declarations = NOTHING
     problem: str = ""
+    stops_workers: bool = False
 
 
 def find_targets(name: str) -> Iterator[Target]:
@@ -62,6 +66,11 @@ def find_targets(name: str) -> Iterator[Target]:
 def _load(source: str, path: Path) -> Target:
     try:
         return Target(source, load_file(path))
+    except BrokenCheckError as problem:
+        words = str(problem).removeprefix(f"{path}: ")
+        return Target(
+            source, problem=f"{words}; it may hold quality checks, so workers offer nothing", stops_workers=True
+        )
     except TaskTypeError as problem:
         return Target(source, problem=str(problem).removeprefix(f"{path}: "))
 
