@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
 
+from services.worker.domain.share import GPU_VARIABLE
 from services.worker.logic.execution import ExecutionLimits, Executor
 from services.worker.logic.scratch import ScratchFolder
 from services.worker.storage.attempt_guard import AttemptGuard
@@ -40,6 +41,8 @@ class Birthright:
     ----------
     parent
         The fork server's process id.
+    slot
+        The number of the slot that it serves.
     page
         Where it says what it runs.
     streams
@@ -47,6 +50,7 @@ class Birthright:
     """
 
     parent: int
+    slot: int
     page: AttemptPage
     streams: tuple[int, int]
 
@@ -72,6 +76,7 @@ def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: Nurs
     for name in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP):
         signal.signal(name, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    _take_share(options, given.slot)
     streams = ChildStreams(given.streams)
     faulthandler.enable(file=2)
     journal = _start_journal(options)
@@ -83,6 +88,14 @@ def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: Nurs
     guard = AttemptGuard(given.page, streams, options.limits, options.wear)
     _serve(channel, executor, guard, folder)
     journal.close()
+
+
+def _take_share(options: NurseryOptions, slot: int) -> None:
+    """Keep to the processors of the slot, and see only its graphics processors."""
+    if options.gpus is not None:
+        os.environ[GPU_VARIABLE] = ",".join(options.gpus[slot])
+    if slot < len(options.processors) and options.processors[slot]:
+        os.sched_setaffinity(0, options.processors[slot])
 
 
 def _serve(channel: socket.socket, executor: Executor, guard: AttemptGuard, folder: Path) -> None:

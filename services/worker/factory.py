@@ -65,6 +65,7 @@ def make_terms(settings: WorkerSettings) -> WorkerTerms:
         process_id=os.getpid(),
         slots=settings.count_slots(),
         cpus_per_slot=settings.cpus_per_slot,
+        pinned=settings.pin_cpus,
         container=settings.container,
         most_claimed=settings.most_claimed,
         horizon=settings.horizon,

@@ -114,16 +114,17 @@ class Nursery:
         word, _, number = message.partition(b" ")
         match word:
             case b"fork":
-                self._fork(int(number), socket.socket(fileno=descriptors[0]))
+                serial, slot = map(int, number.split())
+                self._fork(serial, slot, socket.socket(fileno=descriptors[0]))
             case b"kill":
                 if int(number) in self._children:
                     kill_tree(int(number))
         return bool(message)
 
-    def _fork(self, serial: int, channel: socket.socket) -> None:
+    def _fork(self, serial: int, slot: int, channel: socket.socket) -> None:
         page = AttemptPage()
         readers, ends = open_streams(page, self._journal)
-        given = Birthright(os.getpid(), page, ends)
+        given = Birthright(os.getpid(), slot, page, ends)
         pid = os.fork()
         if pid == 0:
             status = WORKER_FAULT

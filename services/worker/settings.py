@@ -72,6 +72,9 @@ class WorkerSettings(BaseSettings):
     preload_modules: Words = Field(
         default=("services.worker.science.preloading",), description="Modules to import besides, by commas."
     )
+    pin_cpus: bool = Field(
+        default=False, description="Let the tasks of each slot run on processors of their own, no others."
+    )
     memory_gb: float | None = Field(
         default=None, gt=0, description="Memory of an attempt whose task does not say; None: no limit [GB]."
     )

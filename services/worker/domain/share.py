@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.contracts.containers import ResourcesView
@@ -30,27 +30,65 @@ class Share:
     threads
         How many it may have.
     gpus
-        How many of the worker's graphics processors it sees, the same for all tasks; None: whatever is there.
+        How many graphics processors the worker has for all its slots; None: whatever is there.
+    slots
+        How many there are.
+    pinned
+        Whether the tasks of each slot run on processors of their own.
     """
 
     threads: int = 1
     gpus: int | None = None
+    slots: int = 1
+    pinned: bool = False
 
 
 def share_out(assigned: ResourcesView, slots: int) -> Share:
-    """Divide what a worker was given among its slots. Each has one thread at least; graphics processors are shared."""
-    return Share(threads=max(1, int(assigned.cpu // slots)), gpus=assigned.gpu)
+    """Divide what a worker was given among its slots. Each has one thread at least."""
+    return Share(threads=max(1, int(assigned.cpu // slots)), gpus=assigned.gpu, slots=slots)
+
+
+def list_gpus(environment: Mapping[str, str], share: Share) -> list[str] | None:
+    """List the graphics processors that tasks may see; None where nobody has said anything of any.
+
+    Of those that are visible already the first ones stay; where nothing is said of any, they are numbered from 0.
+    """
+    there = environment.get(GPU_VARIABLE)
+    named = None if there is None else [name.strip() for name in there.split(",") if name.strip()]
+    if share.gpus is None:
+        return named
+    return [str(number) for number in range(share.gpus)] if named is None else named[: share.gpus]
+
+
+def deal_gpus(gpus: Sequence[str], slots: int) -> list[list[str]]:
+    """Give each slot graphics processors of its own; where they are fewer, several slots have the same one.
+
+    None is left over: with 3 for 2 slots, the last has 2.
+    """
+    if not gpus:
+        return [[] for _ in range(slots)]
+    if len(gpus) < slots:
+        return [[gpus[slot % len(gpus)]] for slot in range(slots)]
+    return [list(gpus[slot * len(gpus) // slots : (slot + 1) * len(gpus) // slots]) for slot in range(slots)]
+
+
+def deal_processors(processors: Sequence[int], threads: int, slots: int) -> list[list[int]]:
+    """Give each slot as many processors of its own as it has threads; those of the next begin where its own end.
+
+    Where there are too few, it begins anew with the first.
+    """
+    if not processors:
+        return [[] for _ in range(slots)]
+    count = min(threads, len(processors))
+    return [
+        sorted({processors[(slot * count + number) % len(processors)] for number in range(count)})
+        for slot in range(slots)
+    ]
 
 
 def set_share(environment: Mapping[str, str], share: Share) -> dict[str, str]:
-    """Say in environment variables what a task may use.
-
-    Of the graphics processors that are visible already the first ones stay; where nothing is said of any, they are
-    numbered from 0.
-    """
+    """Say in environment variables what the tasks of all slots together may use."""
     changed = dict(environment) | dict.fromkeys(THREAD_VARIABLES, str(share.threads))
-    if share.gpus is not None:
-        there = environment.get(GPU_VARIABLE)
-        visible = [str(number) for number in range(share.gpus)] if there is None else there.split(",")[: share.gpus]
-        changed[GPU_VARIABLE] = ",".join(visible)
+    if (gpus := list_gpus(environment, share)) is not None:
+        changed[GPU_VARIABLE] = ",".join(gpus)
     return changed

@@ -20,6 +20,8 @@ class WorkerTerms:
         Attempts that run at the same time.
     cpus_per_slot
         Threads of each, where its container does not say.
+    pinned
+        Whether the tasks of each slot run on processors of their own.
     container
         The kind of worker that it is; None: of no kind.
     most_claimed
@@ -37,6 +39,7 @@ class WorkerTerms:
     process_id: int
     slots: int = 1
     cpus_per_slot: int = 1
+    pinned: bool = False
     container: str | None = None
     most_claimed: int = 256
     horizon: float = 0.25

@@ -36,6 +36,7 @@ class Slot:
     as long as it may, and it is due when that is about to end.
     """
 
+    number: int
     child: Child | None = None
     queue: deque[Holding] = field(default_factory=deque)
     work: float = 0.0
@@ -95,7 +96,7 @@ class Crew:
         self._on_loss = on_loss
         self._on_place = on_place
         self._on_due = on_due
-        self._slots = [Slot() for _ in range(size)]
+        self._slots = [Slot(number) for number in range(size)]
         self._by_pid: dict[int, Slot] = {}
         self._stillborn: set[int] = set()
         self._ready: deque[Holding] = deque()
@@ -318,11 +319,11 @@ class Crew:
         if pause:
             logger.error("a child died right after its birth; waiting %.0f s before the next", pause)
             await asyncio.sleep(pause)
-        child = await self._nursery.raise_child()
+        child = await self._nursery.raise_child(slot.number)
         while child.pid in self._stillborn:
             self._stillborn.discard(child.pid)
             await asyncio.sleep(EARLY_DEATH)
-            child = await self._nursery.raise_child()
+            child = await self._nursery.raise_child(slot.number)
         slot.child = child
         slot.born_at = self._clock()
         self._by_pid[child.pid] = slot

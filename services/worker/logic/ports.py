@@ -179,8 +179,8 @@ class Nursery(Protocol):
             Called once for each child that has ended.
         """
 
-    async def raise_child(self) -> Child:
-        """Make a child."""
+    async def raise_child(self, slot: int) -> Child:
+        """Make a child for a slot, counted from 0, with that slot's processors."""
 
     async def stop(self) -> None:
         """End all children."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from services.worker.domain.assignment import Answer, Departure
@@ -184,12 +185,13 @@ class Worker:
 
     async def _find_share(self) -> Share:
         """Learn what each task may use. It has to be known before the science is imported, which is when it counts."""
+        own = Share(self._terms.cpus_per_slot, slots=self._terms.slots, pinned=self._terms.pinned)
         if self._terms.container is None:
-            return Share(self._terms.cpus_per_slot)
+            return own
         assigned = (await self._registration.announce()).resources
         if assigned is None:
-            return Share(self._terms.cpus_per_slot)
-        share = share_out(assigned, self._terms.slots)
+            return own
+        share = replace(share_out(assigned, self._terms.slots), pinned=self._terms.pinned)
         logger.info(
             "container %s was given %g cores and %d GPUs: %d slots with %d threads each",
             *(self._terms.container, assigned.cpu, assigned.gpu, self._terms.slots, share.threads),

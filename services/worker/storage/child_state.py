@@ -23,7 +23,21 @@ SPARE_DESCRIPTORS = 64
 _PATIENCE = 5.0
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_SIGNALS = [number for number in range(1, 32) if number not in (signal.SIGKILL, signal.SIGSTOP)]
+
+#: Those that programs handle; to ask for all of them takes longer than all else that is put right here.
+_SIGNALS = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGPIPE,
+    signal.SIGALRM,
+    signal.SIGTERM,
+    signal.SIGCHLD,
+    signal.SIGXCPU,
+    signal.SIGXFSZ,
+)
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,8 @@ class ChildState:
         if root.handlers != self._log_handlers or root.level != self._log_level:
             root.handlers[:] = self._log_handlers
             root.setLevel(self._log_level)
-        logging.disable(logging.NOTSET)
+        if root.manager.disable:
+            logging.disable(logging.NOTSET)
         if not gc.isenabled():
             gc.enable()
         if self._affinity is not None and os.sched_getaffinity(0) != self._affinity:

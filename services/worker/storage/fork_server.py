@@ -18,7 +18,7 @@ import orjson
 
 from services.worker.domain.assignment import Departure
 from services.worker.domain.limits import Cause
-from services.worker.domain.share import Share, set_share
+from services.worker.domain.share import Share, deal_gpus, deal_processors, list_gpus, set_share
 from services.worker.storage.child_process import ChildProcess, kill_group, make_channel
 from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.process_tree import kill_marked, mark_of
@@ -88,7 +88,14 @@ class ForkServer:
         ForkServerError
             It ended before that.
         """
-        self._options = replace(self._options, cpus=share.threads)
+        gpus = list_gpus(self._environment, share)
+        processors = sorted(os.sched_getaffinity(0)) if share.pinned else []
+        self._options = replace(
+            self._options,
+            cpus=share.threads,
+            gpus=None if gpus is None else deal_gpus(gpus, share.slots),
+            processors=deal_processors(processors, share.threads, share.slots),
+        )
         self._environment = set_share(self._environment, share)
         self._on_word = on_word
         self._on_death = on_death
@@ -99,7 +106,7 @@ class ForkServer:
         self._running.set()
         return [TaskTypeDescription.model_validate(found) for found in inventory["types"]]
 
-    async def raise_child(self) -> ChildProcess:
+    async def raise_child(self, slot: int) -> ChildProcess:
         """Fork a child. Waits where the fork server is being started again."""
         while True:
             await self._running.wait()
@@ -108,7 +115,7 @@ class ForkServer:
             birth = self._births[self._serial] = Birth(ours, theirs, asyncio.get_running_loop().create_future())
             try:
                 assert self._control is not None  # noqa: S101 - the server is running
-                socket.send_fds(self._control, [b"fork %d" % self._serial], [theirs.fileno()])
+                socket.send_fds(self._control, [b"fork %d %d" % (self._serial, slot)], [theirs.fileno()])
                 return await birth.child
             except (OSError, ForkServerError):  # it is dead; it will be started again
                 self._running.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from services.worker.domain.limits import NO_LIMITS, AttemptLimits
 from services.worker.storage.child_state import NO_WEAR, Wear
@@ -35,6 +35,10 @@ class NurseryOptions:
         Root of external files; None where there are none.
     commands
         File with the commands of external programs; None where there is none.
+    gpus
+        The graphics processors that each slot sees; None: all that are there.
+    processors
+        Those that each slot's children run on; nothing for any: wherever there is room.
     limits
         Of attempts that have none of their own.
     wear
@@ -54,6 +58,8 @@ class NurseryOptions:
     cpus: int = 1
     input_directory: str | None = None
     commands: str | None = None
+    gpus: list[list[str]] | None = None
+    processors: list[list[int]] = field(default_factory=list)
     limits: AttemptLimits = NO_LIMITS
     wear: Wear = NO_WEAR
 

@@ -26,6 +26,9 @@ INTERVAL = 0.05
 _DISK_EFFORT = 0.05
 _DISK_INTERVAL = 0.2
 
+#: The memory of several processes together is measured this often; that of one the kernel keeps itself [s].
+_MEMORY_INTERVAL = 0.25
+
 
 @dataclass(eq=False)
 class WatchedChild:
@@ -45,6 +48,7 @@ class WatchedChild:
     page: AttemptPage
     cause: Cause | None = None
     next_disk: float = field(default=0.0)
+    next_memory: float = field(default=0.0)
 
 
 class Watch:
@@ -80,10 +84,13 @@ class Watch:
         found = [usage for pid in pids if (usage := read_usage(pid)) is not None]
         memory = sum(usage.memory for usage in found)
         limit = running.limits.memory_gb
-        if limit is not None and memory > limit * GIGABYTE:  # it may be shared with the fork server, or between forks
+        over = limit is not None and memory > limit * GIGABYTE
+        now = time.monotonic()
+        if over or (len(pids) > 1 and now >= child.next_memory):  # much of it may be shared, between forks for one
             fair = read_fair_memory(pids)
             memory = memory if fair is None else fair
-        child.page.note_peak(memory)
+            child.page.note_peak(memory)
+            child.next_memory = now + _MEMORY_INTERVAL
         return Usage(
             memory=memory,
             cpu_time=sum(usage.cpu_time for usage in found) - running.cpu_before,

@@ -61,6 +61,7 @@ async def open_trial(
     only: tuple[str, ...] = ("act", "copy", "harm", "null", "error", "broken"),
     store: FakeProductStore | None = None,
     child_attempts: int = 0,
+    pinned: bool = False,
 ) -> AsyncIterator[Trial]:
     """Run a worker until the block ends."""
     workspace = LocalWorkspace(folder / "work", "trial-worker")
@@ -85,6 +86,7 @@ async def open_trial(
         os.getpid(),
         slots=slots,
         cpus_per_slot=cpus_per_slot,
+        pinned=pinned,
         container=container,
         grace_seconds=grace,
         drain_seconds=2.0,

@@ -54,6 +54,10 @@ def run_act(context: TaskContext, settings: ActSettings) -> Metadata:
             Path(settings.note).write_text(str(os.getpid()))
             while True:
                 time.sleep(0.02)
+        case "see" | "run_on":
+            given = os.environ["CUDA_VISIBLE_DEVICES"] if settings.act == "see" else str(sorted(os.sched_getaffinity(0)))
+            Path(settings.note).write_text(given)
+            time.sleep(600)
         case "share":
             names = {"omp": "OMP_NUM_THREADS", "numba": "NUMBA_NUM_THREADS", "blas": "OPENBLAS_NUM_THREADS"}
             seen = {short: os.environ[name] for short, name in names.items()}

@@ -67,7 +67,7 @@ class PretendedNursery:
         self.hear, self.bury = on_word, on_death
         return []
 
-    async def raise_child(self) -> PretendedChild:
+    async def raise_child(self, _slot: int) -> PretendedChild:
         self.children.append(PretendedChild(100 + len(self.children)))
         return self.children[-1]
 

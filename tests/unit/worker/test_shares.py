@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.worker.domain.share import Share, set_share, share_out
+from services.worker.domain.share import Share, deal_gpus, deal_processors, set_share, share_out
 from services.worker.domain.terms import WorkerTerms
 from shared.contracts.containers import ResourcesView
 
@@ -46,3 +46,35 @@ def test_a_worker_of_a_container_says_what_it_has() -> None:
     assert terms.announce().resources == ResourcesView(cpu=6, gpu=0, memory_gb=0)
     assert terms.announce().container == "box"
     assert WorkerTerms("w", "here", 1).announce().resources is None
+
+
+@pytest.mark.parametrize(
+    ("gpus", "slots", "dealt"),
+    [
+        (["0", "1"], 2, [["0"], ["1"]]),
+        (["0", "1", "2"], 2, [["0"], ["1", "2"]]),
+        (["5", "7", "6", "4"], 2, [["5", "7"], ["6", "4"]]),
+        (["0"], 3, [["0"], ["0"], ["0"]]),
+        (["0", "1"], 3, [["0"], ["1"], ["0"]]),
+        ([], 2, [[], []]),
+    ],
+)
+def test_each_slot_has_graphics_processors_of_its_own(gpus: list[str], slots: int, dealt: list[list[str]]) -> None:
+    assert deal_gpus(gpus, slots) == dealt
+
+
+@pytest.mark.parametrize(
+    ("processors", "threads", "slots", "dealt"),
+    [
+        ([0, 1, 2, 3], 2, 2, [[0, 1], [2, 3]]),
+        ([4, 6, 7], 1, 3, [[4], [6], [7]]),
+        ([0, 1], 1, 3, [[0], [1], [0]]),
+        ([0, 1, 2], 2, 2, [[0, 1], [0, 2]]),
+        ([0, 1], 4, 2, [[0, 1], [0, 1]]),
+        ([], 2, 2, [[], []]),
+    ],
+)
+def test_each_slot_has_processors_of_its_own(
+    processors: list[int], threads: int, slots: int, dealt: list[list[int]]
+) -> None:
+    assert deal_processors(processors, threads, slots) == dealt
