@@ -55,7 +55,9 @@ def run_act(context: TaskContext, settings: ActSettings) -> Metadata:
             while True:
                 time.sleep(0.02)
         case "see" | "run_on":
-            given = os.environ["CUDA_VISIBLE_DEVICES"] if settings.act == "see" else str(sorted(os.sched_getaffinity(0)))
+            given = (
+                os.environ["CUDA_VISIBLE_DEVICES"] if settings.act == "see" else str(sorted(os.sched_getaffinity(0)))
+            )
             Path(settings.note).write_text(given)
             time.sleep(600)
         case "share":
