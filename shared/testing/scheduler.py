@@ -127,7 +127,7 @@ class FakeScheduler:
         self._tell()
         return self.welcome
 
-    async def dismiss(self, worker_id: str) -> None:
+    async def dismiss(self, worker_id: str, *, in_good_order: bool = False) -> None:
         """Forget a worker."""
         self._serve()
         self.announcements.pop(worker_id, None)

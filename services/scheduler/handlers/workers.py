@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Path
+from fastapi import APIRouter, Body, Path, Query
 
 from services.scheduler.handlers.dependencies import Operator, Reader, Scheduler, WorkerAccess
 from services.scheduler.handlers.examples import ANNOUNCEMENT
@@ -42,10 +42,13 @@ async def drain_worker(
 
 @router.delete("/{worker_id}", status_code=204, summary="Declare a worker gone", operation_id="dismiss_worker")
 async def dismiss_worker(
-    worker_id: Annotated[str, Path(examples=["node7-4711"])], scheduler: Scheduler, _principal: WorkerAccess
+    worker_id: Annotated[str, Path(examples=["node7-4711"])],
+    scheduler: Scheduler,
+    _principal: WorkerAccess,
+    in_good_order: Annotated[bool, Query(description="What it still holds was handed back, not lost.")] = False,
 ) -> None:
     """End the worker's leases at once instead of waiting for them to expire; its tasks are tried again.
 
     A worker does this for itself when it stops, and whoever started it when it died.
     """
-    await scheduler.dispatch.dismiss(worker_id)
+    await scheduler.dispatch.dismiss(worker_id, in_good_order=in_good_order)

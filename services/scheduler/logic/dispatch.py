@@ -63,8 +63,10 @@ class Dispatch:
         resources = None if given is None else ResourcesView(cpu=given.cpu, gpu=given.gpu, memory_gb=given.memory_gb)
         return WorkerWelcome(lease_seconds=lease, heartbeat_seconds=lease / 4, resources=resources)
 
-    async def dismiss(self, worker_id: str) -> int:
+    async def dismiss(self, worker_id: str, *, in_good_order: bool = False) -> int:
         """Declare a worker gone; its attempts are lost at once. Returns how many there were.
+
+        Where it left in good order they count as handed back: what it was given in its last moment never reached it.
 
         Raises
         ------
@@ -77,7 +79,8 @@ class Dispatch:
             if not unit.registry.mark_gone(worker_id):
                 raise NotFoundError(f"there is no worker {worker_id!r}", where="path.worker_id")
             held = unit.attempts.find_held_by(worker_id)
-            lose(unit, changes, held, f"worker {worker_id} is gone", self._rules.limits)
+            reason = FailureReason.EVICTED if in_good_order else FailureReason.LOST
+            lose(unit, changes, held, f"worker {worker_id} is gone", self._rules.limits, reason=reason)
             unit.save(changes)
             return len(held)
 

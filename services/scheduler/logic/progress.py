@@ -301,14 +301,22 @@ def beat(unit: UnitOfWork, changes: Changes, request: HeartbeatRequest, lease: t
     )
 
 
-def lose(unit: UnitOfWork, changes: Changes, attempts: Sequence[KnownAttempt], why: str, limits: RetryLimits) -> None:
+def lose(
+    unit: UnitOfWork,
+    changes: Changes,
+    attempts: Sequence[KnownAttempt],
+    why: str,
+    limits: RetryLimits,
+    *,
+    reason: FailureReason = FailureReason.LOST,
+) -> None:
     """End attempts whose worker is not coming back."""
     reports = [
         AttemptReport(
             attempt_id=attempt.attempt_id,
             lease_token=attempt.lease_token or "",
             state="lost",
-            reason=FailureReason.LOST,
+            reason=reason,
             message=why,
         )
         for attempt in attempts

@@ -58,8 +58,8 @@ class WorkSource(Protocol):
     async def announce(self, announcement: WorkerAnnouncement) -> WorkerWelcome:
         """Say that this worker is there."""
 
-    async def dismiss(self, worker_id: str) -> None:
-        """Say that this worker is gone."""
+    async def dismiss(self, worker_id: str, *, in_good_order: bool) -> None:
+        """Say that this worker is gone, and whether what it still holds was handed back."""
 
     async def claim(self, request: ClaimRequest) -> ClaimResponse:
         """Ask for work, and wait for it."""

@@ -395,7 +395,7 @@ class Worker:
             return
         try:
             async with asyncio.timeout(self._terms.drain_seconds):
-                await self._source.dismiss(self._terms.worker_id)
+                await self._source.dismiss(self._terms.worker_id, in_good_order=self._stop.is_set())
         except (EasError, TimeoutError) as error:
             logger.info("the scheduler was not told that this worker is gone: %s", error)
 

@@ -33,15 +33,16 @@ class WorkerCalls(SchedulerConnection):
         """Say that a worker is there and what it can run. Saying it again replaces what was said."""
         return await self._post(WorkerWelcome, "workers", announcement)
 
-    async def dismiss(self, worker_id: str) -> None:
-        """Declare a worker gone: what it holds is lost at once.
+    async def dismiss(self, worker_id: str, *, in_good_order: bool = False) -> None:
+        """Declare a worker gone: what it holds is lost at once, or handed back where it leaves in good order.
 
         Raises
         ------
         NotFoundError
             No such worker.
         """
-        await self._send("DELETE", f"workers/{worker_id}")
+        query = {"in_good_order": "true"} if in_good_order else None
+        await self._send("DELETE", f"workers/{worker_id}", params=query)
 
     async def drain(self, worker_id: str) -> None:
         """Let a worker stop in good order; it hears of it with its next heartbeat. Needs the scope operate.

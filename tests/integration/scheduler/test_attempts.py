@@ -195,6 +195,18 @@ async def test_a_dismissed_worker_loses_its_attempts_at_once(bench: Bench) -> No
     assert await bench.claim() == []
 
 
+async def test_what_never_reached_a_worker_that_left_in_good_order_is_no_loss(bench: Bench) -> None:
+    job_id = await bench.submit(NULL)
+    for _ in range(5):
+        await bench.announce()
+        assert len(await bench.claim(1)) == 1
+        await bench.client.dismiss("w1", in_good_order=True)
+    tasks = (await bench.client.get_tree(job_id)).items
+    attempts = (await bench.client.get_task(tasks[-1].task_id)).attempts
+    assert {found.reason for found in attempts[:-1]} == {FailureReason.EVICTED}
+    assert attempts[-1].state.value == "queued"
+
+
 async def test_a_worker_that_is_to_stop_hears_of_it_with_every_beat_and_others_do_not(bench: Bench) -> None:
     await bench.announce("w2")
     await bench.client.drain("w1")
