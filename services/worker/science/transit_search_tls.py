@@ -24,7 +24,7 @@ from services.worker.science.transit_signal import (
     require_samples,
 )
 
-#: White noise seldom reaches this ``sde``, as its authors say: see docs/searches.md.
+#: White noise seldom reaches this ``sde``, its authors say; for rates see docs/searches.md.
 DETECTION_THRESHOLD = 9.0
 #: Shallower dips are rounding, not transits.
 MIN_DEPTH = 1e-9
