@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from services.worker.domain.limits import NO_LIMITS, AttemptLimits, Cause
+from services.worker.domain.limits import AttemptLimits, Cause
 from shared.contracts.metadata import Metadata
 from shared.contracts.states import FailureReason
 
@@ -34,7 +34,7 @@ class Assignment:
     inputs: dict[str, AssignedInput] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     seed: int = 0
-    limits: AttemptLimits = NO_LIMITS
+    limits: AttemptLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from services.worker.domain.assignment import Answer, AnsweredOutput, AssignedInput, Assignment
-from services.worker.domain.limits import NO_LIMITS, AttemptLimits
+from services.worker.domain.limits import AttemptLimits
 from services.worker.logic.backoff import Backoff
 from services.worker.logic.fetching import FetchCounts, Fetcher
 from services.worker.logic.ports import InputCache, ProductStore, Workspace
@@ -249,6 +249,6 @@ def _describe(claimed: ClaimedAttempt, file: AnsweredOutput) -> SmallFile:
     return SmallFile(Path(file.path), parameters, file.metadata)
 
 
-def _limits_of(claimed: ClaimedAttempt) -> AttemptLimits:
+def _limits_of(claimed: ClaimedAttempt) -> AttemptLimits | None:
     said = (claimed.memory_gb, claimed.cpu_timeout, claimed.disk_gb, claimed.max_processes)
-    return NO_LIMITS if said == (None, None, None, None) else AttemptLimits(*said)
+    return None if said == (None, None, None, None) else AttemptLimits(*said)

@@ -52,7 +52,7 @@ class AttemptGuard:
 
     def begin(self, assignment: Assignment) -> None:
         """Set the limits of an attempt, and begin to measure it."""
-        limits = assignment.limits.over(self._defaults) if assignment.limits is not NO_LIMITS else self._defaults
+        limits = self._defaults if assignment.limits is None else assignment.limits.over(self._defaults)
         self._limits = limits
         self._meter.start()
         times = os.times()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import gc
 import logging
@@ -159,7 +160,8 @@ def _raw_environment() -> dict[bytes, bytes]:
 
 
 def _read_handlers() -> list[signal._HANDLER]:
-    return [signal.getsignal(number) for number in _SIGNALS]
+    """Read the handlers as numbers and functions: `signal.getsignal` makes enumerations of them, which takes longer."""
+    return [_signal.getsignal(number) for number in _SIGNALS]
 
 
 def _keep_descriptors_in_reserve() -> None:

@@ -58,7 +58,8 @@ def unpack_assignment(message: bytes) -> Assignment:
     """Read a message made by `pack_assignment`."""
     fields = _open(_WORK, message)
     fields["inputs"] = {slot: AssignedInput(**file) for slot, file in fields["inputs"].items()}
-    fields["limits"] = AttemptLimits(**fields["limits"])
+    if fields["limits"] is not None:
+        fields["limits"] = AttemptLimits(**fields["limits"])
     return Assignment(**fields)
 
 
