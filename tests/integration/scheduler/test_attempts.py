@@ -342,7 +342,7 @@ async def test_products_that_only_the_task_knew_of_can_be_read_by_others(bench: 
     await bench.submit({"task": "ingest"})
     find, again = await bench.claim()
     assert find.inputs["lightcurve"].version_id == 77
-    clash = version(again, "lightcurve_00000", filename="found.npz", version_id=78)
+    clash = version(again, "report", filename="found.npz", version_id=78)  # as another kind of product
     await bench.report(again, outputs=[clash])
     found = await bench.client.get_attempt(again.attempt_id)
     assert (found.state, found.reason) == (AttemptState.FAILED, FailureReason.INPUT)
