@@ -13,6 +13,7 @@ from services.worker.domain.terms import WorkerTerms
 from services.worker.logic.worker import Worker
 from services.worker.settings import WorkerSettings
 from services.worker.storage.child_state import Wear
+from services.worker.storage.control_group import read_memory_bound
 from services.worker.storage.fork_server import ForkServer
 from services.worker.storage.input_cache import LocalInputCache
 from services.worker.storage.nursery_options import NurseryOptions
@@ -24,6 +25,9 @@ from shared.journal.handler import JournalHandler
 from shared.journal.shipper import Shipper
 
 logger = logging.getLogger(__name__)
+
+#: How much of the memory that there is one attempt may use where nothing says more or less.
+MEMORY_PART = 0.9
 
 
 @asynccontextmanager
@@ -129,6 +133,11 @@ def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> Nurser
         preload_modules=settings.preload_modules,
         input_directory=str(settings.input_directory.resolve()) if settings.input_directory else None,
         commands=str(settings.commands.resolve()) if settings.commands else None,
-        limits=AttemptLimits(settings.memory_gb, settings.cpu_timeout, settings.disk_gb, settings.max_processes),
+        limits=AttemptLimits(
+            settings.memory_gb or MEMORY_PART * read_memory_bound() / GIGABYTE,
+            settings.cpu_timeout,
+            settings.disk_gb,
+            settings.max_processes,
+        ),
         wear=Wear(settings.child_attempts, int(settings.child_growth_gb * GIGABYTE)),
     )

@@ -28,7 +28,7 @@ from services.worker.domain.assignment import WORKER_FAULT
 from services.worker.domain.limits import Cause
 from services.worker.storage.attempt_page import AttemptPage, RunningAttempt
 from services.worker.storage.child_process import kill_group
-from services.worker.storage.kernel_oom import count_oom_kills, find_oom_counter
+from services.worker.storage.control_group import count_oom_kills, find_oom_counter
 from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.process_bonds import adopt_orphans
 from services.worker.storage.process_tree import children_of, kill_tree

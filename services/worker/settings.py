@@ -76,7 +76,9 @@ class WorkerSettings(BaseSettings):
         default=False, description="Let the tasks of each slot run on processors of their own, no others."
     )
     memory_gb: float | None = Field(
-        default=None, gt=0, description="Memory of an attempt whose task does not say; None: no limit [GB]."
+        default=None,
+        gt=0,
+        description="Memory of an attempt whose task does not say [GB]; None: nine tenths of what there is.",
     )
     cpu_timeout: float | None = Field(
         default=None, gt=0, description="Processor time of an attempt whose task does not say [s]."

@@ -17,7 +17,7 @@ from services.worker.domain.failures import explain_death, explain_failure
 from services.worker.domain.limits import NO_LIMITS, AttemptLimits, Cause, Usage, find_excess
 from services.worker.domain.reports import report_death
 from services.worker.storage.attempt_page import AttemptPage
-from services.worker.storage.kernel_oom import count_oom_kills, find_oom_counter
+from services.worker.storage.control_group import count_oom_kills, find_oom_counter, read_memory_bound
 from services.worker.storage.process_tree import kill_tree, read_usage, tree_of
 from services.worker.storage.watch import measure_folder
 from shared.contracts.scheduler import ClaimedAttempt
@@ -159,3 +159,25 @@ def test_a_folder_is_measured_with_all_below_it(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/")
     assert 100_000 <= measure_folder(tmp_path) < 200_000
     assert measure_folder(tmp_path / "none") == 0
+
+
+@pytest.mark.parametrize(
+    ("membership", "file", "text", "bound"),
+    [
+        ("0::/pod/box\n", "pod/box/memory.max", "1073741824\n", 1 << 30),
+        ("0::/on/the/host\n", "memory.max", "1073741824\n", 1 << 30),
+        ("0::/\n", "memory.max", "max\n", None),
+        ("4:memory:/box\n0::/\n", "memory/box/memory.limit_in_bytes", "1073741824\n", 1 << 30),
+        ("4:memory:/\n", "memory/memory.limit_in_bytes", "9223372036854771712\n", None),
+        ("0::/\n", "other", "", None),
+    ],
+)
+def test_the_memory_that_there_is_is_the_containers_or_the_machines(
+    tmp_path: Path, membership: str, file: str, text: str, bound: int | None
+) -> None:
+    place = tmp_path / "groups" / file
+    place.parent.mkdir(parents=True)
+    place.write_text(text)
+    (tmp_path / "cgroup").write_text(membership)
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert read_memory_bound(tmp_path / "cgroup", tmp_path / "groups") == (bound or machine)
