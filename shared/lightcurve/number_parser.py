@@ -10,15 +10,14 @@ Importing this module imports numba; the kernel is compiled, or loaded, when it 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.lightcurve.arrays import FloatArray
+from shared.lightcurve.compiled import compiled
 
 _BytesArray = NDArray[np.uint8]
 _BitsArray = NDArray[np.uint64]
@@ -222,16 +221,9 @@ def _parse(
     return row, hards
 
 
-def _compile(function: Callable[..., Any]) -> Any:
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # there is no place to keep it
-        return numba.njit(nogil=True)(function)
-
-
-multiply = _compile(_multiply)
-nearest_double = _compile(_nearest_double)
-parse = _compile(_parse)
+multiply = compiled(_multiply)
+nearest_double = compiled(_nearest_double)
+parse = compiled(_parse)
 
 
 def parse_table(

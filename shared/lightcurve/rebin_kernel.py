@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 
 from shared.lightcurve.arrays import BoolArray, FloatArray
+from shared.lightcurve.compiled import compiled
 
 Means = tuple[FloatArray, FloatArray, FloatArray]
 
 
-def _walk(
+@compiled
+def walk(
     fluxes: FloatArray,
     uncertainties: FloatArray,
     use: BoolArray,
@@ -42,16 +41,6 @@ def _walk(
         means[target] = flux / total if total > 0 else np.nan
         errors[target] = np.sqrt(variance) / total if total > 0 else np.nan
     return means, errors, covered
-
-
-def _compile() -> Any:
-    try:
-        return numba.njit(nogil=True, cache=True)(_walk)
-    except RuntimeError:  # there is no place to keep it
-        return numba.njit(nogil=True)(_walk)
-
-
-walk = _compile()
 
 
 def load_kernels() -> None:

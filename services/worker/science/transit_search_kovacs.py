@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.worker.domain.errors import InputError
-from services.worker.science.compiled import compiled
 from services.worker.science.transit_signal import (
     FloatArray,
     Periodogram,
@@ -30,6 +29,7 @@ from services.worker.science.transit_signal import (
     period_range,
     require_samples,
 )
+from shared.lightcurve.compiled import compiled
 
 IntArray = NDArray[np.int64]
 
