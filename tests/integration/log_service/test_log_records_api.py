@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -54,29 +53,16 @@ def record(sequence: int, **fields: Any) -> LogRecord:
     return LogRecord(**{**standard, **fields})
 
 
-@pytest.fixture
-async def app(tmp_path: Path) -> AsyncIterator[FastAPI]:
-    found = create_app(LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db"))
-    async with found.router.lifespan_context(found):
-        yield found
-
-
-@pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[LogClient]:
-    async with LogClient("http://logs", None, transport=httpx.ASGITransport(app)) as found:
-        yield found
-
-
-async def ingest(client: LogClient, *records: LogRecord) -> tuple[int, int]:
-    answer = await client.ingest(LogBatch(records=list(records)))
+async def ingest(logs: LogClient, *records: LogRecord) -> tuple[int, int]:
+    answer = await logs.ingest(LogBatch(records=list(records)))
     return answer.stored, answer.repeated
 
 
-async def messages(client: LogClient, **query: Any) -> list[str]:
-    return [item.message for item in (await client.list_records(LogQuery(**query))).items]
+async def messages(logs: LogClient, **query: Any) -> list[str]:
+    return [item.message for item in (await logs.list_records(LogQuery(**query))).items]
 
 
-async def test_a_record_comes_back_as_it_was_sent(client: LogClient) -> None:
+async def test_a_record_comes_back_as_it_was_sent(logs: LogClient) -> None:
     sent = record(
         0,
         time=datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC),
@@ -88,54 +74,54 @@ async def test_a_record_comes_back_as_it_was_sent(client: LogClient) -> None:
         process_id=77,
         message="naïve \0 ✓ 𝛱",
     )
-    assert await ingest(client, sent) == (1, 0)
-    (found,) = (await client.list_records(LogQuery(attempt_id=1))).items
+    assert await ingest(logs, sent) == (1, 0)
+    (found,) = (await logs.list_records(LogQuery(attempt_id=1))).items
     assert found.model_dump(exclude={"record_id"}) == sent.model_dump()
 
 
-async def test_a_repeated_batch_changes_nothing(client: LogClient) -> None:
+async def test_a_repeated_batch_changes_nothing(logs: LogClient) -> None:
     batch = [record(number) for number in range(10)]
-    assert await ingest(client, *batch[:6]) == (6, 0)
-    assert await ingest(client, *batch) == (4, 6)
-    assert await ingest(client, *batch, *batch) == (0, 20)
-    assert await ingest(client, record(3, message="another")) == (0, 1)
-    assert await messages(client) == [f"message {number}" for number in range(10)]
+    assert await ingest(logs, *batch[:6]) == (6, 0)
+    assert await ingest(logs, *batch) == (4, 6)
+    assert await ingest(logs, *batch, *batch) == (0, 20)
+    assert await ingest(logs, record(3, message="another")) == (0, 1)
+    assert await messages(logs) == [f"message {number}" for number in range(10)]
 
 
-async def test_the_same_number_from_another_stream_or_attempt_is_another_record(client: LogClient) -> None:
-    assert await ingest(client, record(0), record(0, stream="worker-1:6:b"), record(0, attempt_id=2)) == (3, 0)
+async def test_the_same_number_from_another_stream_or_attempt_is_another_record(logs: LogClient) -> None:
+    assert await ingest(logs, record(0), record(0, stream="worker-1:6:b"), record(0, attempt_id=2)) == (3, 0)
 
 
-async def test_batches_that_arrive_together_are_stored_once(client: LogClient) -> None:
+async def test_batches_that_arrive_together_are_stored_once(logs: LogClient) -> None:
     batch = [record(number) for number in range(50)]
-    answers = await asyncio.gather(*(ingest(client, *batch) for _ in range(8)))
+    answers = await asyncio.gather(*(ingest(logs, *batch) for _ in range(8)))
     assert sum(stored for stored, _ in answers) == 50
-    assert len(await messages(client)) == 50
+    assert len(await messages(logs)) == 50
 
 
-async def test_a_long_batch_that_is_there_in_part_adds_the_rest(client: LogClient) -> None:
+async def test_a_long_batch_that_is_there_in_part_adds_the_rest(logs: LogClient) -> None:
     batch = [record(number, arguments=[number], fields={"n": number}) for number in range(1037)]
-    assert await ingest(client, *batch[100:700]) == (600, 0)
-    assert await ingest(client, *batch, *batch[:3]) == (437, 603)
-    found = (await client.list_records(LogQuery(limit=5000))).items
+    assert await ingest(logs, *batch[100:700]) == (600, 0)
+    assert await ingest(logs, *batch, *batch[:3]) == (437, 603)
+    found = (await logs.list_records(LogQuery(limit=5000))).items
     assert [(item.sequence, item.arguments, item.fields) for item in found] == [
         (number, [number], {"n": number}) for number in range(1037)
     ]
 
 
-async def test_an_empty_batch_is_fine(client: LogClient) -> None:
-    assert await ingest(client) == (0, 0)
+async def test_an_empty_batch_is_fine(logs: LogClient) -> None:
+    assert await ingest(logs) == (0, 0)
 
 
-async def test_over_long_texts_are_cut_and_kept(client: LogClient) -> None:
-    assert await ingest(client, record(0, message="x" * 200_000)) == (1, 0)
-    (found,) = await messages(client)
+async def test_over_long_texts_are_cut_and_kept(logs: LogClient) -> None:
+    assert await ingest(logs, record(0, message="x" * 200_000)) == (1, 0)
+    (found,) = await messages(logs)
     assert len(found) <= MAX_MESSAGE_LENGTH
     assert "characters cut" in found
 
 
 @pytest.fixture
-async def filled(client: LogClient) -> LogClient:
+async def filled(logs: LogClient) -> LogClient:
     """Two jobs; each two tasks; each two attempts; each a record of every level, one a minute."""
     records = []
     for attempt in range(8):
@@ -154,8 +140,8 @@ async def filled(client: LogClient) -> LogClient:
                 )
             )
     records.reverse()  # what arrives last may have been made first
-    await ingest(client, *records)
-    return client
+    await ingest(logs, *records)
+    return logs
 
 
 @pytest.mark.parametrize(
@@ -186,13 +172,13 @@ async def test_queries(filled: LogClient, query: dict[str, Any], numbers: list[i
 @pytest.mark.parametrize("order", list(RecordOrder))
 @pytest.mark.parametrize("limit", [1, 7, 10, 20, 40])
 async def test_pages_follow_each_other_without_gap_or_repetition(
-    client: LogClient, order: RecordOrder, limit: int
+    logs: LogClient, order: RecordOrder, limit: int
 ) -> None:
-    await ingest(client, *(record(n, time=NOON + timedelta(seconds=n // 4), level=10 * (n % 3)) for n in range(40)))
+    await ingest(logs, *(record(n, time=NOON + timedelta(seconds=n // 4), level=10 * (n % 3)) for n in range(40)))
     found: list[int] = []
     after: int | None = 0
     while after is not None:
-        page = await client.list_records(LogQuery(job_id=1, order=order, limit=limit, after=after))
+        page = await logs.list_records(LogQuery(job_id=1, order=order, limit=limit, after=after))
         assert page.items
         found += [item.sequence for item in page.items]
         after = page.next_after
@@ -224,28 +210,28 @@ async def test_counts_by_level(filled: LogClient) -> None:
     ids=["broken", "bytes", "list", "incomplete", "many", "long"],
 )
 async def test_a_bad_batch_is_refused_with_its_place(
-    client: LogClient, body: bytes, error: type[InvalidInputError], place: str | None
+    logs: LogClient, body: bytes, error: type[InvalidInputError], place: str | None
 ) -> None:
-    response = await client._http.post("records", content=body)
+    response = await logs._http.post("records", content=body)
     assert response.json()["slug"] == error.slug
     assert response.json()["where"] == place
-    assert (await client.counts(LogScope())).total == 0
+    assert (await logs.counts(LogScope())).total == 0
 
 
-async def test_one_bad_record_leaves_nothing_of_its_batch(client: LogClient) -> None:
+async def test_one_bad_record_leaves_nothing_of_its_batch(logs: LogClient) -> None:
     good = record(0).model_dump_json().encode()
     with pytest.raises(InvalidInputError, match="Field required") as caught:
-        await client.ingest_lines([good, b'{"message": "no stream"}'])
+        await logs.ingest_lines([good, b'{"message": "no stream"}'])
     assert caught.value.where == "body.records[1].stream"
-    assert (await client.counts(LogScope())).total == 0
+    assert (await logs.counts(LogScope())).total == 0
 
 
 @pytest.mark.parametrize(
     "query",
     ["min_level=loud", "since=yesterday", "since=2026-03-01T12:00:00", "limit=0", "job=1", "order=up", "after=-1"],
 )
-async def test_a_bad_query_is_refused_with_its_place(client: LogClient, query: str) -> None:
-    response = await client._http.get(f"records?{query}")
+async def test_a_bad_query_is_refused_with_its_place(logs: LogClient, query: str) -> None:
+    response = await logs._http.get(f"records?{query}")
     assert response.status_code == 422
     assert response.json()["where"] == f"query.{query.partition('=')[0]}"
 
@@ -259,9 +245,9 @@ async def test_writing_and_reading_need_their_scopes(tmp_path: Path) -> None:
             "r": Principal("ada", frozenset({AccessScope.READ})),
         },
     )
-    app = create_app(LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", tokens_file=tokens))
-    async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
+    served = create_app(LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", tokens_file=tokens))
+    async with served.router.lifespan_context(served):
+        transport = httpx.ASGITransport(served)
         worker, reader, nobody = (LogClient("http://logs", token, transport=transport) for token in ("w", "r", None))
         assert await ingest(worker, record(0)) == (1, 0)
         assert await messages(reader) == ["message 0"]
@@ -274,10 +260,10 @@ async def test_writing_and_reading_need_their_scopes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/logs"])
-async def test_the_documentation_is_complete_alone_and_mounted(app: FastAPI, prefix: str) -> None:
+async def test_the_documentation_is_complete_alone_and_mounted(served: FastAPI, prefix: str) -> None:
     root = FastAPI()
-    root.mount("/logs", app)
-    transport = httpx.ASGITransport(root if prefix else app)
+    root.mount("/logs", served)
+    transport = httpx.ASGITransport(root if prefix else served)
     async with httpx.AsyncClient(transport=transport, base_url=f"http://x{prefix}/") as http:
         document = (await http.get("openapi.json")).json()
         assert f"{prefix}/openapi.json" in (await http.get("docs")).text
@@ -302,7 +288,7 @@ def test_the_migrations_make_the_tables_of_the_row_classes(tmp_path: Path) -> No
 
 async def test_records_outlive_the_service(tmp_path: Path) -> None:
     for expected in ((1, 0), (0, 1)):
-        app = create_app(LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db"))
-        async with app.router.lifespan_context(app):
-            client = LogClient("http://logs", None, transport=httpx.ASGITransport(app))
-            assert await ingest(client, record(0)) == expected
+        served = create_app(LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db"))
+        async with served.router.lifespan_context(served):
+            logs = LogClient("http://logs", None, transport=httpx.ASGITransport(served))
+            assert await ingest(logs, record(0)) == expected
