@@ -6,26 +6,21 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from services.worker.domain.task_type import Example, TaskContext, TaskSettings, TaskType
-from services.worker.tasks.example_curves import make_example_light_curve
+from services.worker.domain.task_type import TaskContext
 from services.worker.tasks.transit_searches import (
-    SEARCH_INPUTS,
-    SEARCH_OUTPUTS,
+    PeriodRangeSettings,
     TransitSearchSettings,
-    check_search,
+    make_search_type,
     open_searched_curve,
     publish_findings,
 )
 from shared.contracts.metadata import Metadata
 
 
-class FoldedSearchSettings(TaskSettings):
+class FoldedSearchSettings(PeriodRangeSettings):
     """What to try."""
 
     period_min: float = Field(default=0.5, gt=0, description="Shortest trial period [d].")
-    period_max: float | None = Field(
-        default=None, gt=0, description="Longest trial period [d]; half the curve's span at most, and by default."
-    )
     qmin: float = Field(
         default=0.005, ge=1e-4, lt=1, description="Shortest box, as a fraction of the period [-]. The original: 0.05."
     )
@@ -38,11 +33,9 @@ class FoldedSearchSettings(TaskSettings):
     )
 
     @model_validator(mode="after")
-    def _check_ranges(self) -> Self:
+    def _check_boxes(self) -> Self:
         if self.qmax < self.qmin:
             raise ValueError(f"qmax {self.qmax} is below qmin {self.qmin}")
-        if self.period_max is not None and self.period_max <= self.period_min:
-            raise ValueError(f"period_max {self.period_max} must exceed period_min {self.period_min}")
         return self
 
 
@@ -62,17 +55,4 @@ def run(context: TaskContext, settings: FoldedBoxSettings) -> Metadata:
     return publish_findings(context, settings, curve, findings)
 
 
-TASK_TYPE = TaskType(
-    name="transit_search_bls_kovacs",
-    version="1",
-    run=run,
-    settings=FoldedBoxSettings,
-    uses_seed=False,
-    inputs=SEARCH_INPUTS,
-    outputs=SEARCH_OUTPUTS,
-    check=check_search,
-    example=Example(
-        settings={"lc_duration": 27, "search_settings": {"period_min": 2, "period_max": 4}},
-        inputs={"lightcurve": make_example_light_curve},
-    ),
-)
+TASK_TYPE = make_search_type("transit_search_bls_kovacs", "1", run, FoldedBoxSettings)

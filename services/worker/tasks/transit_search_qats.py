@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Self
+from pydantic import Field
 
-from pydantic import Field, model_validator
-
-from services.worker.domain.task_type import Example, TaskContext, TaskSettings, TaskType
-from services.worker.tasks.example_curves import make_example_light_curve
+from services.worker.domain.task_type import TaskContext
 from services.worker.tasks.transit_searches import (
-    SEARCH_INPUTS,
-    SEARCH_OUTPUTS,
+    DurationGridSettings,
     TransitSearchSettings,
-    check_search,
+    make_search_type,
     open_searched_curve,
     publish_findings,
 )
 from shared.contracts.metadata import Metadata
 
 
-class IntervalSearchSettings(TaskSettings):
+class IntervalSearchSettings(DurationGridSettings):
     """What to try."""
 
-    duration_min: float = Field(default=0.05, gt=0, description="Shortest trial duration [d].")
-    duration_max: float = Field(default=0.2, gt=0, description="Longest trial duration [d].")
     duration_count: int = Field(default=16, ge=1, le=1000, description="Number of trial durations, equally spaced.")
     period_min: float = Field(default=4.0, gt=0, description="Shortest interval between transits [d].")
     period_max: float | None = Field(
@@ -38,16 +32,6 @@ class IntervalSearchSettings(TaskSettings):
         le=1,
         description="How much intervals may vary [-]: the longest is 1 + max_ttv_mag / 2 times the shortest.",
     )
-
-    @model_validator(mode="after")
-    def _check_ranges(self) -> Self:
-        if self.duration_max < self.duration_min:
-            raise ValueError(f"duration_max {self.duration_max} is below duration_min {self.duration_min}")
-        if self.period_min <= self.duration_max:
-            raise ValueError(f"period_min {self.period_min} must exceed duration_max {self.duration_max}")
-        if self.period_max is not None and self.period_max <= self.period_min:
-            raise ValueError(f"period_max {self.period_max} must exceed period_min {self.period_min}")
-        return self
 
 
 class QuasiPeriodicSettings(TransitSearchSettings):
@@ -66,17 +50,4 @@ def run(context: TaskContext, settings: QuasiPeriodicSettings) -> Metadata:
     return publish_findings(context, settings, curve, findings)
 
 
-TASK_TYPE = TaskType(
-    name="transit_search_qats",
-    version="1",
-    run=run,
-    settings=QuasiPeriodicSettings,
-    uses_seed=False,
-    inputs=SEARCH_INPUTS,
-    outputs=SEARCH_OUTPUTS,
-    check=check_search,
-    example=Example(
-        settings={"lc_duration": 27, "search_settings": {"period_min": 2, "period_max": 4}},
-        inputs={"lightcurve": make_example_light_curve},
-    ),
-)
+TASK_TYPE = make_search_type("transit_search_qats", "1", run, QuasiPeriodicSettings)

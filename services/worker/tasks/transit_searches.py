@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.worker.domain.errors import InputError
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, Verdict
+from services.worker.domain.task_type import Example, RunFunction, Slot, TaskContext, TaskSettings, TaskType, Verdict
+from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.light_curve_files import open_good_light_curve
 from services.worker.tasks.search_archive import ARCHIVE_TYPE, read_periodogram, write_archive
 from shared.contracts.metadata import Metadata, find_non_finite
@@ -29,6 +31,58 @@ class TransitSearchSettings(TaskSettings):
     """Settings of every transit search."""
 
     lc_duration: float = Field(gt=0, description="Search so many days of the light curve, from its first sample on.")
+
+
+class PeriodRangeSettings(TaskSettings):
+    """The range of periods of a search, above and below which there are defaults of its own."""
+
+    period_min: float | None = Field(default=None, gt=0, description="Shortest trial period [d].")
+    period_max: float | None = Field(
+        default=None, gt=0, description="Longest trial period [d]; half the curve's span at most, and by default."
+    )
+
+    @model_validator(mode="after")
+    def _check_periods(self) -> Self:
+        if self.period_max is not None and self.period_max <= (self.period_min or 0):
+            raise ValueError(f"period_max {self.period_max} must exceed period_min {self.period_min}")
+        return self
+
+
+class DurationGridSettings(PeriodRangeSettings):
+    """A search that also tries durations, all of them shorter than the shortest period."""
+
+    duration_min: float = Field(default=0.05, gt=0, description="Shortest trial duration [d].")
+    duration_max: float = Field(default=0.2, gt=0, description="Longest trial duration [d].")
+
+    @model_validator(mode="after")
+    def _check_durations(self) -> Self:
+        if self.duration_max < self.duration_min:
+            raise ValueError(f"duration_max {self.duration_max} is below duration_min {self.duration_min}")
+        if self.period_min is not None and self.period_min <= self.duration_max:
+            raise ValueError(f"period_min {self.period_min} must exceed duration_max {self.duration_max}")
+        return self
+
+
+#: A quick search of the example curve.
+_EXAMPLE_RANGE = MappingProxyType({"period_min": 2, "period_max": 4})
+
+
+def make_search_type(name: str, version: str, run: RunFunction, settings: type[TransitSearchSettings]) -> TaskType:
+    """Make the task type of a search: its slots and its quality control are those of all searches."""
+    return TaskType(
+        name=name,
+        version=version,
+        run=run,
+        settings=settings,
+        uses_seed=False,
+        inputs=SEARCH_INPUTS,
+        outputs=SEARCH_OUTPUTS,
+        check=check_search,
+        example=Example(
+            settings={"lc_duration": 27, "search_settings": dict(_EXAMPLE_RANGE)},
+            inputs={"lightcurve": make_example_light_curve},
+        ),
+    )
 
 
 def open_searched_curve(context: TaskContext, settings: TransitSearchSettings) -> LightCurve:
