@@ -29,6 +29,7 @@ psls: setup ## Install PSLS (GPL) and its star models, for the task type synthes
 
 .PHONY: test
 test: $(VENV)/.ready-dev ## Check style, types and architecture, then run all tests
+	deploy/test_servers.sh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
