@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support.databases import KINDS, DatabasePool
 from tests.support.mariadb import MariadbServer
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import open_server
@@ -31,3 +33,39 @@ def rabbitmq_server() -> Iterator[RabbitmqServer]:
     """Shared: ask it for a virtual host. A test that disturbs it leaves it running."""
     with open_server(RabbitmqServer) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def _postgresql_pool(postgresql_server: PostgresqlServer) -> DatabasePool:
+    return DatabasePool(postgresql_server.make_database)
+
+
+@pytest.fixture(scope="session")
+def _mariadb_pool(mariadb_server: MariadbServer) -> DatabasePool:
+    return DatabasePool(mariadb_server.make_database)
+
+
+@pytest.fixture(params=KINDS)
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Runs the test on each kind of database."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def make_database(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Makes empty databases for services, and returns their URLs: the same one for the same name."""
+    if database_kind == "sqlite":
+        yield lambda service: f"sqlite:///{tmp_path}/{service}.db"
+        return
+    pool: DatabasePool = request.getfixturevalue(f"_{database_kind}_pool")
+    taken: dict[str, str] = {}
+
+    def take(service: str) -> str:
+        if service not in taken:
+            taken[service] = pool.take(service)
+        return taken[service]
+
+    yield take
+    for service, url in taken.items():
+        pool.give_back(service, url)

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from shared.contracts.metadata import Metadata
 
 MAX_DIRECTORY_LENGTH = 512
-MAX_FILENAME_LENGTH = 256
+MAX_FILENAME_LENGTH = 255
 MAX_PLANNED_PRODUCTS = 10_000
 MAX_VERDICTS = 10_000
 MAX_PAGE = 1000

@@ -10,20 +10,19 @@ import asyncio
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
 
-from shared.contracts.errors import InvalidInputError
+from shared.contracts.errors import UnavailableError
+from shared.database.engines import explain_error, open_engine
 
 T = TypeVar("T")
 
 MAX_GROUP = 256
-BUSY_TIMEOUT_MS = 30_000
 
 
 class DatabaseClosedError(RuntimeError):
@@ -38,63 +37,21 @@ class _Command:
     error: BaseException | None = None
 
 
-def _too_large(error: OverflowError) -> InvalidInputError:
-    """Say of a number that the database cannot hold that the caller is at fault: ours all fit."""
-    return InvalidInputError(f"a number is too large: whole numbers have at most 64 bits ({error})")
-
-
-def create_sqlite_engine(url: str, *, writer: bool, connections: int, foreign_keys: bool = True) -> Engine:
-    """Make an engine on a SQLite file whose every commit is durable.
-
-    The writer begins with ``BEGIN IMMEDIATE``, so that a transaction that will write never has to upgrade a read lock;
-    readers cannot write at all.
-    """
-    engine = create_engine(
-        url, poolclass=QueuePool, pool_size=connections, max_overflow=0, connect_args={"check_same_thread": False}
-    )
-
-    @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        for pragma in (
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "cache_size=-65536",
-            "temp_store=MEMORY",
-            *(() if writer else ("query_only=ON",)),
-        ):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
-
-    return engine
-
-
 class Database:
     """One service's database.
 
     Parameters
     ----------
     url
-        ``sqlite:///path``. The parent folder is made where it is missing.
+        See `shared.database.engines.parse_database_url`. A file's parent folder is made where it is missing.
     readers
         How many queries may run at once.
     """
 
     def __init__(self, url: str, *, readers: int = 4) -> None:
-        parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            raise ValueError(f"database URL {parsed.render_as_string()}: only sqlite:///FILE is supported")
-        if not parsed.database or parsed.database == ":memory:":
-            raise ValueError("database URL: an in-memory database cannot be shared; give a file")
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         self.url = url
-        self._writer = create_sqlite_engine(url, writer=True, connections=1)
-        self._readers = create_sqlite_engine(url, writer=False, connections=readers)
+        self._writer = open_engine(url, writer=True, connections=1)
+        self._readers = open_engine(url, writer=False, connections=readers)
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="committer")
         self._read_threads = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self._pending: list[_Command] = []
@@ -143,8 +100,11 @@ class Database:
         try:
             with self._readers.begin() as connection:
                 return query(connection)
-        except OverflowError as error:
-            raise _too_large(error) from error
+        except Exception as error:
+            found = explain_error(error, self._readers.dialect)
+            if found is error:
+                raise
+            raise found from error
 
     async def _commit_groups(self) -> None:
         loop = asyncio.get_running_loop()
@@ -168,30 +128,49 @@ class Database:
                     entry.future.set_result(entry.outcome)
 
     def _run_group(self, group: list[_Command]) -> None:
-        if self._connection is None:
-            self._connection = self._writer.connect()
         try:
-            self._commit(self._connection, group)
-        except BaseException:
+            connection, transaction = self._begin()
+            self._commit(connection, transaction, group)
+        except BaseException as error:
             self._disconnect()
-            raise
+            if not isinstance(error, Exception):
+                raise
+            found = explain_error(error, self._writer.dialect)
+            if found is error:
+                raise
+            raise found from error
+        if any(isinstance(entry.error, UnavailableError) for entry in group):
+            self._disconnect()
+
+    def _begin(self) -> tuple[Connection, RootTransaction]:
+        """Begin a transaction. A connection that broke while nothing was done with it is replaced."""
+        if self._connection is not None:
+            try:
+                return self._connection, self._connection.begin()
+            except DBAPIError:
+                self._disconnect()
+        self._connection = self._writer.connect()
+        return self._connection, self._connection.begin()
 
     def _disconnect(self) -> None:
         """Close the writing connection, whatever state it is in; the next group opens another."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            connection.close()
+            with suppress(DBAPIError):
+                connection.invalidate()
+            with suppress(DBAPIError):
+                connection.close()
 
     @staticmethod
-    def _commit(connection: Connection, group: list[_Command]) -> None:
-        with connection.begin() as transaction:
+    def _commit(connection: Connection, transaction: RootTransaction, group: list[_Command]) -> None:
+        with transaction:
             if len(group) == 1:
                 # Alone in its transaction, a failed command takes the transaction with it: no savepoint needed.
                 entry = group[0]
                 try:
                     entry.outcome = entry.run(connection)
                 except Exception as error:
-                    entry.error = _too_large(error) if isinstance(error, OverflowError) else error
+                    entry.error = explain_error(error, connection.dialect)
                     transaction.rollback()
                 return
             for entry in group:
@@ -204,7 +183,7 @@ def _run_nested(connection: Connection, entry: _Command) -> None:
     try:
         entry.outcome = entry.run(connection)
     except Exception as error:
-        entry.error = _too_large(error) if isinstance(error, OverflowError) else error
+        entry.error = explain_error(error, connection.dialect)
         try:
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT command")
         except DBAPIError:

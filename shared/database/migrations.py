@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from pathlib import Path
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, make_url
+from sqlalchemy import Connection, Engine, Index, MetaData, Table
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import SchemaItem
 
-from shared.database.engine import create_sqlite_engine
+from shared.contracts.errors import UnavailableError
+from shared.database.ddl import is_for
+from shared.database.engines import explain_error, open_engine
+
+logger = logging.getLogger(__name__)
+
+#: How long to wait for a database server that does not answer yet [s].
+_PATIENCE_SECONDS = 30
 
 
 def _config(folder: Path) -> Config:
@@ -26,8 +37,9 @@ class BrokenReferencesError(RuntimeError):
 def upgrade_schema(url: str, folder: Path, revision: str = "head") -> None:
     """Apply all migrations in `folder` that the database at `url` has not seen, in one transaction.
 
-    References between rows are not enforced meanwhile but checked at the end: SQLite changes some tables by copying and
-    dropping them, and dropping a table whose rows others refer to would delete those, too.
+    On SQLite references between rows are not enforced meanwhile but checked at the end: it changes some tables by
+    copying and dropping them, and dropping a table whose rows others refer to would delete those, too. MySQL and
+    MariaDB change tables outside of transactions: there a migration that is killed has to be repeated from a dump.
 
     Parameters
     ----------
@@ -43,38 +55,59 @@ def upgrade_schema(url: str, folder: Path, revision: str = "head") -> None:
     BrokenReferencesError
         The migrations are at fault.
     """
-    database = make_url(url).database
-    if database:
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_sqlite_engine(url, writer=True, connections=1, foreign_keys=False)
+    engine = open_engine(url, writer=True, changes_tables=True)
     try:
-        with engine.begin() as connection:
+        with _connect(engine) as connection, connection.begin():
             config = _config(folder)
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
-            if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(5):
-                raise BrokenReferencesError(f"rows refer to rows that are gone: {broken}")
+            if engine.dialect.name == "sqlite":
+                _check_references(connection)
     finally:
         engine.dispose()
+
+
+def _connect(engine: Engine) -> Connection:
+    """Connect, waiting for a server that is about to start."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return engine.connect()
+        except DBAPIError as error:
+            found = explain_error(error, engine.dialect)
+            if not isinstance(found, UnavailableError):
+                raise
+            if time.monotonic() > until:
+                raise found from error
+            logger.warning("%s; trying again", found)
+        time.sleep(1)
+
+
+def _check_references(connection: Connection) -> None:
+    if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(5):
+        raise BrokenReferencesError(f"rows refer to rows that are gone: {broken}")
 
 
 def find_drift(url: str, metadata: MetaData) -> list[object]:
     """List what the tables at `url` lack, or have too much, compared with the row classes. Empty when all is well."""
-    engine = create_sqlite_engine(url, writer=False, connections=1)
+    engine = open_engine(url, writer=False)
+    kind = engine.dialect.name
     try:
         with engine.connect() as connection:
-            virtual = [
-                row.name
-                for row in connection.exec_driver_sql(
-                    "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
-                )
-            ]
+            virtual = _list_virtual_tables(connection) if kind == "sqlite" else []
 
-            def is_ours(name: str | None, kind: str, _parents: object) -> bool:
-                """Leave out full-text indexes and the tables that SQLite keeps them in."""
-                return not (kind == "table" and name is not None and name.startswith(tuple(virtual)))
+            def is_ours(found: SchemaItem, name: str | None, _kind: str, _reflected: bool, _other: object) -> bool:
+                """Leave out full-text indexes, the tables that SQLite keeps them in, and other engines' indexes."""
+                if isinstance(found, Table):
+                    return not (name is not None and name.startswith(tuple(virtual)))
+                return not isinstance(found, Index) or is_for(found, kind)
 
-            context = MigrationContext.configure(connection, opts={"include_name": is_ours})
+            context = MigrationContext.configure(connection, opts={"include_object": is_ours})
             return list(compare_metadata(context, metadata))
     finally:
         engine.dispose()
+
+
+def _list_virtual_tables(connection: Connection) -> list[str]:
+    statement = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%'"
+    return [row.name for row in connection.exec_driver_sql(statement)]

@@ -70,6 +70,17 @@ class _Compiled:
         finally:
             cursor.close()
 
+    def insert(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """Run it once. Returns the key that the database made."""
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(self.text, self.bind(values))
+            return int(cursor.lastrowid)
+        except Exception as error:
+            raise self._translate(connection, error) from error
+        finally:
+            cursor.close()
+
     def run_many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
         """Run it for each set of values. Returns how many rows all of them changed."""
         rest = iter(rows)
@@ -134,6 +145,10 @@ class Prepared:
         """Run it for each set of values. Returns how many rows all of them changed."""
         return self._for(connection).run_many(connection, rows)
 
+    def insert(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """Run an insertion once. Returns the key that the database made."""
+        return self._for(connection).insert(connection, values)
+
     def fetch(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> list[Sequence[Any]]:
         """Run it once and fetch its rows, with values in the order of the selected columns."""
         return self._for(connection).fetch(connection, values)
@@ -168,12 +183,15 @@ class PreparedInsertion:
     """
 
     def __init__(self, table: Table, key: ColumnElement[int], *names: str) -> None:
-        values: dict[str, Any] = {name: bindparam(name) for name in names}
-        self._prepared = Prepared(insert(table).values(values).returning(key))
+        insertion = insert(table).values({name: bindparam(name) for name in names})
+        self._returning = Prepared(insertion.returning(key))
+        self._plain = Prepared(insertion)
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Insert a row. Returns its key."""
-        return int(self._prepared.fetch(connection, values)[0][0])
+        if connection.dialect.insert_returning:
+            return int(self._returning.fetch(connection, values)[0][0])
+        return self._plain.insert(connection, values)
 
 
 class PreparedForKeys:

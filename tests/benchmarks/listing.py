@@ -19,7 +19,7 @@ from services.product_store.main import create_app
 from services.product_store.settings import ProductStoreSettings
 from services.product_store.storage.schema import PRODUCTS, VERSIONS
 from shared.clients.product_store import ProductStoreClient
-from shared.database.engine import create_sqlite_engine
+from shared.database.engines import open_engine
 from shared.database.migrations import upgrade_schema
 from tests.benchmarks.figures import Figure
 
@@ -34,7 +34,7 @@ def measure_listing() -> dict[str, Figure]:
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/store.db"
         upgrade_schema(url, MIGRATIONS)
-        engine = create_sqlite_engine(url, writer=True, connections=1)
+        engine = open_engine(url, writer=True, connections=1)
         _fill(engine)
         engine.dispose()
         return asyncio.run(_measure(ProductStoreSettings(database_url=url, archive=Path(folder, "archive"))))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from shared.contracts.metadata import Metadata
-from shared.contracts.products import MAX_DIRECTORY_LENGTH, MAX_FILENAME_LENGTH
+from shared.contracts.products import MAX_DIRECTORY_LENGTH
 from shared.database.types import Json, Key, UtcTime
 
 
@@ -35,7 +35,7 @@ class ProductRow(ProductStoreRow, table=True):
 
     product_id: int | None = Field(default=None, primary_key=True, sa_type=Key)
     directory: str = Field(max_length=MAX_DIRECTORY_LENGTH)
-    filename: str = Field(max_length=MAX_FILENAME_LENGTH)
+    filename: str = Field(max_length=256)
     semantic_type: str = Field(max_length=256)
     mime_type: str | None = Field(default=None, max_length=128)
     generator_task_id: int = Field(sa_type=Key)

@@ -8,20 +8,18 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.lifecycle import job_state_of
 from services.scheduler.storage.schema import JobRow
 from shared.contracts.scheduler import JobView, TaskCounts
 from shared.contracts.states import JobState, TaskState
-from shared.database.prepared import Prepared, PreparedForKeys
+from shared.database.prepared import Prepared, PreparedForKeys, PreparedInsertion
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _GIVEN = ("name", "state", "working_directory", "document", "seed", "root_task_id", "submitted_at", "submitted_by")
-_ADD = Prepared(
-    insert(_job).values({name: bindparam(name) for name in (*_GIVEN, "rerun", "reuse")}).returning(_job.c.id)
-)
+_ADD = PreparedInsertion(_job, _job.c.id, *_GIVEN, "rerun", "reuse")
 _COUNTS = {state: _job.c[state.value] for state in TaskState}
 _ADD_COUNTS = Prepared(
     update(_job)
@@ -121,8 +119,7 @@ class JobStore:
             "rerun": mode.rerun,
             "reuse": mode.reuse,
         }
-        ((job_id,),) = _ADD.fetch(self._connection, values)
-        return int(job_id)
+        return _ADD.execute(self._connection, values)
 
     def find_mode(self, job_id: int) -> JobMode:
         """Look up how a job was submitted."""

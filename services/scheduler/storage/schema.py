@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
+from shared.database.ddl import partial_index
 from shared.database.types import Json, Key, UtcTime
 
 _LONG_TEXT = Text(length=2**31 - 1)
@@ -230,7 +231,7 @@ class ProductPromiseRow(SchedulerRow, table=True):
     task_id: int = _reference("task.id")
     slot: str = Field(sa_column=Column(String(256), nullable=False))
     directory: str = Field(sa_column=Column(String(512), nullable=False))
-    filename: str = Field(sa_column=Column(String(256), nullable=False))
+    filename: str = Field(sa_column=Column(String(256).with_variant(String(255), "mysql"), nullable=False))
     generation: int = Field(default=1, sa_column=Column(Integer, nullable=False, server_default="1"))
     version: dict[str, Any] | None = _json()
 
@@ -254,50 +255,37 @@ class AttemptRow(SchedulerRow, table=True):
     __table_args__: ClassVar[Any] = (
         UniqueConstraint("task_id", "number", name="uq_attempt_number"),
         Index("ix_attempt_job", "job_id"),
-        Index(
-            "ix_attempt_undecided",
-            "id",
-            sqlite_where=text("state = 'queued' AND undecided"),
-            postgresql_where=text("state = 'queued' AND undecided"),
-        ),
-        Index(
-            "ix_attempt_fingerprint",
-            "fingerprint",
-            sqlite_where=text("fingerprint IS NOT NULL"),
-            postgresql_where=text("fingerprint IS NOT NULL"),
-        ),
-        Index(
+        *partial_index("ix_attempt_undecided", ["id"], "state = 'queued' AND undecided", ["state", "undecided", "id"]),
+        *partial_index("ix_attempt_fingerprint", ["fingerprint"], "fingerprint IS NOT NULL", ["fingerprint", "id"]),
+        *partial_index(
             "ix_attempt_trouble",
-            "job_id",
-            "id",
-            sqlite_where=text("state IN ('failed', 'lost', 'rejected')"),
-            postgresql_where=text("state IN ('failed', 'lost', 'rejected')"),
+            ["job_id", "id"],
+            "state IN ('failed', 'lost', 'rejected')",
+            ["job_id", "state", "id"],
         ),
-        Index(
+        *partial_index(
             "ix_attempt_queue",
-            "task_type",
-            "priority",
-            "id",
-            sqlite_where=text("state = 'queued' AND NOT held"),
-            postgresql_where=text("state = 'queued' AND NOT held"),
+            ["task_type", "priority", "id"],
+            "state = 'queued' AND NOT held",
+            ["state", "held", "task_type", "priority", "id"],
         ),
-        Index(
+        *partial_index(
             "ix_attempt_lease",
-            "lease_expires_at",
-            sqlite_where=text("state IN ('running', 'checking')"),
-            postgresql_where=text("state IN ('running', 'checking')"),
+            ["lease_expires_at"],
+            "state IN ('running', 'checking')",
+            ["state", "lease_expires_at"],
         ),
-        Index(
+        *partial_index(
             "ix_attempt_delayed",
-            "not_before",
-            sqlite_where=text("state = 'queued' AND held AND not_before IS NOT NULL"),
-            postgresql_where=text("state = 'queued' AND held AND not_before IS NOT NULL"),
+            ["not_before"],
+            "state = 'queued' AND held AND not_before IS NOT NULL",
+            ["state", "held", "not_before"],
         ),
-        Index(
+        *partial_index(
             "ix_attempt_overdue",
-            "overdue_at",
-            sqlite_where=text("state = 'queued' AND NOT held AND overdue_at IS NOT NULL"),
-            postgresql_where=text("state = 'queued' AND NOT held AND overdue_at IS NOT NULL"),
+            ["overdue_at"],
+            "state = 'queued' AND NOT held AND overdue_at IS NOT NULL",
+            ["state", "held", "overdue_at"],
         ),
     )
     id: int = _key(autoincrement=False)

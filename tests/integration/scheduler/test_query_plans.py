@@ -14,7 +14,7 @@ from services.scheduler.factory import MIGRATIONS
 from services.scheduler.storage.attempts import AttemptStore
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.reuse import ReuseStore
-from shared.database.engine import create_sqlite_engine
+from shared.database.engines import open_engine
 from shared.database.migrations import upgrade_schema
 
 
@@ -43,7 +43,7 @@ class Stores:
 def test_the_partial_index_is_used(call: Any, index: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     upgrade_schema(url, MIGRATIONS)
-    engine = create_sqlite_engine(url, writer=True, connections=1)
+    engine = open_engine(url, writer=True, connections=1)
     said: list[str] = []
     with engine.begin() as connection:
         driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]

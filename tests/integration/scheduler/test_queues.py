@@ -24,7 +24,8 @@ from shared.contracts.diagnostics import JobEnd, StateChange
 from shared.contracts.errors import NotFoundError
 from shared.contracts.queues import RescheduleRequest
 from shared.contracts.states import FailureReason, JobState
-from shared.database.engine import Database, create_sqlite_engine
+from shared.database.engine import Database
+from shared.database.engines import open_engine
 from shared.database.migrations import upgrade_schema
 
 from .conftest import Bench
@@ -272,7 +273,7 @@ async def test_large_queues_are_moved_in_parts(bench: Bench, tmp_path: Path) -> 
 def test_finished_jobs_are_passed_over_without_reading_their_tasks(call: Any, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/plan.db"
     upgrade_schema(url, MIGRATIONS)
-    engine = create_sqlite_engine(url, writer=True, connections=1)
+    engine = open_engine(url, writer=True, connections=1)
     plans: list[str] = []
 
     @event.listens_for(engine, "before_cursor_execute")

@@ -51,7 +51,7 @@ from shared.contracts.scheduler import (
     WorkerAnnouncement,
 )
 from shared.contracts.states import AttemptState
-from shared.database.engine import create_sqlite_engine
+from shared.database.engines import open_engine
 from shared.database.migrations import upgrade_schema
 
 from .conftest import TASK_TYPES
@@ -75,7 +75,7 @@ class DiceTransactor:
     """Runs commands at once, and now and then dies just before or just after a commit."""
 
     def __init__(self, database: Path, dice: random.Random) -> None:
-        self._engine = create_sqlite_engine(f"sqlite:///{database}", writer=True, connections=1)
+        self._engine = open_engine(f"sqlite:///{database}", writer=True, connections=1)
         self._dice = dice
         self.crash_chance = 0.0
         self.restart()

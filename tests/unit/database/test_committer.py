@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from shared.contracts.errors import InvalidInputError
 from shared.database.engine import Database, DatabaseClosedError
+from shared.database.engines import parse_database_url
 
 FIND = text("SELECT id FROM item WHERE id = :id")
 
@@ -105,11 +106,33 @@ async def test_commits_are_durable_and_foreign_keys_hold(database: Database) -> 
     assert await database.write(pragmas) == [2, "wal", 1]
 
 
-def test_other_engines_are_refused_with_words() -> None:
-    with pytest.raises(ValueError, match="only sqlite"):
-        Database("postgresql://localhost/eas")
-    with pytest.raises(ValueError, match="give a file"):
-        Database("sqlite://")
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("oracle://scott:tiger@localhost/eas", "expected sqlite:///FILE"),
+        ("data/eas.db", "expected sqlite:///FILE"),
+        ("sqlite://", "give a file"),
+        ("postgresql://eas:tiger@localhost", "name of the database is missing"),
+    ],
+)
+def test_other_urls_are_refused_with_words_and_without_passwords(url: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words) as refusal:
+        Database(url)
+    assert "tiger" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "driver"),
+    [
+        ("postgres://eas@host/eas", "postgresql+psycopg"),
+        ("postgresql+asyncpg://eas@host/eas", "postgresql+psycopg"),
+        ("mariadb://eas@host/eas", "mysql+pymysql"),
+        ("mysql+asyncmy://eas@host:3307/eas", "mysql+pymysql"),
+        ("sqlite:///eas.db", "sqlite"),
+    ],
+)
+def test_a_url_says_which_kind_of_database_and_not_which_driver(url: str, driver: str) -> None:
+    assert parse_database_url(url).drivername == driver
 
 
 async def test_numbers_beyond_64_bits_are_the_callers_fault(database: Database) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Boolean, Column, Connection, Integer, MetaData, String, Table, bindparam, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from shared.database.engine import create_sqlite_engine
+from shared.database.engines import open_engine
 from shared.database.prepared import MOST_KEYS, Prepared, PreparedForKeys, PreparedInsertion, prepare_insert
 from shared.database.types import Json, UtcTime
 
@@ -38,7 +38,7 @@ DIM = PreparedForKeys(
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[Connection]:
-    engine = create_sqlite_engine(f"sqlite:///{tmp_path}/stars.db", writer=True, connections=1)
+    engine = open_engine(f"sqlite:///{tmp_path}/stars.db", writer=True, connections=1)
     with engine.begin() as connection:
         STAR.metadata.create_all(connection)
         yield connection

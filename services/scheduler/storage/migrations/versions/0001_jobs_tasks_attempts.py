@@ -169,7 +169,8 @@ def upgrade() -> None:
         sa.Column("task_id", Key, nullable=False),
         sa.Column("slot", sa.String(length=256), nullable=False),
         sa.Column("directory", sa.String(length=512), nullable=False),
-        sa.Column("filename", sa.String(length=256), nullable=False),
+        # A key of MySQL has at most 3,072 bytes, four a character.
+        sa.Column("filename", sa.String(length=256).with_variant(sa.String(255), "mysql"), nullable=False),
         sa.Column("version", Json(), nullable=True),
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),

@@ -1,0 +1,271 @@
+"""SQLAlchemy engines for each kind of database: how a connection begins, and what its errors mean.
+
+Whoever writes is alone: SQLite has one writer anyway, and on a server every writing transaction begins by waiting for
+its turn. So what holds for one writer holds for any number of processes on one database.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from shared.contracts.errors import EasError, InsufficientStorageError, InvalidInputError, UnavailableError
+from shared.database import ddl  # noqa: F401 - what MySQL and MariaDB need to hear of tables
+
+BUSY_TIMEOUT_MS = 30_000
+#: How long to wait for a server to answer a new connection [s].
+_CONNECT_SECONDS = 5
+#: A transaction that stands still this long, its process stopped or its host gone, gives its turn back [s].
+_IDLE_SECONDS = 30
+
+#: How long a migration waits for another one [s].
+_MIGRATION_SECONDS = 3600
+
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+_SQLITE_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
+#: PostgreSQL's codes for a disk or memory that is full.
+_POSTGRESQL_FULL = frozenset({"53100", "53200"})
+#: Its classes of codes for: connection, transaction taken back, resources, operator's intervention; and its codes for
+#: a lock and for a transaction that stood still for too long.
+_POSTGRESQL_AWAY = frozenset({"08", "40", "53", "57"})
+_POSTGRESQL_WAITED = frozenset({"55P03", "25P03"})
+#: MariaDB's numbers for: table is full, disk is full, no space.
+_MYSQL_FULL = frozenset({1021, 1114})
+#: MariaDB's numbers for: too many connections, shutting down, lock wait time-out, deadlock, query interrupted, and lost
+#: connections, which it tells in many ways.
+_MYSQL_AWAY = frozenset({1040, 1053, 1205, 1213, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
+
+
+def parse_database_url(text: str) -> URL:
+    """Read a database URL, and name the driver that EAS uses for its kind.
+
+    Parameters
+    ----------
+    text
+        ``sqlite:///FILE``, ``postgresql://USER:PASSWORD@HOST:PORT/NAME`` or ``mysql://…`` (also for MariaDB). Drivers
+        that are named in it (``postgresql+asyncpg``) are taken as the kind alone.
+
+    Raises
+    ------
+    ValueError
+        It is none of these, or does not say which database. The message does not show a password.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError(f"database URL: {_EXPECTED}") from None
+    kind = url.get_backend_name()
+    if kind not in _DRIVERS:
+        raise ValueError(f"database URL {url.render_as_string()}: {_EXPECTED}")
+    if kind == "sqlite" and (not url.database or url.database == ":memory:"):
+        raise ValueError("database URL: an in-memory database cannot be shared; give a file")
+    if not url.database:
+        raise ValueError(f"database URL {url.render_as_string()}: the name of the database is missing")
+    return url.set(drivername=_DRIVERS[kind])
+
+
+_EXPECTED = "expected sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME"
+
+
+def open_engine(text: str, *, writer: bool, connections: int = 1, changes_tables: bool = False) -> Engine:
+    """Make an engine whose every commit is durable. Nothing is connected yet.
+
+    Parameters
+    ----------
+    text
+        The database's URL.
+    writer
+        Its transactions wait for their turn and may write. Others see a snapshot and cannot write at all.
+    connections
+        The most at once.
+    changes_tables
+        For migrations: SQLite then does not enforce references between rows, and on MySQL and MariaDB, where tables
+        change outside of transactions, the turn is that of the connection.
+    """
+    url = parse_database_url(text)
+    match url.get_backend_name():
+        case "sqlite":
+            return _open_sqlite(url, writer, connections, foreign_keys=not changes_tables)
+        case "postgresql":
+            return _open_postgresql(url, writer, connections)
+        case _:
+            return _open_mysql(url, writer, connections, changes_tables=changes_tables)
+
+
+def _open_sqlite(url: URL, writer: bool, connections: int, *, foreign_keys: bool) -> Engine:
+    """Begin with ``BEGIN IMMEDIATE``, so that a transaction that will write never has to upgrade a read lock."""
+    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = _pooled(url, connections, {"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "cache_size=-65536",
+            "temp_store=MEMORY",
+            *(() if writer else ("query_only=ON",)),
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    _begin_with(engine, "BEGIN IMMEDIATE" if writer else "BEGIN")
+    return engine
+
+
+def _open_postgresql(url: URL, writer: bool, connections: int) -> Engine:
+    """Wait for the turn with an advisory lock of the transaction: the server gives it back whatever becomes of us."""
+    options = [f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s", "-c jit=off", "-c synchronous_commit=on"]
+    if not writer:
+        options.append("-c default_transaction_read_only=on")
+    arguments = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "application_name": "eas",
+        "options": " ".join(options),
+    }
+    level = "READ COMMITTED" if writer else "REPEATABLE READ"
+    engine = _pooled(url, connections, arguments, isolation_level=level)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        _replace_nuls(connection)
+
+    if writer:
+        _begin_with(engine, f"SELECT pg_advisory_xact_lock({_TURN})")
+    return engine
+
+
+#: The advisory lock of writers, in each database its own: "EAS" in ASCII.
+_TURN = 0x454153
+
+
+def _replace_nuls(connection: Any) -> None:
+    """PostgreSQL has no NUL in texts: one that a task printed is kept as U+FFFD."""
+    from psycopg.types.string import StrDumper, StrDumperUnknown
+
+    for base in (StrDumper, StrDumperUnknown):
+
+        class Dumper(base):  # type: ignore[misc, valid-type]
+            def dump(self, obj: str) -> Any:
+                return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+
+        connection.adapters.register_dumper(str, Dumper)
+
+
+def _open_mysql(url: URL, writer: bool, connections: int, *, changes_tables: bool) -> Engine:
+    """Wait for the turn at the one row that says which version the tables have."""
+    session = [
+        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+        f"SET SESSION innodb_lock_wait_timeout = {_IDLE_SECONDS}",
+        "SET SESSION wait_timeout = 28800",
+    ]
+    if not writer:
+        session.append("SET SESSION TRANSACTION READ ONLY")
+    arguments = {"connect_timeout": _CONNECT_SECONDS, "charset": "utf8mb4", "init_command": "; ".join(session[:1])}
+    level = "READ COMMITTED" if writer else "REPEATABLE READ"
+    engine = _pooled(url, connections, arguments, isolation_level=level)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            for statement in session[1:]:
+                cursor.execute(statement)
+            if writer and _is_mariadb(connection):
+                cursor.execute(f"SET SESSION idle_write_transaction_timeout = {_IDLE_SECONDS}")
+
+    if changes_tables:
+        _begin_with(engine, f"SELECT GET_LOCK(CONCAT('eas migrates ', DATABASE()), {_MIGRATION_SECONDS})")
+    elif writer:
+        _begin_with(engine, "SELECT version_num FROM alembic_version FOR UPDATE")
+    return engine
+
+
+def _is_mariadb(connection: Any) -> bool:
+    return "MariaDB" in str(connection.get_server_info())
+
+
+def _pooled(url: URL, connections: int, arguments: dict[str, Any], **options: Any) -> Engine:
+    on_server = url.get_backend_name() != "sqlite"
+    return create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_pre_ping=on_server,
+        connect_args=arguments,
+        **options,
+    )
+
+
+def _begin_with(engine: Engine, statement: str) -> None:
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)
+
+
+def explain_error(error: Exception, dialect: Dialect) -> Exception:
+    """Find out what an error of a database means to whoever asked: the same as it was, or one of `EasError`.
+
+    A server that is away or shutting down, or that took the transaction back, is trouble that passes. Values that the
+    database cannot hold are the caller's fault: ours all fit.
+    """
+    if isinstance(error, EasError):
+        return error
+    if isinstance(error, OverflowError):
+        return InvalidInputError(f"a number is too large: whole numbers have at most 64 bits ({error})")
+    if not isinstance(error, DBAPIError):
+        return error
+    original = error.orig
+    if _is_full(dialect.name, original):
+        return InsufficientStorageError("the disk of the database is full")
+    if isinstance(error, DataError) and dialect.name != "sqlite":
+        return InvalidInputError(f"a value does not fit into the database: {str(original).splitlines()[0]}")
+    if _is_away(dialect, error):
+        return UnavailableError(f"the database is not available: {str(original).splitlines()[0]}")
+    return error
+
+
+def _is_full(kind: str, original: Any) -> bool:
+    match kind:
+        case "sqlite":
+            return getattr(original, "sqlite_errorcode", None) in _SQLITE_FULL
+        case "postgresql":
+            return getattr(original, "sqlstate", None) in _POSTGRESQL_FULL
+        case _:
+            return _number(original) in _MYSQL_FULL
+
+
+def _is_away(dialect: Dialect, error: DBAPIError) -> bool:
+    original: Any = error.orig
+    if dialect.name == "sqlite":
+        return False
+    if error.connection_invalidated:
+        return True
+    if dialect.name == "mysql":
+        return _number(original) in _MYSQL_AWAY or isinstance(error, InterfaceError)
+    state = getattr(original, "sqlstate", None)
+    if state is None:  # not the server's word: nobody answered, or the connection broke
+        return isinstance(error, OperationalError | InterfaceError)
+    return state[:2] in _POSTGRESQL_AWAY or state in _POSTGRESQL_WAITED
+
+
+def _number(original: Any) -> int:
+    first = original.args[0] if getattr(original, "args", ()) else 0
+    return first if isinstance(first, int) else 0

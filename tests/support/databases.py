@@ -1,0 +1,85 @@
+"""Databases of each kind for tests of what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
+
+from shared.database.engines import parse_database_url
+
+#: The kinds that all that is stored must be the same on.
+KINDS = ("sqlite", "postgresql", "mariadb")
+
+_KEPT = frozenset({"alembic_version"})
+
+
+class DatabasePool:
+    """Databases of one server, emptied after use and given out again: to make the tables takes longest.
+
+    Parameters
+    ----------
+    make
+        Makes an empty database and returns its URL.
+    """
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
+        self._free: dict[str, list[str]] = {}
+
+    def take(self, service: str) -> str:
+        """Give out an empty database, with the tables of this service or with none yet."""
+        free = self._free.setdefault(service, [])
+        return free.pop() if free else self._make()
+
+    def give_back(self, service: str, url: str) -> None:
+        """Empty a database and keep it for the next."""
+        engine = create_engine(parse_database_url(url))
+        try:
+            with engine.begin() as connection:
+                _empty(connection)
+        finally:
+            engine.dispose()
+        self._free[service].append(url)
+
+
+def _empty(connection: Connection) -> None:
+    tables = [name for name in inspect(connection).get_table_names() if name not in _KEPT]
+    if not tables:
+        return
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
+        return
+    connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
+    for name in tables:
+        connection.exec_driver_sql(f"TRUNCATE TABLE {name}")
+    connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 1")
+
+
+class Inspector:
+    """Looks into a database past the service whose it is.
+
+    Parameters
+    ----------
+    url
+        Of the database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine: Engine = create_engine(parse_database_url(url))
+
+    def fetch(self, statement: str, **values: Any) -> Sequence[Any]:
+        """Fetch rows."""
+        with self._engine.begin() as connection:
+            return connection.execute(text(statement), values).all()
+
+    def execute(self, statement: str, **values: Any) -> None:
+        """Change something behind the service's back."""
+        with self._engine.begin() as connection:
+            connection.execute(text(statement), values)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
