@@ -39,11 +39,9 @@ class _Compiled:
             processor = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)  # type: ignore[attr-defined]
             fixed = compiled.params[name]
             self._binds.append((name, processor, processor(fixed) if processor and fixed is not None else fixed))
-        self._results: list[tuple[int, Callable[[Any], Any]]] = []
-        for index, column in enumerate(getattr(statement, "selected_columns", ())):
-            processor = column.type.dialect_impl(dialect).result_processor(dialect, None)
-            if processor is not None:
-                self._results.append((index, processor))
+        self._types = [column.type.dialect_impl(dialect) for column in getattr(statement, "selected_columns", ())]
+        self._dialect = dialect
+        self._results: list[tuple[int, Callable[[Any], Any]]] | None = None
 
     def bind(self, values: Mapping[str, Any]) -> Any:
         """Make one set of parameters. What `values` leaves out has the value that the statement gives it."""
@@ -102,17 +100,23 @@ class _Compiled:
         try:
             cursor.execute(self.text, self.bind(values))
             rows: list[Sequence[Any]] = list(cursor.fetchall())
+            if self._results is None:
+                self._results = self._find_processors(cursor.description)
         except Exception as error:
             raise self._translate(connection, error) from error
         finally:
             cursor.close()
-        return [self._read(row) for row in rows] if self._results else rows
+        results = self._results
+        return [_read(row, results) for row in rows] if results else rows
 
-    def _read(self, row: Sequence[Any]) -> Sequence[Any]:
-        values = list(row)
-        for index, processor in self._results:
-            values[index] = processor(values[index])
-        return values
+    def _find_processors(self, description: Sequence[Any]) -> list[tuple[int, Callable[[Any], Any]]]:
+        """Find what turns the driver's values into Python's; some drivers have to say first what they return."""
+        found = []
+        for index, (kind, column) in enumerate(zip(self._types, description, strict=False)):
+            processor = kind.result_processor(self._dialect, column[1])
+            if processor is not None:
+                found.append((index, processor))
+        return found
 
     def _translate(self, connection: Connection, error: Exception) -> BaseException:
         """Make a driver's error what SQLAlchemy would have made of it."""
@@ -120,6 +124,13 @@ class _Compiled:
         if not isinstance(error, base):
             return error
         return DBAPIError.instance(self.text, None, error, base, dialect=connection.dialect)
+
+
+def _read(row: Sequence[Any], results: Sequence[tuple[int, Callable[[Any], Any]]]) -> Sequence[Any]:
+    values = list(row)
+    for index, processor in results:
+        values[index] = processor(values[index])
+    return values
 
 
 class Prepared:

@@ -1,10 +1,9 @@
-"""The real scheduler on a SQLite file of its own, called in process."""
+"""The real scheduler on a database of its own, of each kind, called in process."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,6 +23,8 @@ from shared.contracts.scheduler import (
     TaskTypeDescription,
     WorkerAnnouncement,
 )
+from shared.contracts.states import TaskState
+from tests.support.databases import Inspector
 
 
 def describe(name: str, settings: dict[str, Any], *, required: list[str], inputs: list[str], outputs: list[str]) -> Any:
@@ -123,11 +124,32 @@ OpenBench = Callable[..., AbstractAsyncContextManager[Bench]]
 
 
 @pytest.fixture
-def open_bench(tmp_path: Path) -> OpenBench:
+def database_url(make_database: Callable[[str], str]) -> str:
+    return make_database("scheduler")
+
+
+@pytest.fixture
+def inspector(database_url: str) -> Iterator[Inspector]:
+    found = Inspector(database_url)
+    yield found
+    found.close()
+
+
+def find_wrong_counts(inspector: Inspector) -> list[Any]:
+    """List the jobs whose counts are not those of their rows."""
+    states = [state.value for state in TaskState]
+    counted = inspector.fetch("SELECT job_id, state, COUNT(*) FROM task GROUP BY job_id, state")
+    rows = {(job_id, state): count for job_id, state, count in counted}
+    jobs = inspector.fetch(f"SELECT id, {', '.join(states)} FROM job")
+    return [job for job in jobs if list(job[1:]) != [rows.get((job[0], state), 0) for state in states]]
+
+
+@pytest.fixture
+def open_bench(database_url: str) -> OpenBench:
     @asynccontextmanager
     async def open_it(**settings: Any) -> AsyncIterator[Bench]:
         values: dict[str, Any] = {
-            "database_url": f"sqlite:///{tmp_path}/scheduler.db",
+            "database_url": database_url,
             "product_store_url": "http://127.0.0.1:9",
             "reap_seconds": 3600,
             "retry_delay_seconds": 0,

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -101,11 +100,11 @@ OpenHall = Callable[..., AbstractAsyncContextManager[Hall]]
 
 
 @pytest.fixture
-def open_hall(tmp_path: Path) -> OpenHall:
+def open_hall(database_url: str) -> OpenHall:
     @asynccontextmanager
     async def open_it(**more: Any) -> AsyncIterator[Hall]:
         settings = SchedulerSettings(
-            database_url=f"sqlite:///{tmp_path}/scheduler.db",
+            database_url=database_url,
             product_store_url="http://127.0.0.1:9",
             reap_seconds=3600,
             **more,

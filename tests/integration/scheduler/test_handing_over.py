@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from pathlib import Path
 
 from services.scheduler.factory import SchedulerFactory
 from services.scheduler.settings import SchedulerSettings
@@ -32,11 +31,9 @@ async def accept(scheduler: SchedulerFactory, attempts: list[ClaimedAttempt]) ->
     assert all(result.recorded for result in answer.results)
 
 
-async def test_no_attempt_is_stranded_with_callers_who_leave_at_any_moment(tmp_path: Path) -> None:
+async def test_no_attempt_is_stranded_with_callers_who_leave_at_any_moment(database_url: str) -> None:
     dice = random.Random(4)
-    settings = SchedulerSettings(
-        database_url=f"sqlite:///{tmp_path}/s.db", product_store_url="http://127.0.0.1:9", reap_seconds=3600
-    )
+    settings = SchedulerSettings(database_url=database_url, product_store_url="http://127.0.0.1:9", reap_seconds=3600)
     scheduler = SchedulerFactory(settings)
     scheduler.prepare()
     await scheduler.start()

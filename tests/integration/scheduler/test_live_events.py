@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -50,11 +49,11 @@ class QuietServer(uvicorn.Server):
 
 
 @pytest.fixture
-def open_server(tmp_path: Path) -> OpenServer:
+def open_server(database_url: str) -> OpenServer:
     @asynccontextmanager
     async def open_it() -> AsyncIterator[Bench]:
         settings = SchedulerSettings(
-            database_url=f"sqlite:///{tmp_path}/scheduler.db", product_store_url="http://127.0.0.1:9", reap_seconds=3600
+            database_url=database_url, product_store_url="http://127.0.0.1:9", reap_seconds=3600
         )
         config = uvicorn.Config(create_app(settings), port=0, log_config=None, timeout_graceful_shutdown=1)
         async with (

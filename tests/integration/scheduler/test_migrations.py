@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
+from collections.abc import Callable
 
 from services.scheduler.factory import MIGRATIONS
 from services.scheduler.storage.schema import SchedulerRow
 from shared.database.migrations import find_drift, upgrade_schema
+from tests.support.databases import Inspector
 
 ROWS = """
 INSERT INTO job (id, name, state, working_directory, document, seed, root_task_id, submitted_at, submitted_by)
@@ -15,29 +15,28 @@ INSERT INTO job (id, name, state, working_directory, document, seed, root_task_i
 INSERT INTO task (id, job_id, parent_id, pointer, task_type, working_directory, seed, state)
     VALUES (1, 1, NULL, '[]', 'execution_chain', '', 1, 'done'), (2, 1, 1, '[]', 'null', '', 1, 'queued');
 INSERT INTO attempt (id, task_id, job_id, number, task_type, state, cancel_requested, queued_at)
-    VALUES (1, 2, 1, 1, 'null', 'queued', 0, 0);
+    VALUES (1, 2, 1, 1, 'null', 'queued', false, 0);
 INSERT INTO product_promise (id, task_id, slot, directory, filename) VALUES (1, 1, 'lightcurve', '', 'a.gz');
 INSERT INTO dependency (task_id, kind, label, source_id, promise_id)
-    VALUES (2, 'metadata', 'x', 1, NULL), (2, 'file', 'lightcurve', 1, 1);
+    VALUES (2, 'metadata', 'x', 1, NULL), (2, 'file', 'lightcurve', 1, 1)
 """
 
 
-def test_the_migrations_make_the_tables_of_the_row_classes(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/fresh.db"
+def test_the_migrations_make_the_tables_of_the_row_classes(make_database: Callable[[str], str]) -> None:
+    url = make_database("scheduler")
     upgrade_schema(url, MIGRATIONS)
     assert find_drift(url, SchedulerRow.metadata) == []
 
 
-def test_no_row_is_lost_on_the_way(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/old.db"
+def test_no_row_is_lost_on_the_way(make_database: Callable[[str], str]) -> None:
+    url = make_database("old scheduler")
     upgrade_schema(url, MIGRATIONS, "0001")
-    with sqlite3.connect(tmp_path / "old.db") as old:
-        old.executescript(ROWS)
+    inspector = Inspector(url)
+    for row in ROWS.split(";\n"):
+        inspector.execute(row)
     upgrade_schema(url, MIGRATIONS)
-    with sqlite3.connect(tmp_path / "old.db") as new:
-        counts = [
-            new.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
-            for table in ("job", "task", "attempt", "dependency", "product_promise")
-        ]
+    tables = ("job", "task", "attempt", "dependency", "product_promise")
+    counts = [inspector.fetch(f"SELECT COUNT(*) FROM {table}")[0][0] for table in tables]
+    inspector.close()
     assert counts == [1, 2, 1, 2, 1]
     assert find_drift(url, SchedulerRow.metadata) == []

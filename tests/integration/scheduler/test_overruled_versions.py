@@ -12,8 +12,9 @@ from shared.contracts.errors import NotFoundError
 from shared.contracts.provenance import VerdictOutcome
 from shared.contracts.scheduler import ClaimedAttempt, OutputVersion
 from shared.contracts.states import AttemptState, JobState, TaskState
+from tests.support.databases import Inspector
 
-from .conftest import Bench, OpenBench
+from .conftest import Bench, OpenBench, find_wrong_counts
 from .served_store import ServedStore, serve_store
 
 MAKE = {"task": "make", "name": "make", "outputs": {"lightcurve": "a"}}
@@ -48,19 +49,15 @@ class Pipeline:
 
 
 @pytest.fixture
-async def pipeline(open_bench: OpenBench, tmp_path: Path) -> AsyncIterator[Pipeline]:
+async def pipeline(open_bench: OpenBench, inspector: Inspector, tmp_path: Path) -> AsyncIterator[Pipeline]:
     async with serve_store(tmp_path / "store") as store, open_bench(product_store_url=store.url) as bench:
         await bench.announce()
         yield Pipeline(bench, store)
-    with sqlite3.connect(tmp_path / "scheduler.db") as database:
-        database.row_factory = sqlite3.Row
-        for job in database.execute("SELECT * FROM job"):
-            rows = database.execute("SELECT state, COUNT(*) FROM task WHERE job_id = ? GROUP BY state", (job["id"],))
-            assert dict(map(tuple, rows)) == {state.value: job[state] for state in TaskState if job[state]}
-        numbers = database.execute(
-            "SELECT t.attempts, COUNT(a.id) FROM task t LEFT JOIN attempt a ON a.task_id = t.id GROUP BY t.id"
-        )
-        assert [tuple(row) for row in numbers if row[0] != row[1]] == []
+    assert find_wrong_counts(inspector) == []
+    numbers = inspector.fetch(
+        "SELECT t.attempts, COUNT(a.id) FROM task t LEFT JOIN attempt a ON a.task_id = t.id GROUP BY t.id, t.attempts"
+    )
+    assert [row for row in numbers if row[0] != row[1]] == []
 
 
 async def test_a_rejected_version_withdraws_its_readers_until_it_is_made_again(pipeline: Pipeline) -> None:

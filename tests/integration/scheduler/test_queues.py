@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,9 @@ from shared.contracts.states import FailureReason, JobState
 from shared.database.engine import Database
 from shared.database.engines import open_engine
 from shared.database.migrations import upgrade_schema
+from tests.support.databases import Inspector
 
-from .conftest import Bench
+from .conftest import Bench, find_wrong_counts
 
 NULL = {"task": "null"}
 MAKE = {"task": "make", "name": "make", "outputs": {"lightcurve": "a.gz"}}
@@ -57,20 +57,15 @@ async def task_id_of(bench: Bench, job_id: int, name: str) -> int:
 
 
 @pytest.fixture(autouse=True)
-def every_queued_task_is_in_a_queue(tmp_path: Path, bench: Bench) -> Any:
+def every_queued_task_is_in_a_queue(inspector: Inspector, bench: Bench) -> Any:
     """Whatever a test did: tasks are queued if and only if one attempt is, and counts equal rows."""
     yield
-    with sqlite3.connect(tmp_path / "scheduler.db") as database:
-        open_attempts = database.execute(
-            "SELECT t.id, t.state, COUNT(a.id) FROM task t LEFT JOIN attempt a ON a.task_id = t.id"
-            " AND a.state IN ('queued', 'running', 'checking') GROUP BY t.id"
-        ).fetchall()
-        assert [row for row in open_attempts if row[2] != (row[1] in ("queued", "running"))] == []
-        wrong = database.execute(
-            "SELECT j.id FROM job j WHERE j.queued != (SELECT COUNT(*) FROM task t WHERE t.job_id = j.id AND t.state ="
-            " 'queued') OR j.cancelled != (SELECT COUNT(*) FROM task t WHERE t.job_id = j.id AND t.state = 'cancelled')"
-        )
-        assert wrong.fetchall() == []
+    open_attempts = inspector.fetch(
+        "SELECT t.id, t.state, COUNT(a.id) FROM task t LEFT JOIN attempt a ON a.task_id = t.id"
+        " AND a.state IN ('queued', 'running', 'checking') GROUP BY t.id, t.state"
+    )
+    assert [row for row in open_attempts if row[2] != (row[1] in ("queued", "running"))] == []
+    assert find_wrong_counts(inspector) == []
 
 
 async def test_a_purge_takes_out_what_is_queued_of_a_type_and_nothing_else(bench: Bench) -> None:
@@ -249,9 +244,9 @@ async def test_the_head_of_a_queue_is_a_table(bench: Bench) -> None:
     assert [one.attempt_id for one in found.items] == found.attempt_ids
 
 
-async def test_large_queues_are_moved_in_parts(bench: Bench, tmp_path: Path) -> None:
+async def test_large_queues_are_moved_in_parts(bench: Bench, database_url: str) -> None:
     job_id = await bench.submit(*[NULL] * 25)
-    database = Database(f"sqlite:///{tmp_path}/scheduler.db")
+    database = Database(database_url)
     await database.start()
     try:
         queues = Queues(SqlTransactor(database), Bells(), lambda: datetime.now(UTC), at_once=10)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,9 @@ from shared.contracts.products import Verdict
 from shared.contracts.reuse import FingerprintPart, ReuseDecision
 from shared.contracts.scheduler import AttemptView, ClaimedAttempt, JobView, TaskView
 from shared.contracts.states import AttemptState, JobState
+from tests.support.databases import Inspector
 
-from .conftest import TASK_TYPES, Bench, OpenBench
+from .conftest import TASK_TYPES, Bench, OpenBench, find_wrong_counts
 from .served_store import ServedStore, serve_store
 
 NULL = {"task": "null", "name": "a", "duration": 1}
@@ -42,22 +42,12 @@ async def bench(open_bench: OpenBench, store: ServedStore) -> AsyncIterator[Benc
 
 
 @pytest.fixture(autouse=True)
-def counts_equal_rows(tmp_path: Path, bench: Bench) -> Any:
+def counts_equal_rows(inspector: Inspector, bench: Bench) -> Any:
     """Whatever a test did: counts are those of the rows, and only jobs with re-use have undecided attempts."""
     yield
-    with sqlite3.connect(tmp_path / "scheduler.db") as database:
-        for job_id, *counts in database.execute(
-            "SELECT id, waiting, queued, running, done, failed, blocked, cancelled FROM job"
-        ).fetchall():
-            found = dict(
-                database.execute(
-                    "SELECT state, COUNT(*) FROM task WHERE job_id = ? GROUP BY state", (job_id,)
-                ).fetchall()
-            )
-            states = ("waiting", "queued", "running", "done", "failed", "blocked", "cancelled")
-            assert [found.get(state, 0) for state in states] == counts
-        strange = "SELECT a.id FROM attempt a JOIN job j ON j.id = a.job_id WHERE a.undecided AND NOT j.reuse"
-        assert database.execute(strange).fetchall() == []
+    assert find_wrong_counts(inspector) == []
+    strange = "SELECT a.id FROM attempt a JOIN job j ON j.id = a.job_id WHERE a.undecided AND NOT j.reuse"
+    assert inspector.fetch(strange) == []
 
 
 async def submit(bench: Bench, *tasks: dict[str, Any], rerun: bool = False, **keys: Any) -> JobView:
