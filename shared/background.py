@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
+from shared.contracts.errors import UnavailableError
+
 logger = logging.getLogger(__name__)
 
 _PAUSE_AFTER_ERROR_S = 1.0
@@ -19,6 +21,9 @@ async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
             await loop()
         except asyncio.CancelledError:
             raise
+        except UnavailableError as error:
+            logger.warning("%s: %s; it begins again", name, error)
+            await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
         except Exception:
             logger.exception("%s stopped with an error and begins again", name)
             await asyncio.sleep(_PAUSE_AFTER_ERROR_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from services.scheduler.logic.expansion import Expansion
 from services.scheduler.logic.explanation import Explanation
 from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.inquiry import Inquiry
+from services.scheduler.logic.leadership import Election, LeadersTransactor
 from services.scheduler.logic.overrides import Overrides
+from services.scheduler.logic.peers import Peers
 from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.provenance import Provenance
 from services.scheduler.logic.queues import Queues
@@ -30,6 +33,7 @@ from services.scheduler.storage.containers import ContainerCatalog
 from services.scheduler.storage.diagnostics import DiagnosticsReader
 from services.scheduler.storage.events import ChangeReader
 from services.scheduler.storage.explanations import ExplanationReader
+from services.scheduler.storage.leadership import LeadershipReader
 from services.scheduler.storage.product_store import HttpProductAnnouncer
 from services.scheduler.storage.provenance import ProvenanceReader
 from services.scheduler.storage.result_tables import ResultTableReader
@@ -73,19 +77,32 @@ class SchedulerFactory:
         self.overrides = Overrides(transactor, bells, _now, self.provenance)
         self.diagnostics = DiagnosticsReader(self._database, _now, rules.lease / 4)
         self.result_tables = ResultTableReader(self._database)
-        self.events = Events(ChangeReader(self._database), bells, settings.event_heartbeat_seconds)
-        self._loops = {
-            "expansion": Expansion(transactor, bells, _now, limits, settings.max_iterations).run,
-            "recovery": Recovery(transactor, bells, _now, limits, settings.reap_seconds).run,
-            "reuse": Reuse(transactor, bells, _now, polls, self._announcer, limits).run,
-            "timers": Timers(transactor, bells, _now, polls).run,
-            "relay": Relay(transactor, bells, self._announcer).run,
+        changes = ChangeReader(self._database)
+        self.events = Events(changes, bells, settings.event_heartbeat_seconds)
+        lease = timedelta(seconds=settings.leader_lease_seconds)
+        self.leadership = LeadershipReader(self._database)
+        self._election = Election(transactor, _now, settings.find_replica_name(), lease)
+        leaders = LeadersTransactor(transactor, self._election)
+        self._leaders_loops = {
+            "expansion": Expansion(leaders, bells, _now, limits, settings.max_iterations).run,
+            "recovery": Recovery(leaders, bells, _now, limits, settings.reap_seconds).run,
+            "reuse": Reuse(leaders, bells, _now, polls, self._announcer, limits).run,
+            "timers": Timers(leaders, bells, _now, polls).run,
+            "relay": Relay(leaders, bells, self._announcer).run,
         }
+        self._own_loops: dict[str, Callable[[], Awaitable[None]]] = {"election": self._election.run}
+        if not self._database.is_file:
+            self._own_loops["peers"] = Peers(changes, bells, settings.peer_seconds).run
         self._running: list[asyncio.Task[None]] = []
 
     def prepare(self) -> None:
         """Bring the tables up to date. Blocks."""
         upgrade_schema(self._database.url, MIGRATIONS)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this scheduler is the one that leads."""
+        return self._election.leads
 
     async def check(self) -> None:
         """Raise where the database cannot be read."""
@@ -94,10 +111,14 @@ class SchedulerFactory:
     async def start(self) -> None:
         """Accept commands and begin what runs in the background."""
         await self._database.start()
-        self._running = [asyncio.create_task(keep_running(name, loop), name=name) for name, loop in self._loops.items()]
+        await self._election.start(self._leaders_loops)
+        self._running = [
+            asyncio.create_task(keep_running(name, loop), name=name) for name, loop in self._own_loops.items()
+        ]
 
     async def stop(self) -> None:
         """End the background, commit what was accepted, and close."""
         await cancel_and_wait(self._running)
+        await self._election.stop()
         await self._announcer.close()
         await self._database.stop()

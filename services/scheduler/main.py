@@ -13,6 +13,7 @@ from services.scheduler.handlers import (
     events,
     jobs,
     queues,
+    replicas,
     tasks,
     versions,
     workers,
@@ -52,6 +53,7 @@ def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
             queues.router,
             events.router,
             versions.router,
+            replicas.router,
         ],
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -32,4 +34,23 @@ class SchedulerSettings(BaseSettings):
     event_heartbeat_seconds: float = Field(
         default=15.0, gt=0, description="A stream of events on which nothing happens gives a sign of life so often [s]."
     )
+    replica: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._:-]{1,128}$",
+        description="This scheduler's name among several on one database; by default its host and port.",
+    )
+    leader_lease_seconds: float = Field(
+        default=6.0, gt=0, description="How long the one of them that leads may be unheard before another does [s]."
+    )
+    peer_seconds: float = Field(
+        default=0.2, gt=0, description="How often to look for what the others have done; not with SQLite [s]."
+    )
     max_document_bytes: int = Field(default=64 * 2**20, gt=0, description="Most bytes of a job document.")
+
+    def find_replica_name(self) -> str:
+        """Tell this scheduler from others on its database; of a SQLite file there is only one."""
+        if self.replica is not None:
+            return self.replica
+        if self.database_url.startswith("sqlite"):
+            return "embedded"
+        return f"{re.sub(r'[^A-Za-z0-9.-]', '-', socket.gethostname())[:100]}:{self.port}"

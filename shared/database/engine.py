@@ -58,6 +58,16 @@ class Database:
         self._wake = asyncio.Event()
         self._committer: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
+        self._when_lost: list[Callable[[], None]] = []
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of this process alone, not on a server."""
+        return self._writer.dialect.name == "sqlite"
+
+    def when_lost(self, action: Callable[[], None]) -> None:
+        """Have something done, in the committer's thread, when a whole group may not have been committed."""
+        self._when_lost.append(action)
 
     async def start(self) -> None:
         """Begin to commit. The tables must exist."""
@@ -133,6 +143,8 @@ class Database:
             self._commit(connection, transaction, group)
         except BaseException as error:
             self._disconnect()
+            for action in self._when_lost:
+                action()
             if not isinstance(error, Exception):
                 raise
             found = explain_error(error, self._writer.dialect)

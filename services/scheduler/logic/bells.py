@@ -76,7 +76,7 @@ class Bells:
         return len(self._followers)
 
     def wake_claims(self) -> None:
-        """Let every long poll look again, because a worker is gone: its own has nobody left to answer to."""
+        """Let every long poll look again: because a worker is gone, whose own has nobody left to answer to."""
         for waiter in self._waiters:
             waiter.event.set()
 
@@ -92,6 +92,15 @@ class Bells:
                     del left[name]
             if not left:
                 return
+
+    def ring_all(self) -> None:
+        """Wake everybody, for whatever another scheduler may have done."""
+        for event in (self.expansion, self.outbox, self.timers, self.reuse, *self._followers):
+            event.set()
+        for waiters in self._job_waiters.values():
+            for event in waiters:
+                event.set()
+        self.wake_claims()
 
     def ring(self, changes: Changes) -> None:
         """Wake whoever the committed changes concern."""

@@ -39,7 +39,6 @@ class Dispatch:
         self._polls = polls
         self._rules = polls.rules
         self._handing_back: set[asyncio.Task[None]] = set()
-        self._draining: set[str] = set()
 
     async def announce(self, announcement: WorkerAnnouncement) -> WorkerWelcome:
         """Register a worker and the task types that it can run, and say what its container was given.
@@ -58,7 +57,6 @@ class Dispatch:
             return given
 
         given = await self._transactor.run(command)
-        self._draining.discard(announcement.worker_id)
         lease = self._rules.lease.total_seconds()
         resources = None if given is None else ResourcesView(cpu=given.cpu, gpu=given.gpu, memory_gb=given.memory_gb)
         return WorkerWelcome(lease_seconds=lease, heartbeat_seconds=lease / 4, resources=resources)
@@ -85,7 +83,6 @@ class Dispatch:
             return len(held)
 
         lost = await self._transactor.run(command)
-        self._draining.discard(worker_id)
         self._bells.ring(changes)
         self._bells.wake_claims()
         return lost
@@ -93,16 +90,13 @@ class Dispatch:
     async def drain(self, worker_id: str) -> None:
         """Let a worker stop in good order. It hears of it with its next heartbeat.
 
-        The wish is kept in memory: a scheduler that is started again before that beat has forgotten it.
-
         Raises
         ------
         NotFoundError
             No worker of this id, or it is gone.
         """
-        if not await self._transactor.run(lambda unit: unit.registry.is_present(worker_id)):
+        if not await self._transactor.run(lambda unit: unit.registry.mark_draining(worker_id)):
             raise NotFoundError(f"there is no worker {worker_id!r}, or it is gone", where="path.worker_id")
-        self._draining.add(worker_id)
 
     async def claim(self, request: ClaimRequest) -> ClaimResponse:
         """Give a worker attempts; wait for the first one as long as it asked for.
@@ -207,6 +201,4 @@ class Dispatch:
             unit.save(changes)
             return response
 
-        response = await self._transactor.run(command)
-        response.drain = request.worker_id in self._draining
-        return response
+        return await self._transactor.run(command)

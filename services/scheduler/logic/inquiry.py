@@ -35,8 +35,12 @@ class Inquiry:
         """
         with self._bells.waiting_for_job(job_id) as ended:
             job = await self._jobs.get_job(job_id)
-            if job.state is not JobState.RUNNING or wait <= 0:
+            if wait <= 0:
                 return job
             with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), wait)
-            return await self._jobs.get_job(job_id)
+                async with asyncio.timeout(wait):
+                    while job.state is JobState.RUNNING:
+                        await ended.wait()
+                        ended.clear()
+                        job = await self._jobs.get_job(job_id)
+            return job

@@ -298,6 +298,7 @@ def beat(unit: UnitOfWork, changes: Changes, request: HeartbeatRequest, lease: t
         cancel=[attempt_id for attempt_id in renewed if known[attempt_id].cancel_requested],
         closed=closed,
         lease_seconds=lease.total_seconds(),
+        drain=unit.registry.is_draining(request.worker_id),
     )
 
 

@@ -236,7 +236,7 @@ class AttemptStore:
         rows = self._connection.execute(_DUE, {"at": at, "most": limit}).all()
         if rows:
             self._connection.execute(
-                update(_attempt).where(_attempt.c.id.in_([row.id for row in rows])).values(held=False)
+                update(_attempt).where(_attempt.c.id.in_([row.id for row in rows])).values(held=False, rung_at=None)
             )
         return Counter(row.task_type for row in rows)
 

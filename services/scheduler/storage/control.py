@@ -225,7 +225,7 @@ class ControlStore:
         else:
             queued &= _attempt.c.not_before.is_(None) | (_attempt.c.not_before <= at)
             queued &= _attempt.c.undecided.is_(False)
-            self._connection.execute(update(_attempt).where(queued).values(held=False))
+            self._connection.execute(update(_attempt).where(queued).values(held=False, rung_at=None))
             since = func.coalesce(_attempt.c.not_before, _attempt.c.queued_at)
             limit = _attempt.c.overdue_at - since
             later = update(_attempt).where(queued, _attempt.c.overdue_at.is_not(None))

@@ -19,8 +19,9 @@ BLOCK = 10_000
 class KeyBlocks:
     """Hands out keys of one process. Lives as long as the process; used by one transaction at a time.
 
-    A transaction that fails gives its keys back, with `restore`. Should a whole group of transactions then fail to
-    commit, a reservation may be lost; the next one therefore also begins above every key that is in use.
+    A transaction that fails gives its keys back, with `restore`. Where a whole group of transactions may have failed to
+    commit, their reservations may be lost, or another process may have them by now: `forget` leaves all unused. The
+    next reservation begins above every key that is in use.
     """
 
     def __init__(self) -> None:
@@ -37,6 +38,10 @@ class KeyBlocks:
     def remember(self) -> dict[str, range]:
         """Say which keys are free, for `restore`."""
         return dict(self._free)
+
+    def forget(self) -> None:
+        """Use no key that was reserved so far."""
+        self._free = {}
 
     def restore(self, free: dict[str, range]) -> None:
         """Go back to what was free before a transaction that failed."""

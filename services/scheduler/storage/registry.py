@@ -24,6 +24,7 @@ _HEAR = Prepared(
     .where(_worker.c.worker_id == bindparam("worker"), _worker.c.gone.is_(False))
     .values(last_heard_at=bindparam("at"))
 )
+_DRAINING = Prepared(select(_worker.c.draining).where(_worker.c.worker_id == bindparam("worker")))
 _GONE = Prepared(select(_worker.c.gone).where(_worker.c.worker_id == bindparam("worker")))
 
 
@@ -53,6 +54,7 @@ class RegistryStore:
             "announced_at": at,
             "last_heard_at": at,
             "gone": False,
+            "draining": False,
             "task_types": sorted(found.name for found in announcement.task_types),
         }
         result = self._connection.execute(
@@ -101,6 +103,16 @@ class RegistryStore:
         """Tell whether a worker has announced itself and was not declared gone since."""
         found = _GONE.fetch(self._connection, {"worker": worker_id})
         return bool(found) and not found[0][0]
+
+    def mark_draining(self, worker_id: str) -> bool:
+        """Note that a worker is to stop. False if it is not known, or was declared gone."""
+        present = update(_worker).where(_worker.c.worker_id == worker_id, _worker.c.gone.is_(False))
+        return bool(self._connection.execute(present.values(draining=True)).rowcount)
+
+    def is_draining(self, worker_id: str) -> bool:
+        """Tell whether a worker is to stop."""
+        found = _DRAINING.fetch(self._connection, {"worker": worker_id})
+        return bool(found) and bool(found[0][0])
 
     def mark_gone(self, worker_id: str) -> bool:
         """Declare a worker gone. False if it is not known."""

@@ -35,6 +35,7 @@ _LONG_TEXT = Text(length=2**31 - 1)
 IS_CLAIMABLE = text("attempt.state = 'queued' AND NOT attempt.held")
 IS_HELD = text("attempt.state IN ('running', 'checking')")
 IS_DELAYED = text("attempt.state = 'queued' AND attempt.held AND attempt.not_before IS NOT NULL")
+IS_UNRUNG = text("attempt.state = 'queued' AND NOT attempt.held AND attempt.rung_at IS NULL")
 IS_UNDECIDED = text("attempt.state = 'queued' AND attempt.undecided")
 MAY_BE_OVERDUE = text("attempt.state = 'queued' AND NOT attempt.held AND attempt.overdue_at IS NOT NULL")
 
@@ -130,6 +131,16 @@ class ContainerTaskTypeRow(SchedulerRow, table=True):
     task_type: str = Field(sa_column=Column(String(64), primary_key=True))
 
 
+class LeadershipRow(SchedulerRow, table=True):
+    """Which of several schedulers does what only one may do."""
+
+    __tablename__ = "leadership"
+    name: str = Field(sa_column=Column(String(32), primary_key=True))
+    holder: str = Field(sa_column=Column(String(128), nullable=False))
+    fence: int = Field(sa_column=Column(Key, nullable=False))
+    expires_at: datetime = _time(nullable=False)
+
+
 class WorkerRow(SchedulerRow, table=True):
     """A worker that announced itself."""
 
@@ -143,6 +154,7 @@ class WorkerRow(SchedulerRow, table=True):
     gone: bool = False
     task_types: list[str] | None = _json()
     container: str | None = Field(default=None, sa_column=Column(String(64)))
+    draining: bool = _flag()
 
 
 class JobRow(SchedulerRow, table=True):
@@ -287,6 +299,12 @@ class AttemptRow(SchedulerRow, table=True):
             "state = 'queued' AND NOT held AND overdue_at IS NOT NULL",
             ["state", "held", "overdue_at"],
         ),
+        *partial_index(
+            "ix_attempt_unrung",
+            ["id"],
+            "state = 'queued' AND NOT held AND rung_at IS NULL",
+            ["state", "held", "rung_at", "id"],
+        ),
     )
     id: int = _key(autoincrement=False)
     task_id: int = _reference("task.id")
@@ -303,6 +321,7 @@ class AttemptRow(SchedulerRow, table=True):
     queued_at: datetime = _time(nullable=False)
     not_before: datetime | None = _time()
     overdue_at: datetime | None = _time()
+    rung_at: datetime | None = _time()
     run_timeout: float | None = None
     memory_gb: float | None = None
     claimed_at: datetime | None = _time()

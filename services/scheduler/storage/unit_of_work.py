@@ -13,6 +13,7 @@ from services.scheduler.storage.containers import ContainerStore
 from services.scheduler.storage.control import ControlStore
 from services.scheduler.storage.jobs import DocumentCache, JobStore
 from services.scheduler.storage.keys import KeyBlocks
+from services.scheduler.storage.leadership import LeadershipStore
 from services.scheduler.storage.outbox import OutboxStore
 from services.scheduler.storage.overrides import OverrideStore
 from services.scheduler.storage.registry import RegistryStore, TaskTypeCache
@@ -46,6 +47,7 @@ class SqlUnitOfWork:
         self.reuse = ReuseStore(connection)
         self.overrides = OverrideStore(connection)
         self.outbox = OutboxStore(connection)
+        self.leadership = LeadershipStore(connection)
 
     def save(self, changes: Changes) -> None:
         """Write what follows from a command's verbs: its events, the jobs' counts and messages."""
@@ -76,6 +78,7 @@ class SqlTransactor:
         self._keys = KeyBlocks()
         self._documents = DocumentCache()
         self._task_types = TaskTypeCache()
+        database.when_lost(self._keys.forget)
 
     async def run(self, command: Callable[[SqlUnitOfWork], T]) -> T:
         """Run `command`; its result is returned once everything it did is durable."""

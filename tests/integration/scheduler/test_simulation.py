@@ -86,6 +86,9 @@ class DiceTransactor:
     async def run(self, command: Callable[[SqlUnitOfWork], T]) -> T:
         return await self._real.run(command)
 
+    def when_lost(self, action: Callable[[], None]) -> None:
+        """A crash takes the keys with it: `restart`."""
+
     async def write(self, command: Callable[[Connection], T]) -> T:
         fate = self._dice.random()
         with self._engine.begin() as connection:

@@ -1,0 +1,161 @@
+"""Lets one of several schedulers do what only one may do: reap, relay, expand, keep times, adopt, ring again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from services.scheduler.domain.leadership import Leadership, claim_leadership
+from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from shared.background import cancel_and_wait, keep_running
+from shared.contracts.errors import EasError, UnavailableError
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+#: How often in the time of a lease the leader says that it is there.
+_TIMES = 3
+
+
+class DeposedError(UnavailableError):
+    """Another scheduler leads by now: what this one wanted to write was refused."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"this scheduler leads no longer: {holder} does")
+
+
+class Election:
+    """One scheduler's part in the question who leads.
+
+    A leader whose process stands still, or that cannot reach the database, is replaced when its lease ends. Should it
+    wake up and go on, its fence is out of date and each of its transactions is refused.
+
+    Parameters
+    ----------
+    transactor
+        Of the scheduler.
+    clock
+        Tells the time.
+    name
+        Of this scheduler; no two may have the same at the same time.
+    lease
+        How long its word counts.
+    """
+
+    def __init__(self, transactor: Transactor, clock: Clock, name: str, lease: timedelta) -> None:
+        self._transactor = transactor
+        self._clock = clock
+        self._name = name
+        self._lease = lease
+        self._fence: int | None = None
+        self._until = 0.0
+        self._loops: Mapping[str, Callable[[], Awaitable[None]]] = {}
+        self._running: list[asyncio.Task[None]] = []
+
+    @property
+    def leads(self) -> bool:
+        """Whether this scheduler leads, as far as it knows."""
+        return bool(self._running)
+
+    def check(self, unit: UnitOfWork) -> None:
+        """Refuse to go on where another scheduler leads by now.
+
+        Raises
+        ------
+        DeposedError
+            It does.
+        """
+        found = unit.leadership.find()
+        if found is None or found.fence != self._fence:
+            raise DeposedError(found.holder if found else "nobody")
+
+    async def start(self, loops: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+        """Stand for the first time. `loops` run whenever this scheduler leads."""
+        self._loops = loops
+        await self._stand()
+
+    async def run(self) -> None:
+        """Stand for ever."""
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / _TIMES)
+            await self._stand()
+
+    async def stop(self) -> None:
+        """Stop the loops and let another scheduler lead at once."""
+        led = self.leads
+        await self._end_loops()
+        if not led:
+            return
+
+        def command(unit: UnitOfWork) -> None:
+            self.check(unit)
+            unit.leadership.save(Leadership(self._name, self._fence or 0, self._clock()))
+
+        try:
+            await self._transactor.run(command)
+        except EasError as error:
+            logger.info("nobody was told that this scheduler leads no longer: %s", error)
+
+    async def _stand(self) -> None:
+        now = asyncio.get_running_loop().time()
+        try:
+            mine = await self._transactor.run(self._claim)
+        except UnavailableError as error:
+            logger.warning("cannot say who leads: %s", error)
+            if now > self._until:
+                await self._end_loops()
+            return
+        if mine is None:
+            if self.leads:
+                logger.warning("scheduler %s leads no longer", self._name)
+            self._fence = self._fence if self._fence is not None else 0
+            await self._end_loops()
+            return
+        self._until = now + self._lease.total_seconds()
+        if self._fence != mine.fence:
+            await self._end_loops()
+            self._fence = mine.fence
+        if not self.leads:
+            logger.info("scheduler %s leads, with fence %d", self._name, mine.fence)
+            self._running = [
+                asyncio.create_task(keep_running(name, loop), name=name) for name, loop in self._loops.items()
+            ]
+
+    def _claim(self, unit: UnitOfWork) -> Leadership | None:
+        mine = claim_leadership(unit.leadership.find(), self._name, self._fence, self._clock(), self._lease)
+        if mine is not None:
+            unit.leadership.save(mine)
+        return mine
+
+    async def _end_loops(self) -> None:
+        running, self._running = self._running, []
+        await cancel_and_wait(running)
+
+
+class LeadersTransactor:
+    """Runs commands of the leader; those of one that was replaced are refused.
+
+    Parameters
+    ----------
+    transactor
+        Of the scheduler.
+    election
+        Knows the fence.
+    """
+
+    def __init__(self, transactor: Transactor, election: Election) -> None:
+        self._transactor = transactor
+        self._election = election
+
+    async def run(self, command: Callable[[Any], T]) -> T:
+        """Run `command` if this scheduler leads. Raises `DeposedError`."""
+
+        def guarded(unit: UnitOfWork) -> T:
+            self._election.check(unit)
+            return command(unit)
+
+        return await self._transactor.run(guarded)

@@ -1,0 +1,251 @@
+"""Several schedulers on one database: all serve, one leads, and none undoes what another did."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from services.scheduler.factory import MIGRATIONS
+from services.scheduler.logic.leadership import DeposedError, Election, LeadersTransactor
+from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
+from shared.clients.scheduler import SchedulerClient
+from shared.contracts.errors import UnavailableError
+from shared.contracts.scheduler import HeartbeatRequest
+from shared.database.engine import Database
+from shared.database.migrations import upgrade_schema
+from tests.support.databases import Inspector
+
+from .conftest import Bench, OpenBench, find_wrong_counts
+
+NULL = {"task": "null"}
+#: Fail-over takes less than this [s].
+FAIL_OVER = 10.0
+
+
+@pytest.fixture
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Of a SQLite file there is one scheduler only."""
+    kind: str = request.param
+    return kind
+
+
+on_servers = pytest.mark.parametrize("database_kind", ["postgresql", "mariadb"], indirect=True)
+
+
+@pytest.fixture
+async def pair(open_bench: OpenBench) -> AsyncIterator[tuple[Bench, Bench]]:
+    async with open_bench(replica="a") as first, open_bench(replica="b") as second:
+        await first.announce()
+        yield first, second
+
+
+@on_servers
+async def test_a_worker_that_waits_at_one_gets_what_is_submitted_to_another(pair: tuple[Bench, Bench]) -> None:
+    first, second = pair
+    waiting = asyncio.create_task(second.claim(1, wait=20))
+    await second.settle()
+    await first.submit(NULL)
+    (attempt,) = await waiting
+    assert attempt.task_type == "null"
+
+
+@on_servers
+async def test_a_wait_for_a_job_at_one_ends_with_a_report_to_another(pair: tuple[Bench, Bench]) -> None:
+    first, second = pair
+    job_id = await first.submit(NULL)
+    waiting = asyncio.create_task(second.client.get_job(job_id, wait=20))
+    await second.settle()
+    await first.run_one()
+    assert (await waiting).state == "done"
+
+
+@on_servers
+async def test_a_worker_hears_at_one_what_an_operator_said_to_another(pair: tuple[Bench, Bench]) -> None:
+    first, second = pair
+    await first.client.drain("w1")
+    beat = HeartbeatRequest(worker_id="w1", attempts=[])
+    assert (await second.client.beat(beat)).drain
+    await second.announce()
+    assert not (await first.client.beat(beat)).drain
+
+
+@on_servers
+async def test_many_workers_at_both_get_every_attempt_once(pair: tuple[Bench, Bench], inspector: Inspector) -> None:
+    jobs = await asyncio.gather(*(pair[number % 2].submit(*[NULL] * 40) for number in range(6)))
+    taken: list[int] = []
+
+    async def work(bench: Bench, worker_id: str) -> None:
+        await bench.announce(worker_id)
+        while attempts := await bench.claim(7, worker_id=worker_id):
+            for attempt in attempts:
+                taken.append(attempt.attempt_id)
+                assert (await bench.report(attempt, worker_id=worker_id)).results[0].recorded
+
+    await asyncio.gather(*(work(pair[number % 2], f"worker{number}") for number in range(8)))
+    assert len(taken) == len(set(taken)) == 240
+    for job_id in jobs:
+        assert (await pair[0].counts(job_id)) == {"done": 41}
+    assert find_wrong_counts(inspector) == []
+
+
+@on_servers
+async def test_what_one_has_seen_of_task_types_and_rules_another_has_changed(pair: tuple[Bench, Bench]) -> None:
+    first, second = pair
+    await second.submit(NULL)
+    response = await first.http.put("/task-types/null/rules", json={"max_running": 1})
+    assert response.status_code == 200, response.text
+    await first.submit(NULL)
+    assert len(await second.claim()) == 1
+    assert await first.claim() == []
+
+
+class Hand:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 26, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+async def transactors(database_url: str) -> AsyncIterator[tuple[SqlTransactor, SqlTransactor]]:
+    upgrade_schema(database_url, MIGRATIONS)
+    async with AsyncExitStack() as stack:
+        found = []
+        for _ in range(2):
+            database = Database(database_url)
+            await database.start()
+            stack.push_async_callback(database.stop)
+            found.append(SqlTransactor(database))
+        yield found[0], found[1]
+
+
+@on_servers
+async def test_a_leader_that_slept_is_refused_when_it_wakes_up(
+    transactors: tuple[SqlTransactor, SqlTransactor], inspector: Inspector
+) -> None:
+    clock = Hand()
+    old, new = (Election(one, clock, name, timedelta(seconds=6)) for one, name in zip(transactors, "ab", strict=True))
+    await old.start({})
+    await new.start({})
+    guarded = LeadersTransactor(transactors[0], old)
+
+    def mark(unit: SqlUnitOfWork) -> None:
+        unit.attempts.take_ids(1)
+
+    await guarded.run(mark)
+    clock.now += timedelta(seconds=7)
+    await new.start({})
+    before = inspector.fetch("SELECT * FROM key_sequence")
+    with pytest.raises(DeposedError, match="leads no longer: b does"):
+        await guarded.run(mark)
+    assert inspector.fetch("SELECT * FROM key_sequence") == before
+    assert inspector.fetch("SELECT holder, fence FROM leadership") == [("b", 2)]
+
+
+class Replica:
+    """A scheduler in a process of its own."""
+
+    def __init__(self, database_url: str, name: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.name = name
+        environment = os.environ | {
+            "EAS_SCHEDULER_DATABASE_URL": database_url,
+            "EAS_SCHEDULER_PORT": str(port),
+            "EAS_SCHEDULER_REPLICA": name,
+            "EAS_SCHEDULER_LEASE_SECONDS": "1",
+            "EAS_SCHEDULER_REAP_SECONDS": "0.2",
+        }
+        self.process = subprocess.Popen([sys.executable, "-m", "services.scheduler.main"], env=environment)
+
+    async def until_ready(self) -> None:
+        async with SchedulerClient(self.url, None) as client:
+            while True:
+                with suppress(UnavailableError):
+                    await client.list_task_types()
+                    return
+                await asyncio.sleep(0.05)
+
+    async def leads(self) -> bool:
+        async with httpx.AsyncClient() as http:
+            return bool((await http.get(f"{self.url}/leadership")).json()["leads"])
+
+    async def until_it(self, *, leads: bool, within: float) -> None:
+        begun = asyncio.get_running_loop().time()
+        while await self.leads() is not leads:
+            assert asyncio.get_running_loop().time() - begun < within
+            await asyncio.sleep(0.05)
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+
+@pytest.fixture
+def replicas(database_url: str) -> Iterator[list[Replica]]:
+    upgrade_schema(database_url, MIGRATIONS)
+    found = [Replica(database_url, name) for name in "ab"]
+    yield found
+    for replica in found:
+        replica.process.kill()
+        replica.process.wait()
+
+
+@on_servers
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
+async def test_when_the_leader_falls_another_reaps_within_ten_seconds(
+    replicas: list[Replica], blow: signal.Signals, inspector: Inspector
+) -> None:
+    for replica in replicas:
+        await replica.until_ready()
+    leader, other = replicas if await replicas[0].leads() else reversed(replicas)
+    async with (
+        SchedulerClient(other.url, None) as client,
+        httpx.AsyncClient(base_url=other.url, timeout=30) as http,
+    ):
+        bench = Bench(client, http)
+        await bench.announce()
+        await bench.submit(NULL)
+        (lost,) = await bench.claim()
+        leader.send(blow)
+        begun = asyncio.get_running_loop().time()
+        (again,) = await bench.claim(wait=30)  # the lease of the first attempt ends, and somebody has to see it
+        took = asyncio.get_running_loop().time() - begun
+        print(f"fail-over after {blow.name}: {took:.1f} s")
+        assert took < FAIL_OVER
+        assert (lost.task_id, lost.number, again.number) == (again.task_id, 1, 2)
+        assert await other.leads()
+        if blow is signal.SIGSTOP:
+            leader.send(signal.SIGCONT)
+            await leader.until_it(leads=False, within=FAIL_OVER)
+        assert (await bench.report(again)).results[0].recorded
+    attempts = inspector.fetch("SELECT number, state FROM attempt WHERE task_type = 'null' ORDER BY number")
+    assert attempts == [(1, "lost"), (2, "accepted")]
+    assert find_wrong_counts(inspector) == []
+
+
+@on_servers
+async def test_a_leader_that_stops_in_good_order_is_followed_at_once(
+    replicas: list[Replica], inspector: Inspector
+) -> None:
+    for replica in replicas:
+        await replica.until_ready()
+    leader, other = replicas if await replicas[0].leads() else reversed(replicas)
+    leader.send(signal.SIGTERM)
+    assert leader.process.wait(20) is not None
+    await other.until_it(leads=True, within=4)  # less than a lease: its next look is enough
+    assert inspector.fetch("SELECT holder FROM leadership") == [(other.name,)]
