@@ -70,6 +70,7 @@ def make_terms(settings: WorkerSettings) -> WorkerTerms:
         slots=settings.count_slots(),
         cpus_per_slot=settings.cpus_per_slot,
         pinned=settings.pin_cpus,
+        memory_gb=MEMORY_PART * read_memory_bound() / GIGABYTE,
         container=settings.container,
         most_claimed=settings.most_claimed,
         horizon=settings.horizon,
@@ -133,11 +134,6 @@ def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> Nurser
         preload_modules=settings.preload_modules,
         input_directory=str(settings.input_directory.resolve()) if settings.input_directory else None,
         commands=str(settings.commands.resolve()) if settings.commands else None,
-        limits=AttemptLimits(
-            settings.memory_gb or MEMORY_PART * read_memory_bound() / GIGABYTE,
-            settings.cpu_timeout,
-            settings.disk_gb,
-            settings.max_processes,
-        ),
+        limits=AttemptLimits(settings.memory_gb, settings.cpu_timeout, settings.disk_gb, settings.max_processes),
         wear=Wear(settings.child_attempts, int(settings.child_growth_gb * GIGABYTE)),
     )

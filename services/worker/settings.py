@@ -78,7 +78,8 @@ class WorkerSettings(BaseSettings):
     memory_gb: float | None = Field(
         default=None,
         gt=0,
-        description="Memory of an attempt whose task does not say [GB]; None: nine tenths of what there is.",
+        description="Memory of an attempt whose task does not say [GB]; None: its slot's part of what the container "
+        "was assigned, else nine tenths of what there is.",
     )
     cpu_timeout: float | None = Field(
         default=None, gt=0, description="Processor time of an attempt whose task does not say [s]."

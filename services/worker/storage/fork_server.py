@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from services.worker.domain.assignment import Departure
-from services.worker.domain.limits import Cause
+from services.worker.domain.limits import AttemptLimits, Cause
 from services.worker.domain.share import Share, deal_gpus, deal_processors, list_gpus, set_share
 from services.worker.storage.child_process import ChildProcess, kill_group, make_channel
 from services.worker.storage.nursery_options import NurseryOptions
@@ -95,6 +95,7 @@ class ForkServer:
             cpus=share.threads,
             gpus=None if gpus is None else deal_gpus(gpus, share.slots),
             processors=deal_processors(processors, share.threads, share.slots),
+            limits=self._options.limits.over(AttemptLimits(memory_gb=share.memory_gb)),
         )
         self._environment = set_share(self._environment, share)
         self._on_word = on_word
