@@ -21,6 +21,10 @@ THREAD_VARIABLES = (
 GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
+#: The folder of a worker's attempts. By this its successor knows what they have left behind.
+MARK_VARIABLE = "EAS_ATTEMPTS_IN"
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """What each task may use.

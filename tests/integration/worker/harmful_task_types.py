@@ -144,6 +144,13 @@ def leave_a_daemon_and_stay(note: str) -> None:
     time.sleep(LONGEST)
 
 
+def strip(note: str) -> None:
+    code = "import time; time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-S", "-c", code], env={}, start_new_session=True)
+    Path(note).write_text(f"{os.getpid()} {child.pid}")
+    time.sleep(LONGEST)
+
+
 def leave_threads(_note: str) -> None:
     for _ in range(3):
         threading.Thread(target=time.sleep, args=(LONGEST,)).start()
@@ -189,7 +196,7 @@ HARMS: dict[str, Callable[[str], None]] = {
     for found in (
         *(allocate, allocate_at_once, allocate_in_a_child, hold, fork_bomb, burn, burn_in_a_child, fill_disk),
         *(write_one_large_file, print_binary, flood, close_streams, crash, leave, leave_a_daemon),
-        *(leave_a_daemon_and_die, leave_a_daemon_and_stay, leave_threads, remove_directory, disturb),
+        *(leave_a_daemon_and_die, leave_a_daemon_and_stay, strip, leave_threads, remove_directory, disturb),
         *(fill_descriptors, fork_and_return, do_nothing),
     )
 }
