@@ -33,11 +33,18 @@ def environment(services: HttpServices, folder: Path, **settings: str) -> dict[s
 
 @contextmanager
 def start_worker(
-    services: HttpServices, folder: Path, *, stdin: int = subprocess.DEVNULL, **settings: str
+    services: HttpServices,
+    folder: Path,
+    *,
+    stdin: int = subprocess.DEVNULL,
+    group: Path | None = None,
+    **settings: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker until the block ends, in a control group if there is one."""
+    into_group = [] if group is None else ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")]
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.worker.main"],
+            [*into_group, sys.executable, "-m", "services.worker.main"],
             env=environment(services, folder, **settings),
             cwd=ROOT,
             stdin=stdin,

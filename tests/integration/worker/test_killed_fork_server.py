@@ -40,7 +40,7 @@ def open_worker(services: HttpServices, folder: Path, **settings: str) -> Abstra
     types.mkdir(exist_ok=True)
     (types / "shell.task_type.toml").write_text(SHELL)
     given = {"ONLY": "act,harm,null,shell", "TASK_TYPE_FOLDER": str(types), "CACHE_GB": "0"} | settings
-    return start_worker(services, folder, stdin=DEVNULL, **given)
+    return start_worker(services, folder, stdin=DEVNULL, group=None, **given)
 
 
 def add_family(services: HttpServices, family: str, note: Path) -> int:
