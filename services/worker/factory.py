@@ -70,13 +70,18 @@ def make_terms(settings: WorkerSettings) -> WorkerTerms:
         slots=settings.count_slots(),
         cpus_per_slot=settings.cpus_per_slot,
         pinned=settings.pin_cpus,
-        memory_gb=MEMORY_PART * read_memory_bound() / GIGABYTE,
+        memory_gb=find_memory_gb(),
         container=settings.container,
         most_claimed=settings.most_claimed,
         horizon=settings.horizon,
         grace_seconds=settings.grace_seconds,
         drain_seconds=settings.drain_seconds,
     )
+
+
+def find_memory_gb() -> float:
+    """Tell how much memory an attempt may use where nobody has said otherwise [GB]."""
+    return MEMORY_PART * read_memory_bound() / GIGABYTE
 
 
 def make_environment() -> dict[str, str]:

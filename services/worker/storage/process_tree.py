@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,26 @@ def kill_tree(pid: int) -> None:
     """End a process and all its descendants, whatever group or session they are in and whatever they ignore."""
     for one in stop_tree(pid):
         send_signal(one, signal.SIGKILL)
+
+
+def end_children(seconds: float, known: Iterable[int] = ()) -> None:
+    """End all children of this process with their descendants, and reap them, within so many seconds.
+
+    Parameters
+    ----------
+    seconds
+        When to give up [s].
+    known
+        Children, for where the system does not tell.
+    """
+    until = time.monotonic() + seconds
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < until:
+            for pid in children_of(os.getpid()) or known:
+                kill_tree(pid)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+            time.sleep(0.002)
 
 
 def send_signal(pid: int, number: signal.Signals) -> None:

@@ -39,7 +39,7 @@ async def test_a_task_that_the_kernel_kills_has_run_out_of_memory_and_the_worker
             neighbour = scheduler.add("null", {"duration": 1.0})
             report = await scheduler.report_of(scheduler.add("harm", {"harm": what}, memory_gb=GRANTED))
             assert (report.state, report.reason) == ("failed", FailureReason.OUT_OF_MEMORY)
-            assert report.message == "the kernel killed it because the worker's memory had run out"
+            assert report.message == "the kernel killed it because there was no memory left"
             assert (await scheduler.report_of(neighbour)).state == "accepted"
         assert max(count_oom_kills(group / name) for name in ("memory.oom_control", "memory.events")) >= 2
         assert (await scheduler.report_of(scheduler.add("harm", {"harm": "do_nothing"}))).state == "accepted"
