@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
-from services.worker.domain.assignment import Answer, AnsweredOutput
+from services.worker.domain.assignment import WORKER_FAULT, Answer, AnsweredOutput, Departure
+from services.worker.domain.failures import explain_death
 from services.worker.domain.inspection import inspect_task_type
+from services.worker.domain.limits import AttemptLimits
 from services.worker.domain.quality import QualityCheck
 from services.worker.domain.run_file import RunFile, RunFileError, fit_slots, read_settings
 from services.worker.domain.share import Share, set_share
 from services.worker.domain.task_type import TaskType
-from services.worker.factory import make_environment
+from services.worker.factory import find_memory_gb, make_environment
 from services.worker.logic.execution import ExecutionLimits
+from services.worker.logic.ports import Guard
 from services.worker.logic.rehearsal import LoneTask, run_lone_task, try_example
+from services.worker.settings import MAX_PROCESSES
+from services.worker.storage.attempt_guard import AttemptGuard
+from services.worker.storage.attempt_page import AttemptPage
+from services.worker.storage.child_state import NO_WEAR
+from services.worker.storage.lone_child import PlainStreams, watch_lone_child
 from services.worker.storage.process_bonds import die_with_parent
 from services.worker.storage.run_files import find_inputs, open_run_file, put_file, write_metadata
 from services.worker.storage.targets import Target, find_targets
@@ -34,13 +44,79 @@ from shared.contracts.authoring import (
     Finding,
     Inspection,
     InspectionRequest,
+    LoneLimits,
     LoneOutput,
     LoneRun,
     LoneRunRequest,
 )
+from shared.contracts.states import FailureReason
+
+#: Beside the answer: the version of the task type, as soon as it is known.
+_VERSION = "version.txt"
 
 
-def run_task(request: LoneRunRequest, asked: AuthoringRequest) -> LoneRun:
+def watch_task(request: LoneRunRequest, asked: AuthoringRequest) -> None:
+    """Run the task of a file in a child that is kept within its limits, and see that there is an answer.
+
+    Where the child dies without having run a task, so does this process, and there is none.
+    """
+    try:
+        file = open_run_file(request.config)
+    except RunFileError as error:
+        _leave(AuthoringAnswer(refusal=str(error)), asked)
+        return
+    defaults = LoneLimits(memory_gb=find_memory_gb(), max_processes=MAX_PROCESSES)
+    limits = request.limits.over(file.limits).over(defaults)
+
+    def work(page: AttemptPage) -> None:
+        own = AttemptLimits(limits.memory_gb, limits.cpu_timeout, limits.disk_gb, limits.max_processes)
+        _leave(_answer_run(request, asked, file, AttemptGuard(page, PlainStreams(), own, NO_WEAR)), asked)
+
+    end = watch_lone_child(work, asked.folder, limits.run_timeout)
+    if asked.answer.exists():
+        return
+    reason, message = explain_death(end.departure)
+    if end.running is None or reason is FailureReason.LOST or end.departure.status == WORKER_FAULT:
+        _follow(end.departure)
+    failed = LoneRun(
+        task_type=file.task_type,
+        version=asked.answer.with_name(_VERSION).read_text("utf-8"),
+        job_name=file.job_name,
+        task_name=file.task_name,
+        seed=file.seed if request.seed is None else request.seed,
+        state="failed",
+        reason=reason,
+        message=message,
+        wall_time=end.wall_time,
+        cpu_time=end.cpu_time,
+    )
+    _leave(AuthoringAnswer(run=failed), asked)
+
+
+def _follow(departure: Departure) -> NoReturn:
+    """End as the child did."""
+    if departure.signal is not None:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.kill(os.getpid(), departure.signal)
+    sys.exit(departure.status or 1)
+
+
+def _leave(answer: AuthoringAnswer, asked: AuthoringRequest) -> None:
+    """Put the answer in its place, which never holds half of it."""
+    part = asked.answer.with_suffix(".part")
+    part.write_text(answer.model_dump_json(), "utf-8")
+    part.replace(asked.answer)
+
+
+def _answer_run(request: LoneRunRequest, asked: AuthoringRequest, file: RunFile, guard: Guard) -> AuthoringAnswer:
+    try:
+        return AuthoringAnswer(run=run_task(request, asked, file, guard))
+    except (RunFileError, TaskTypeError) as error:
+        return AuthoringAnswer(refusal=str(error))
+
+
+def run_task(request: LoneRunRequest, asked: AuthoringRequest, file: RunFile, guard: Guard) -> LoneRun:
     """Run the task of a file and put its outputs where the file says.
 
     Raises
@@ -48,7 +124,6 @@ def run_task(request: LoneRunRequest, asked: AuthoringRequest) -> LoneRun:
     RunFileError
         The file is wrong, or an output cannot be written.
     """
-    file = open_run_file(request.config)
     beside = request.config.parent.absolute()  # before tasks change the current folder
     folder = (beside if request.out is None else request.out.absolute()) / file.directory
     catalog = InstalledTaskTypes.discover(folder=asked.task_types)
@@ -62,7 +137,8 @@ def run_task(request: LoneRunRequest, asked: AuthoringRequest) -> LoneRun:
         file.seed if request.seed is None else request.seed,
     )
     limits = ExecutionLimits(asked.cpus, asked.input_directory, asked.commands)
-    answer = run_lone_task(task, catalog, limits, asked.folder)
+    asked.answer.with_name(_VERSION).write_text(task_type.version, "utf-8")
+    answer = run_lone_task(task, catalog, limits, asked.folder, guard)
     return LoneRun(
         task_type=task_type.name,
         version=task_type.version,
@@ -175,15 +251,10 @@ def _describe_check(check: QualityCheck, target: Target) -> Inspection:
     return Inspection(subject=f"quality check {check.name!r} of {whom}", source=target.source)
 
 
-def answer_request(asked: AuthoringRequest) -> AuthoringAnswer:
-    """Do what was asked for."""
+def _answer_inspection(request: InspectionRequest, asked: AuthoringRequest) -> AuthoringAnswer:
     try:
-        match asked.request:
-            case LoneRunRequest():
-                return AuthoringAnswer(run=run_task(asked.request, asked))
-            case _:
-                return AuthoringAnswer(inspections=inspect_targets(asked.request, asked))
-    except (RunFileError, TaskTypeError) as error:
+        return AuthoringAnswer(inspections=inspect_targets(request, asked))
+    except TaskTypeError as error:
         return AuthoringAnswer(refusal=str(error))
 
 
@@ -199,8 +270,11 @@ def main() -> None:
     logging.basicConfig(level=level, format="%(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
-    answer = answer_request(asked)
-    asked.answer.write_text(answer.model_dump_json(), "utf-8")
+    match asked.request:
+        case LoneRunRequest():
+            watch_task(asked.request, asked)
+        case InspectionRequest():
+            _leave(_answer_inspection(asked.request, asked), asked)
 
 
 if __name__ == "__main__":

@@ -108,8 +108,6 @@ def _serve(channel: socket.socket, executor: Executor, guard: AttemptGuard, fold
         assignment = unpack_assignment(message)
         guard.begin(assignment)
         answer = executor.execute(assignment, say_checking)
-        if os.getpid() != this:
-            os._exit(0)  # the task forked, and its fork came here
         channel.send(pack_answer(guard.end(answer), folder))
         if guard.retirement is not None:
             logger.info("process %d ends: %s", this, guard.retirement)

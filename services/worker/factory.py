@@ -70,12 +70,18 @@ def make_terms(settings: WorkerSettings) -> WorkerTerms:
         slots=settings.count_slots(),
         cpus_per_slot=settings.cpus_per_slot,
         pinned=settings.pin_cpus,
+        memory_gb=find_memory_gb(),
         container=settings.container,
         most_claimed=settings.most_claimed,
         horizon=settings.horizon,
         grace_seconds=settings.grace_seconds,
         drain_seconds=settings.drain_seconds,
     )
+
+
+def find_memory_gb() -> float:
+    """Tell how much memory an attempt may use where nobody has said otherwise [GB]."""
+    return MEMORY_PART * read_memory_bound() / GIGABYTE
 
 
 def make_environment() -> dict[str, str]:
@@ -133,11 +139,6 @@ def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> Nurser
         preload_modules=settings.preload_modules,
         input_directory=str(settings.input_directory.resolve()) if settings.input_directory else None,
         commands=str(settings.commands.resolve()) if settings.commands else None,
-        limits=AttemptLimits(
-            settings.memory_gb or MEMORY_PART * read_memory_bound() / GIGABYTE,
-            settings.cpu_timeout,
-            settings.disk_gb,
-            settings.max_processes,
-        ),
+        limits=AttemptLimits(settings.memory_gb, settings.cpu_timeout, settings.disk_gb, settings.max_processes),
         wear=Wear(settings.child_attempts, int(settings.child_growth_gb * GIGABYTE)),
     )

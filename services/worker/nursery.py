@@ -25,17 +25,15 @@ import orjson
 
 from services.worker.child import Birthright, run_child
 from services.worker.domain.assignment import WORKER_FAULT
-from services.worker.domain.limits import Cause
-from services.worker.storage.attempt_page import AttemptPage, RunningAttempt
+from services.worker.storage.attempt_page import AttemptPage
 from services.worker.storage.child_process import kill_group
-from services.worker.storage.control_group import count_oom_kills, find_oom_counter
+from services.worker.storage.control_group import OomKills
 from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.process_bonds import adopt_orphans
-from services.worker.storage.process_tree import children_of, kill_tree
+from services.worker.storage.process_tree import children_of, end_children, kill_tree
 from services.worker.storage.standard_streams import OutputReader, open_streams
 from services.worker.storage.task_types import InstalledTaskTypes, describe_task_type, preload
 from services.worker.storage.watch import INTERVAL, Watch, WatchedChild
-from shared.contracts.states import FailureReason
 from shared.journal.handler import JournalHandler
 
 #: How long the last processes may take to end when the supervisor is gone [s].
@@ -68,8 +66,7 @@ class Nursery:
         self._watch = Watch(Path(options.message_folder))
         self._next_look = 0.0
         self._journal = JournalHandler(Path(options.journal_folder), options.worker_id, level=logging.INFO)
-        self._oom_counter = find_oom_counter()
-        self._oom_kills = count_oom_kills(self._oom_counter)
+        self._oom_kills = OomKills()
         self._selector = selectors.DefaultSelector()
         self._wakeup, self._alarm = socket.socketpair()
         self._wakeup.setblocking(False)
@@ -184,31 +181,17 @@ class Nursery:
             self._selector.unregister(reader)
             reader.close()
         running = child.page.read()
-        cause = child.cause or self._find_oom(code, running)
+        killed = self._oom_kills.explain(code, running.attempt_id if running else None)
+        cause = child.cause or killed
         event: dict[str, object] = {"dead": child.pid, "code": code, "peak_memory": child.page.peak or None}
         if cause is not None:
             event["cause"] = asdict(cause)
         child.page.close()
         self._tell(event)
 
-    def _find_oom(self, code: int, running: RunningAttempt | None) -> Cause | None:
-        """Tell whether it was the kernel that killed a child, because this container's memory had run out."""
-        before, self._oom_kills = self._oom_kills, count_oom_kills(self._oom_counter)
-        if code != -signal.SIGKILL or running is None or self._oom_kills == before:
-            return None
-        words = "the kernel killed it because the worker's memory had run out"
-        return Cause(running.attempt_id, FailureReason.OUT_OF_MEMORY, words)
-
     def _end_all(self) -> None:
         """End all children and whatever comes from them."""
-        until = time.monotonic() + _LAST_SECONDS
-        with contextlib.suppress(ChildProcessError):
-            while time.monotonic() < until:
-                for pid in children_of(os.getpid()) or self._children:
-                    kill_tree(pid)
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-                time.sleep(0.002)
+        end_children(_LAST_SECONDS, self._children)
         for child in self._children.values():
             for reader in child.readers:
                 reader.close()

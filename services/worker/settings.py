@@ -16,6 +16,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 Words = Annotated[tuple[str, ...], NoDecode]
 
 
+#: Processes and threads that an attempt may have where nobody has said otherwise.
+MAX_PROCESSES = 1024
+
+
 class TokenError(ValueError):
     """The worker's token cannot be had."""
 
@@ -78,7 +82,8 @@ class WorkerSettings(BaseSettings):
     memory_gb: float | None = Field(
         default=None,
         gt=0,
-        description="Memory of an attempt whose task does not say [GB]; None: nine tenths of what there is.",
+        description="Memory of an attempt whose task does not say [GB]; None: its slot's part of what the container "
+        "was assigned, else nine tenths of what there is.",
     )
     cpu_timeout: float | None = Field(
         default=None, gt=0, description="Processor time of an attempt whose task does not say [s]."
@@ -89,7 +94,7 @@ class WorkerSettings(BaseSettings):
         description="Files that an attempt whose task does not say may write [GB].",
     )
     max_processes: int | None = Field(
-        default=1024, ge=1, description="Processes and threads of an attempt whose task does not say."
+        default=MAX_PROCESSES, ge=1, description="Processes and threads of an attempt whose task does not say."
     )
     child_attempts: int = Field(
         default=0, ge=0, description="A process is replaced after so many attempts; 0: never for that reason."

@@ -5,9 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.contracts.metadata import Metadata
+
+
+class LoneLimits(BaseModel):
+    """What the task may use, by the names of a job's rules; None: what the other side says."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    run_timeout: float | None = Field(default=None, gt=0, le=1e9, description="[s]")
+    cpu_timeout: float | None = Field(default=None, gt=0, le=1e9, description="Of all its processes together [s].")
+    memory_gb: float | None = Field(default=None, gt=0, le=1e6, description="Of all its processes together [GB].")
+    disk_gb: float | None = Field(default=None, gt=0, le=1e6, description="Files in its working directory [GB].")
+    max_processes: int | None = Field(default=None, ge=1, le=1_000_000, description="Processes and threads.")
+
+    def over(self, others: LoneLimits) -> LoneLimits:
+        """Fill what is not said here from `others`."""
+        said = self.model_dump(exclude_none=True)
+        return LoneLimits(**(others.model_dump(exclude_none=True) | said))
 
 
 class LoneRunRequest(BaseModel):
@@ -18,6 +35,7 @@ class LoneRunRequest(BaseModel):
     out: Path | None = Field(default=None, description="Where relative outputs go; default: beside the file.")
     seed: int | None = Field(default=None, description="In place of the file's.")
     keep_metadata: bool = Field(default=False, description="Write the metadata of each output beside it.")
+    limits: LoneLimits = Field(default=LoneLimits(), description="In place of the file's.")
 
 
 class InspectionRequest(BaseModel):

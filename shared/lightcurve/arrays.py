@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,12 @@ MAX_GRID_POINTS = 200_000_000
 #: The typical spacing is found from about so many; every further one changes nothing.
 _MOST_SPACINGS = 200_000
 
-#: With more pixels than this the compiled kernel is worth the import of numba.
+#: Sums over samples are so many running ones at first, sample i going to that of i modulo this. It decides last bits.
+_LANES = 4000
+
+#: With more pixels or samples than this the compiled kernels are worth the import of numba.
 _MANY_PIXELS = 10_000_000
+_MANY_SAMPLES = 30_000_000
 
 
 def require_increasing(times: FloatArray, what: str = "the times") -> None:
@@ -72,15 +77,52 @@ def estimate_sampling_interval(times: FloatArray) -> float:
     coarse = float(np.mean(np.partition(spacings, [low, high - 1])[low:high]))
     if not coarse > 0:
         raise LightCurveError("the times do not increase, so there is no sampling interval")
-    places = np.zeros(len(times))  # and no other array of this length but one: fresh memory costs more than arithmetic
-    steps = np.subtract(times[1:], times[:-1], out=places[1:])
-    np.cumsum(np.rint(np.divide(steps, coarse, out=steps), out=steps), out=steps)
-    places -= places.mean()
-    scatter = float(places @ places)
-    if scatter == 0:
-        return coarse
-    fine = float(places @ (times - times.mean()) / scatter)
+    fine = _fit_step(times, coarse)
     return fine if abs(fine / coarse - 1) < 0.01 else coarse
+
+
+def _fit_step(times: FloatArray, coarse: float) -> float:
+    """Fit a straight line to time against place on a grid, where `coarse` gives the places; NaN where none fits.
+
+    Times and places count from the sample in the middle, which is no further from their mean than one standard
+    deviation as long as they increase: so nothing cancels in the differences of sums below.
+    """
+    count, middle = len(times), float(times[len(times) // 2])
+    place = float(np.rint((middle - times[0]) / coarse))
+    lanes = np.zeros((4, min(count, _LANES)))
+    if (kernel := _find_raster_kernel(times)) is not None:
+        kernel.add_lanes(times, coarse, place, middle, lanes)
+    else:
+        add_lanes(times, coarse, place, middle, lanes)
+    x, y, xx, xy = lanes.sum(axis=1).tolist()
+    scatter = xx - x * x / count
+    return (xy - x * y / count) / scatter if scatter > 0 else np.nan
+
+
+def add_lanes(times: FloatArray, coarse: float, place: float, middle: float, lanes: FloatArray) -> None:
+    """Add up places x, times y, x^2 and x y of the samples, x from `place` and y from `middle` [d].
+
+    Each row of `lanes`, shape (4, L), has L sums, and sample i goes to that of i modulo L, one after the other: so
+    the order of additions, and with it every bit, is the same wherever and by whatever they are carried out.
+    """
+    size, here = lanes.shape[1], 0.0
+    for start in range(0, len(times), size):
+        row = times[start : start + size]
+        before = times[start - 1 : start - 1 + len(row)] if start else np.concatenate((row[:1], row[:-1]))
+        x = np.rint((row - before) / coarse)
+        x[0] += here
+        np.cumsum(x, out=x)
+        here = float(x[-1])
+        x -= place
+        y = row - middle
+        lanes[0, : len(row)] += x
+        lanes[1, : len(row)] += y
+        lanes[2, : len(row)] += x * x
+        lanes[3, : len(row)] += x * y
+
+
+def _find_raster_kernel(times: FloatArray) -> ModuleType | None:
+    return find_kernel("shared.lightcurve.raster_kernel", worth_loading=len(times) > _MANY_SAMPLES)
 
 
 def place_on_grid(times: FloatArray, step: float, tolerance: float) -> tuple[int, IndexArray, IndexArray]:
@@ -104,17 +146,43 @@ def place_on_grid(times: FloatArray, step: float, tolerance: float) -> tuple[int
     samples
         The nearest sample of each of them, shape (M,).
     """
-    count = grid_length(float(times[-1] - times[0]) + 0.5 * step, step)
+    count = _count_grid_points(times, step)
+    usable, places, distances = _find_nearest_points(times, step, tolerance, count)
+    if (np.diff(places) > 0).all():  # one sample a point, in order
+        return count, places, usable
+    order = np.lexsort((distances, places))
+    points, first = np.unique(places[order], return_index=True)
+    return count, points, usable[order[first]]
+
+
+def find_present_points(times: FloatArray, step: float, tolerance: float) -> BoolArray:
+    """Tell for each point of the grid of `place_on_grid` whether it has a sample, shape (count,)."""
+    count = _count_grid_points(times, step)
+    present = np.zeros(count, np.bool_)
+    if (kernel := _find_raster_kernel(times)) is not None:
+        kernel.mark_points(times, step, _allow(tolerance, step), present)
+    else:
+        _, places, _ = _find_nearest_points(times, step, tolerance, count)
+        present[places] = True
+    return present
+
+
+def _find_nearest_points(
+    times: FloatArray, step: float, tolerance: float, count: int
+) -> tuple[IndexArray, IndexArray, FloatArray]:
+    """Find the samples that are near a grid point, which point that is, and how far they are from it [d]."""
     nearest = np.rint((times - times[0]) / step)
     distances = np.abs(times - (times[0] + nearest * step))
-    allowed = min(tolerance, 0.5 * step) + 1e-9 * step
-    usable = np.flatnonzero((distances <= allowed) & (nearest >= 0) & (nearest < count))
-    places = nearest.astype(np.intp)
-    if (np.diff(places[usable]) > 0).all():  # one sample a point, in order
-        return count, places[usable], usable
-    order = usable[np.lexsort((distances[usable], places[usable]))]
-    points, first = np.unique(places[order], return_index=True)
-    return count, points, order[first]
+    usable = np.flatnonzero((distances <= _allow(tolerance, step)) & (nearest >= 0) & (nearest < count))
+    return usable, nearest[usable].astype(np.intp), distances[usable]
+
+
+def _allow(tolerance: float, step: float) -> float:
+    return min(tolerance, 0.5 * step) + 1e-9 * step
+
+
+def _count_grid_points(times: FloatArray, step: float) -> int:
+    return grid_length(float(times[-1] - times[0]) + 0.5 * step, step)
 
 
 def grid_length(span: float, step: float) -> int:

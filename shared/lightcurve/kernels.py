@@ -7,7 +7,11 @@ import sys
 from types import ModuleType
 
 #: All modules that have some. To import numba takes up to a second; workers do it before they fork their children.
-KERNEL_MODULES = ("shared.lightcurve.number_parser", "shared.lightcurve.rebin_kernel")
+KERNEL_MODULES = (
+    "shared.lightcurve.number_parser",
+    "shared.lightcurve.raster_kernel",
+    "shared.lightcurve.rebin_kernel",
+)
 
 
 def find_kernel(name: str, *, worth_loading: bool) -> ModuleType | None:

@@ -104,22 +104,23 @@ class LightCurve:
         """Estimate the typical spacing of the samples [d]. See `arrays.estimate_sampling_interval`."""
         return arrays.estimate_sampling_interval(self.times)
 
-    def missing_grid_points(self, tolerance: float = GRID_TOLERANCE) -> NDArray[np.intp]:
+    def missing_grid_points(self, tolerance: float = GRID_TOLERANCE, *, step: float | None = None) -> NDArray[np.intp]:
         """Find the points of a fixed grid, from the first to the last sample, that no sample is near.
 
         Parameters
         ----------
         tolerance
             How far a sample may lie from its grid point [d].
+        step
+            Of the grid [d]; the sampling interval if left out. Who has found that already spares it a second time.
 
         Raises
         ------
         LightCurveError
             Fewer than two samples.
         """
-        count, points, _ = arrays.place_on_grid(self.times, self.sampling_interval(), tolerance)
-        present = np.zeros(count, np.bool_)
-        present[points] = True
+        self._require_samples(2)
+        present = arrays.find_present_points(self.times, self.sampling_interval() if step is None else step, tolerance)
         return np.flatnonzero(~present)
 
     def check_fixed_step(self, tolerance: float = GRID_TOLERANCE) -> int:
@@ -323,7 +324,7 @@ class FixedStepLightCurve(LightCurve):
         """Return the step [d]."""
         return self.time_step
 
-    def missing_grid_points(self, tolerance: float = GRID_TOLERANCE) -> NDArray[np.intp]:
+    def missing_grid_points(self, tolerance: float = GRID_TOLERANCE, *, step: float | None = None) -> NDArray[np.intp]:
         """Return none: a fixed raster is complete; its gaps are flagged samples."""
         return np.empty(0, np.intp)
 

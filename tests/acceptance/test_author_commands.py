@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import signal
@@ -36,6 +37,8 @@ ENDS: dict[str, tuple[int, dict[str, Any]]] = {
     "psls.toml": (0, {"noise_per_sample": 73e-6 * 6**0.5 / 24**0.5, "orbital_period": 3.0}),
     "ingest.toml": (0, {"ingested": 1}),
 }
+EAS = (sys.executable, "-m", "services.control.main")
+WORDS = '[outputs]\ntext = "words.txt"\n'
 MISDEEDS = """
 import ctypes, os, subprocess, sys, time
 from pathlib import Path
@@ -52,12 +55,28 @@ def misbehave(context: TaskContext, settings: Deed):
         case "crash":
             ctypes.string_at(0)
         case "stay":
-            child = subprocess.Popen(["sleep", "600"])
+            child = subprocess.Popen(["sleep", "600"], start_new_session=settings.place.endswith("apart"))
             Path(settings.place).write_text(f"{os.getpid()} {child.pid}")
             if settings.deed == "stay":
                 time.sleep(600)
+        case "hold":
+            held = bytearray(500_000_000)
+            time.sleep(30)
+        case "burn":
+            while time.process_time() < 30:
+                pass
+        case "write":
+            for number in range(100):
+                Path(f"file{number}").write_bytes(bytes(1_000_000))
+            time.sleep(30)
+        case "exit":
+            os._exit(5)
+        case "multiply":
+            children = [subprocess.Popen(["sleep", "600"], start_new_session=True) for _ in range(8)]
+            Path(settings.place).write_text(" ".join(str(child.pid) for child in children))
+            time.sleep(30)
         case "leave":
-            child = subprocess.Popen(["sleep", "600"])
+            child = subprocess.Popen(["sleep", "600"], start_new_session=True)
             Path(settings.place).write_text(f"{child.pid}")
     path = context.path_for("text")
     path.write_text("words")
@@ -165,11 +184,77 @@ def test_a_rejected_output_does_not_take_the_place_of_a_good_one(misdeeds: Path)
     assert answer["outputs"][0]["qc_reason"] == "no_rejects: unlucky"
 
 
-def test_a_task_that_crashes_is_reported_by_its_signal(misdeeds: Path) -> None:
-    done, answer = run(misdeeds, "crash")
+@pytest.mark.parametrize(("deed", "words"), [("crash", "crashed with SIGSEGV"), ("exit", "with exit status 5")])
+def test_a_task_that_ends_its_process_has_failed_as_with_a_worker(misdeeds: Path, deed: str, words: str) -> None:
+    done, answer = run(misdeeds, deed)
     assert done.returncode == 1
-    assert answer["error"]["slug"] == "author_process"
-    assert "was killed by SIGSEGV" in answer["error"]["message"]
+    assert (answer["state"], answer["reason"], answer["version"]) == ("failed", "science", "1")
+    assert words in answer["message"]
+
+
+def test_a_task_that_is_killed_from_outside_has_no_answer(misdeeds: Path) -> None:
+    place = misdeeds / "apart"
+    (misdeeds / "task.toml").write_text(f'[task]\ntask = "misbehave"\ndeed = "stay"\nplace = "{place}"\n' + WORDS)
+    command = [*EAS, "run-task", str(misdeeds / "task.toml"), "--task-types", str(misdeeds), "--json"]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        pid, child = wait_until(lambda: place.exists() and [int(word) for word in place.read_text().split()])
+        os.kill(pid, signal.SIGKILL)
+        answer = json.loads(process.communicate(timeout=30)[0])
+    assert process.returncode == 1
+    assert (answer["error"]["slug"], "was killed by SIGKILL" in answer["error"]["message"]) == ("author_process", True)
+    wait_until(lambda: is_gone(child))
+
+
+#: What each limit is for, the option, the reason, and something of what is said.
+LIMITS = [
+    ("hold", "memory_gb", "0.2", "out_of_memory", "it may use 0.2 GB"),
+    ("burn", "cpu_timeout", "0.3", "timeout", "of processor time; it may use 0.3 s"),
+    ("stay", "run_timeout", "0.5", "timeout", "ran for longer than 0.5 s"),
+    ("write", "disk_gb", "0.01", "over_limit", "of files; it may write 0.01 GB"),
+    ("multiply", "max_processes", "4", "over_limit", "it may have 4"),
+]
+
+
+@pytest.mark.parametrize("how", ["option", "toml", "ini"])
+@pytest.mark.parametrize(("deed", "name", "limit", "reason", "words"), LIMITS, ids=[limit[1] for limit in LIMITS])
+def test_a_task_by_itself_is_kept_within_its_limits(
+    misdeeds: Path, how: str, deed: str, name: str, limit: str, reason: str, words: str
+) -> None:
+    place, quote = misdeeds / "pids", "" if how == "ini" else '"'
+    task = {"task": "misbehave", "deed": deed, "place": str(place)}
+    text = "\n".join(["[task]", *(f"{key} = {quote}{value}{quote}" for key, value in task.items()), ""])
+    text += f"[outputs]\ntext = {quote}words.txt{quote}\n"
+    given: tuple[str, ...] = ("--" + name.replace("_", "-"), limit)
+    if how != "option":
+        text, given = text + f"[execution]\n{name} = {limit}\n", ()
+    file = misdeeds / ("task.ini" if how == "ini" else "task.toml")
+    file.write_text(text)
+
+    done = eas("run-task", file, "--task-types", misdeeds, "--json", *given, TMPDIR=str(misdeeds))
+
+    assert done.returncode == 3, done.stdout + done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["state"], answer["reason"], answer["version"]) == ("failed", reason, "1")
+    assert words in answer["message"]
+    assert not (misdeeds / "words.txt").exists()
+    assert [path.name for path in misdeeds.glob("eas-*")] == []
+    for pid in map(int, place.read_text().split() if place.exists() else []):
+        wait_until(partial(is_gone, pid))
+
+
+def test_an_option_goes_before_the_file_and_what_is_enough_changes_nothing(misdeeds: Path) -> None:
+    (misdeeds / "task.toml").write_text(f'[task]\ntask = "misbehave"\n{WORDS}[execution]\nrun_timeout = 1e-9\n')
+    generous = ("--run-timeout", "60", "--memory-gb", "8", "--cpu-timeout", "60", "--max-processes", "100")
+    done = eas("run-task", misdeeds / "task.toml", "--task-types", misdeeds, *generous, "--disk-gb", "1")
+    assert done.returncode == 0, done.stderr
+    assert (misdeeds / "words.txt").read_text() == "words"
+
+
+def test_a_limit_that_makes_no_sense_has_status_2(misdeeds: Path) -> None:
+    (misdeeds / "task.toml").write_text('[task]\ntask = "misbehave"\n')
+    done = eas("run-task", misdeeds / "task.toml", "--memory-gb", "-1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--memory-gb -1.0: Input should be greater than 0" in done.stderr
 
 
 def test_what_a_task_leaves_running_ends_with_it(misdeeds: Path) -> None:
@@ -214,6 +299,14 @@ def is_gone(pid: int) -> bool:
     [
         ('[task]\ntask = "nonsense"', "task.toml: [task] task: there is no task type 'nonsense'; there are binning,"),
         ('[task]\ntask = "null"\nduration = -1', "task.toml: [task] duration: Input should be greater than or equal"),
+        (
+            '[task]\ntask = "null"\n[execution]\nmemory_gb = "2"',
+            "[execution] memory_gb: Input should be a valid number",
+        ),
+        (
+            '[task]\ntask = "null"\n[execution]\nmemory = 2',
+            "[execution] memory: there is no such limit; there are run_",
+        ),
         ('[task]\ntask = "verify"', "task.toml: [inputs]: verify needs lightcurve"),
         ('[task]\ntask = "verify"\n[inputs]\nlightcurve = "x"', "task.toml: [inputs] lightcurve: there is no file"),
     ],

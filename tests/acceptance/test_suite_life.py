@@ -112,6 +112,47 @@ def test_a_worker_that_is_killed_is_replaced_and_the_job_goes_on(tmp_path: Path)
     assert f"worker {victim['worker_id']} was killed by signal 9" in suite.errors.read_text()
 
 
+STAY = """
+import os, subprocess, time
+from pathlib import Path
+from eas import TaskContext, TaskSettings, task_type
+
+class Place(TaskSettings):
+    place: str
+
+@task_type(version="1")
+def stay(context: TaskContext, settings: Place):
+    path = Path(settings.place)
+    if not path.exists():
+        child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        path.with_suffix(".new").write_text(f"{os.getppid()} {os.getpid()} {child.pid}")
+        path.with_suffix(".new").rename(path)
+        time.sleep(600)
+"""
+
+
+def test_a_task_whose_worker_and_fork_server_are_killed_leaves_nothing_and_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "types").mkdir()
+    (tmp_path / "types" / "stay.py").write_text(STAY)
+    pids = tmp_path / "pids"
+    options = ("--workers", "1", "--task-types", tmp_path / "types")
+    suite = RunningSuite(tmp_path / "data", *options, EAS_WORKER_ONLY="stay")
+    try:
+        job = suite.submit({"task_list": [{"task": "stay", "place": str(pids)}]})
+        fork_server, *left = map(int, wait_until(lambda: pids.exists() and pids.read_text().split()))
+        victim = running_tasks(suite)[0]
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # so that neither sees the other die
+            for pid in (fork_server, victim["process_id"]):
+                os.kill(pid, number)
+        wait_until(lambda: suite.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=60)
+        (line,) = [found for found in suite.ask("tree", str(job["job_id"])) if found["task_type"] == "stay"]
+        attempts = suite.ask("task", str(line["task_id"]))["attempts"]
+        assert [attempt["state"] for attempt in attempts] == ["lost", "accepted"]
+        assert not {fork_server, *left} & processes_of(suite.data).keys()
+    finally:
+        suite.stop()
+
+
 def test_a_suite_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     suite = RunningSuite(tmp_path / "data")
     job = suite.submit(many_tasks(10, 0.5))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from services.control.domain.errors import UsageError
 from services.control.handlers.options import DataOption, JsonOption, ask
@@ -14,9 +15,14 @@ from services.control.views.authoring import print_inspections, print_run
 from services.control.views.documents import print_json
 from services.control.views.tables import tabulate_task_types
 from services.control.views.text import open_console
-from shared.contracts.authoring import AuthoringAnswer, InspectionRequest, LoneRunRequest
+from shared.contracts.authoring import AuthoringAnswer, InspectionRequest, LoneLimits, LoneRunRequest
+from shared.contracts.states import FailureReason
 
 app = typer.Typer(help="List what a job may name under `task`, and check task types of your own.")
+
+#: Exit status of `eas run-task` where the task used more than it may.
+STOPPED = 3
+_LIMIT_REASONS = frozenset({FailureReason.OUT_OF_MEMORY, FailureReason.OVER_LIMIT, FailureReason.TIMEOUT})
 
 FilesOption = Annotated[
     Path | None,
@@ -86,13 +92,28 @@ def run_task(
     input_directory: InputOption = None,
     commands: CommandsOption = None,
     cpus: CpusOption = 1,
+    run_timeout: Annotated[float | None, typer.Option(help="Most time that the task may run [s].")] = None,
+    cpu_timeout: Annotated[float | None, typer.Option(help="Most processor time [s].")] = None,
+    memory_gb: Annotated[float | None, typer.Option(help="Memory that it may use [GB].")] = None,
+    disk_gb: Annotated[float | None, typer.Option(help="Most that it may write [GB].")] = None,
+    max_processes: Annotated[int | None, typer.Option(help="Most processes and threads.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run one task by itself: no suite, no job. Status 0: accepted, 1: rejected or failed, 2: the file is wrong."""
+    """Run one task by itself: no suite, no job.
+
+    Status 0: accepted, 1: rejected or failed, 2: the file is wrong, 3: stopped at a limit. Limits go before the file's.
+    """
+    limits = _read_limits(
+        run_timeout=run_timeout,
+        cpu_timeout=cpu_timeout,
+        memory_gb=memory_gb,
+        disk_gb=disk_gb,
+        max_processes=max_processes,
+    )
     _refuse_missing("--input", input_directory)
     _refuse_missing("--commands", commands)
     _refuse_missing("--task-types", files)
-    request = LoneRunRequest(config=config, out=out, seed=seed, keep_metadata=keep_metadata)
+    request = LoneRunRequest(config=config, out=out, seed=seed, keep_metadata=keep_metadata, limits=limits)
     answer = ask_author_process(
         request, task_types=files, input_directory=input_directory, commands=commands, cpus=cpus
     )
@@ -107,7 +128,16 @@ def _show_run(answer: AuthoringAnswer, *, as_json: bool) -> None:
     else:
         print_run(open_console(), answer.run)
     if answer.run.state != "accepted":
-        raise typer.Exit(1)
+        raise typer.Exit(STOPPED if answer.run.reason in _LIMIT_REASONS else 1)
+
+
+def _read_limits(**given: float | None) -> LoneLimits:
+    try:
+        return LoneLimits.model_validate(given)
+    except ValidationError as error:
+        found = error.errors(include_url=False)[0]
+        option = f"--{found['loc'][0]}".replace("_", "-")
+        raise UsageError(f"{option} {found['input']}: {found['msg']}") from error
 
 
 def _refuse_missing(option: str, path: Path | None) -> None:

@@ -63,6 +63,11 @@ class Cause:
     message: str
 
 
+def explain_overrun(run_timeout: float) -> str:
+    """Say that an attempt has run for as long as it may [s]."""
+    return f"ran for longer than {run_timeout:.15g} s"
+
+
 def find_excess(attempt_id: int, usage: Usage, limits: AttemptLimits) -> Cause | None:
     """Tell whether an attempt uses more than it may, and of what."""
     if limits.memory_gb is not None and usage.memory > limits.memory_gb * GIGABYTE:

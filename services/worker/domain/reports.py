@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from services.worker.domain.assignment import Answer, Departure
 from services.worker.domain.failures import cut_message, explain_death
+from services.worker.domain.limits import explain_overrun
 from shared.contracts.scheduler import AttemptReport, ClaimedAttempt, OutputVersion
 from shared.contracts.states import FailureReason
 
@@ -67,12 +68,13 @@ def report_death(claimed: ClaimedAttempt, departure: Departure) -> AttemptReport
 
 def report_overdue(claimed: ClaimedAttempt) -> AttemptReport:
     """The attempt was stopped because it had run for as long as it may."""
+    assert claimed.run_timeout is not None  # noqa: S101 - it is what has passed
     return AttemptReport(
         attempt_id=claimed.attempt_id,
         lease_token=claimed.lease_token,
         state="failed",
         reason=FailureReason.TIMEOUT,
-        message=f"ran for longer than {claimed.run_timeout:.15g} s",
+        message=explain_overrun(claimed.run_timeout),
     )
 
 

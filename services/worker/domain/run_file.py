@@ -1,7 +1,8 @@
 """A task that runs by itself: what its file says, and whether that fits the task type.
 
 Section ``task`` holds the keys ``task``, ``working_directory``, ``job_name``, ``task_name``, ``seed`` and settings;
-``inputs`` and ``outputs`` map slots to paths; any other section is a setting that is an object.
+``inputs`` and ``outputs`` map slots to paths; ``execution`` has limits, by the names of a job's rules; any other
+section is a setting that is an object.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from pydantic import ValidationError
 
 from services.worker.domain.errors import TaskError
 from services.worker.domain.task_type import Slot, TaskType
+from shared.contracts.authoring import LoneLimits
 from shared.contracts.states import FailureReason
 
-OWN_SECTIONS = frozenset({"task", "inputs", "outputs"})
+OWN_SECTIONS = frozenset({"task", "inputs", "outputs", "execution"})
 OWN_KEYS = frozenset({"task", "working_directory", "job_name", "task_name", "seed"})
 
 
@@ -46,6 +48,8 @@ class RunFile:
         Relative outputs lie there.
     is_text
         Whether values have no types, as in INI files.
+    limits
+        What the task may use.
     """
 
     source: str
@@ -58,6 +62,7 @@ class RunFile:
     task_name: str = "untitled_test"
     seed: int = 0
     is_text: bool = False
+    limits: LoneLimits = field(default_factory=LoneLimits)
 
 
 def read_run_file(document: Mapping[str, Any], source: str, *, is_text: bool) -> RunFile:
@@ -97,6 +102,7 @@ def read_run_file(document: Mapping[str, Any], source: str, *, is_text: bool) ->
         directory=directory,
         seed=_read_seed(task.get("seed", 0), source),
         is_text=is_text,
+        limits=_read_limits(sections.get("execution", {}), source, is_text=is_text),
         **words,
     )
 
@@ -163,6 +169,22 @@ def _read_seed(value: Any, source: str) -> int:
     if not isinstance(found, int) or isinstance(found, bool) or found < 0:
         raise RunFileError(f"{source}: [task] seed: {value!r} given, an integer from 0 expected")
     return found
+
+
+def _read_limits(section: Mapping[str, Any], source: str, *, is_text: bool) -> LoneLimits:
+    known = LoneLimits.model_fields
+    for name in section:
+        if name not in known:
+            raise RunFileError(f"{source}: [execution] {name}: there is no such limit; there are {_list(known)}")
+    given = {name: read_plain_value(value) if is_text else value for name, value in section.items()}
+    try:
+        return LoneLimits.model_validate(given)
+    except ValidationError as error:
+        lines = [
+            f"{source}: [execution] {found['loc'][0]}: {found['msg']} (given: {found['input']!r:.200})"
+            for found in error.errors(include_url=False)
+        ]
+        raise RunFileError("\n".join(lines)) from error
 
 
 def _read_paths(section: Mapping[str, Any], name: str, source: str) -> dict[str, str]:

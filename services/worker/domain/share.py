@@ -1,9 +1,9 @@
-"""What each task of a worker may use: threads and graphics processors."""
+"""What each task of a worker may use: threads, graphics processors and memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.contracts.containers import ResourcesView
 
@@ -21,6 +21,10 @@ THREAD_VARIABLES = (
 GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
+#: The folder of a worker's attempts. By this its successor knows what they have left behind.
+MARK_VARIABLE = "EAS_ATTEMPTS_IN"
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """What each task may use.
@@ -35,17 +39,30 @@ class Share:
         How many there are.
     pinned
         Whether the tasks of each slot run on processors of their own.
+    memory_gb
+        Memory of a task for which nobody said otherwise [GB]; None: no limit.
     """
 
     threads: int = 1
     gpus: int | None = None
     slots: int = 1
     pinned: bool = False
+    memory_gb: float | None = None
 
 
-def share_out(assigned: ResourcesView, slots: int) -> Share:
-    """Divide what a worker was given among its slots. Each has one thread at least."""
-    return Share(threads=max(1, int(assigned.cpu // slots)), gpus=assigned.gpu, slots=slots)
+def share_out(assigned: ResourcesView, own: Share) -> Share:
+    """Divide what a worker was given among its slots, in place of what it has by itself.
+
+    Each slot has one thread at least, and its part of the memory, but no more than there is: `own.memory_gb`. Where no
+    memory was assigned (0), that stays.
+    """
+    part = assigned.memory_gb / own.slots
+    return replace(
+        own,
+        threads=max(1, int(assigned.cpu // own.slots)),
+        gpus=assigned.gpu,
+        memory_gb=min(part, own.memory_gb or part) if part else own.memory_gb,
+    )
 
 
 def list_gpus(environment: Mapping[str, str], share: Share) -> list[str] | None:

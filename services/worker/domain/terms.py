@@ -22,6 +22,8 @@ class WorkerTerms:
         Threads of each, where its container does not say.
     pinned
         Whether the tasks of each slot run on processors of their own.
+    memory_gb
+        Memory of an attempt, where neither it nor the container says [GB]; None: no limit.
     container
         The kind of worker that it is; None: of no kind.
     most_claimed
@@ -40,6 +42,7 @@ class WorkerTerms:
     slots: int = 1
     cpus_per_slot: int = 1
     pinned: bool = False
+    memory_gb: float | None = None
     container: str | None = None
     most_claimed: int = 256
     horizon: float = 0.25

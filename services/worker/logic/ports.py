@@ -49,6 +49,16 @@ class AttemptJournal(Protocol):
         """From now on records belong to no attempt."""
 
 
+class Guard(Protocol):
+    """What surrounds an attempt: limits set and lifted, measures taken, traces removed."""
+
+    def begin(self, assignment: Assignment) -> None:
+        """Set the limits of an attempt, and begin to measure it."""
+
+    def end(self, answer: Answer) -> Answer:
+        """Lift the limits, remove what the attempt left behind, and add to its answer what it used."""
+
+
 # --- in the supervisor ------------------------------------------------------------------------------------------
 
 

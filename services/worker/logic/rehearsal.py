@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from services.worker.domain.assignment import Answer, AssignedInput, Assignment
 from services.worker.domain.quality import QualityCheck
 from services.worker.domain.task_type import Example, Slot, TaskType
 from services.worker.logic.execution import ExecutionLimits, Executor
-from services.worker.logic.ports import TaskTypeCatalog
+from services.worker.logic.ports import Guard, TaskTypeCatalog
 from services.worker.logic.scratch import ScratchFolder
 from shared.contracts.authoring import Finding
 from shared.contracts.metadata import Metadata
@@ -57,6 +57,17 @@ class NoJournal:
         """Do nothing."""
 
 
+class NoGuard:
+    """Nothing is limited."""
+
+    def begin(self, assignment: Assignment) -> None:
+        """Do nothing."""
+
+    def end(self, answer: Answer) -> Answer:
+        """Return the answer as it is."""
+        return answer
+
+
 @dataclass(frozen=True)
 class OneTaskType:
     """A catalog of one task type.
@@ -86,7 +97,7 @@ def run_lone_task(
     catalog: TaskTypeCatalog,
     limits: ExecutionLimits,
     folder: Path,
-    on_checking: Callable[[int], None] = lambda _attempt_id: None,
+    guard: Guard | None = None,
 ) -> Answer:
     """Run a task as a worker's child does, quality control included.
 
@@ -98,10 +109,10 @@ def run_lone_task(
         As a worker has them.
     folder
         Exists and is empty. What the task makes stays in it.
-    on_checking
-        Called when quality control begins.
+    guard
+        What limits the attempt; None: nothing does.
     """
-    directory = folder / "attempt"
+    directory = folder / str(ATTEMPT)
     directory.mkdir()
     inputs = {}
     for slot, (source, metadata) in task.inputs.items():
@@ -119,7 +130,10 @@ def run_lone_task(
         outputs=dict(task.outputs),
         seed=task.seed,
     )
-    return Executor(catalog, NoJournal(), limits, ScratchFolder(folder)).execute(assignment, on_checking)
+    executor = Executor(catalog, NoJournal(), limits, ScratchFolder(folder))
+    guard = guard or NoGuard()
+    guard.begin(assignment)
+    return guard.end(executor.execute(assignment, lambda _attempt_id: None))
 
 
 def try_example(

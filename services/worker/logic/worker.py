@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from services.worker.domain.assignment import Answer, Departure
@@ -185,16 +184,22 @@ class Worker:
 
     async def _find_share(self) -> Share:
         """Learn what each task may use. It has to be known before the science is imported, which is when it counts."""
-        own = Share(self._terms.cpus_per_slot, slots=self._terms.slots, pinned=self._terms.pinned)
+        own = Share(
+            self._terms.cpus_per_slot,
+            slots=self._terms.slots,
+            pinned=self._terms.pinned,
+            memory_gb=self._terms.memory_gb,
+        )
         if self._terms.container is None:
             return own
         assigned = (await self._registration.announce()).resources
         if assigned is None:
             return own
-        share = replace(share_out(assigned, self._terms.slots), pinned=self._terms.pinned)
+        share = share_out(assigned, own)
         logger.info(
-            "container %s was given %g cores and %d GPUs: %d slots with %d threads each",
-            *(self._terms.container, assigned.cpu, assigned.gpu, self._terms.slots, share.threads),
+            "container %s was given %g cores, %d GPUs and %g GB: %d slots with %d threads and %.3g GB each",
+            *(self._terms.container, assigned.cpu, assigned.gpu, assigned.memory_gb),
+            *(share.slots, share.threads, share.memory_gb or 0.0),
         )
         return share
 

@@ -33,12 +33,12 @@ def verify_light_curve(curve: LightCurve, *, max_messages: int = 5) -> Metadata:
         Fewer than two samples, or times that do not increase.
     """
     step = curve.sampling_interval()
-    missing = curve.missing_grid_points()
+    missing = curve.missing_grid_points(step=step)
     logger.info("The sampling interval is %.6f s", step * 86400)
     for point in missing[:max_messages]:
         logger.warning("There is no sample near %.6f d", curve.times[0] + point * step)
     logger.info("%d samples are missing on the grid of %d that are there", len(missing), len(curve))
-    good = curve.good().fluxes
+    good = curve.fluxes[curve.good_samples()]
     return {
         "verification_time_min": float(curve.times.min()),
         "verification_time_max": float(curve.times.max()),

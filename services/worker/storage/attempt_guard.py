@@ -7,12 +7,12 @@ import os
 import resource
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from services.worker.domain.assignment import Answer, Assignment
 from services.worker.domain.limits import GIGABYTE, NO_LIMITS, AttemptLimits
 from services.worker.storage.attempt_page import AttemptPage
 from services.worker.storage.child_state import ChildState, Wear
-from services.worker.storage.standard_streams import ChildStreams
 from shared.contracts.states import FailureReason
 
 logger = logging.getLogger(__name__)
@@ -23,6 +23,16 @@ _MEMORY_ROOM = 1024 * 1024 * 1024
 
 _RESET_PEAK = b"5"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Streams(Protocol):
+    """The standard output and error output of a child."""
+
+    def restore(self) -> None:
+        """Make them what they were, whatever a task has done to them."""
+
+    def settle(self) -> None:
+        """Wait until all that was written counts as the attempt's."""
 
 
 class AttemptGuard:
@@ -40,13 +50,14 @@ class AttemptGuard:
         When the child is to be replaced.
     """
 
-    def __init__(self, page: AttemptPage, streams: ChildStreams, defaults: AttemptLimits, wear: Wear) -> None:
+    def __init__(self, page: AttemptPage, streams: Streams, defaults: AttemptLimits, wear: Wear) -> None:
         self._page = page
         self._streams = streams
         self._defaults = defaults
         self._meter = Meter()
         self._state = ChildState(wear)
         self._limits = NO_LIMITS
+        self._pid = os.getpid()
         self._raised: list[tuple[int, tuple[int, int]]] = []
         self.retirement: str | None = None
 
@@ -66,8 +77,10 @@ class AttemptGuard:
     def end(self, answer: Answer) -> Answer:
         """Lift the limits, remove what the attempt left behind, and add to its answer what it used.
 
-        `retirement` tells then why the child must not go on, if it must not.
+        It does not return in a fork of the child. `retirement` tells then why the child must not go on, if it must not.
         """
+        if os.getpid() != self._pid:
+            os._exit(0)  # the task forked, and its fork came here
         left = self._state.end_processes()
         for kind, limits in self._raised:
             resource.setrlimit(kind, limits)

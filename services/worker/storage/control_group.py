@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from pathlib import Path
+
+from services.worker.domain.limits import Cause
+from shared.contracts.states import FailureReason
 
 _GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
@@ -37,6 +41,34 @@ def count_oom_kills(counter: Path | None) -> int:
             if name == "oom_kill":
                 return int(number)
     return 0
+
+
+class OomKills:
+    """The kernel's kills in this process's control group, of which it asks again and again whether there were more."""
+
+    def __init__(self) -> None:
+        self._counter = find_oom_counter()
+        self._seen = count_oom_kills(self._counter)
+
+    def have_risen(self) -> bool:
+        """Tell whether there were any since this was last asked."""
+        before, self._seen = self._seen, count_oom_kills(self._counter)
+        return self._seen != before
+
+    def explain(self, code: int, attempt_id: int | None) -> Cause | None:
+        """Tell whether it was the kernel that killed a child, because this container's memory had run out.
+
+        Parameters
+        ----------
+        code
+            Minus the signal that the child was killed by, or its exit status.
+        attempt_id
+            What it was running; None: nothing.
+        """
+        if not self.have_risen() or code != -signal.SIGKILL or attempt_id is None:
+            return None
+        words = "the kernel killed it because there was no memory left"
+        return Cause(attempt_id, FailureReason.OUT_OF_MEMORY, words)
 
 
 def _find_file(membership: Path, groups: Path, first: str, second: str) -> Path | None:

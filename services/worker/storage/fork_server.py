@@ -17,11 +17,11 @@ from typing import Any
 import orjson
 
 from services.worker.domain.assignment import Departure
-from services.worker.domain.limits import Cause
+from services.worker.domain.limits import AttemptLimits, Cause
 from services.worker.domain.share import Share, deal_gpus, deal_processors, list_gpus, set_share
 from services.worker.storage.child_process import ChildProcess, kill_group, make_channel
 from services.worker.storage.nursery_options import NurseryOptions
-from services.worker.storage.process_tree import kill_marked, mark_of
+from services.worker.storage.process_tree import kill_left_behind, mark_of
 from shared.contracts.scheduler import TaskTypeDescription
 from shared.contracts.states import FailureReason
 
@@ -61,7 +61,7 @@ class ForkServer:
     def __init__(self, options: NurseryOptions, environment: dict[str, str]) -> None:
         self._options = options
         self._environment = environment
-        self._marker = mark_of(Path(options.message_folder))
+        self._folder = Path(options.message_folder)
         self._serial = 0
         self._births: dict[int, Birth] = {}
         self._children: dict[int, ChildProcess] = {}
@@ -95,6 +95,7 @@ class ForkServer:
             cpus=share.threads,
             gpus=None if gpus is None else deal_gpus(gpus, share.slots),
             processors=deal_processors(processors, share.threads, share.slots),
+            limits=self._options.limits.over(AttemptLimits(memory_gb=share.memory_gb)),
         )
         self._environment = set_share(self._environment, share)
         self._on_word = on_word
@@ -150,7 +151,7 @@ class ForkServer:
             stdin=subprocess.DEVNULL,
             stdout=2,
             pass_fds=(theirs.fileno(), writing),
-            env=self._environment | dict([self._marker.split("=", 1)]),
+            env=self._environment | mark_of(self._folder),
             start_new_session=True,
         )
         theirs.close()
@@ -219,7 +220,7 @@ class ForkServer:
             logger.error("left out: %s", problem)
 
     def _register(self, birth: Birth, pid: int) -> None:
-        child = ChildProcess(pid, birth.ours, birth.theirs, Path(self._options.message_folder), self._kill)
+        child = ChildProcess(pid, birth.ours, birth.theirs, self._folder, self._kill)
         if birth.child.cancelled():
             child.close()
             return
@@ -235,7 +236,7 @@ class ForkServer:
     def _bury_all(self) -> None:
         """The fork server is gone, and the kernel has killed its children with it; what those had started is left."""
         if not self._stopping:
-            kill_marked(self._marker)
+            kill_left_behind(self._folder)
         for pid, child in list(self._children.items()):
             kill_group(pid)
             del self._children[pid]

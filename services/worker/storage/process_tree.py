@@ -9,9 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from services.worker.domain.share import MARK_VARIABLE
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -101,30 +104,64 @@ def kill_tree(pid: int) -> None:
         send_signal(one, signal.SIGKILL)
 
 
+def end_children(seconds: float, known: Iterable[int] = ()) -> None:
+    """End all children of this process with their descendants, and reap them, within so many seconds.
+
+    Parameters
+    ----------
+    seconds
+        When to give up [s].
+    known
+        Children, for where the system does not tell.
+    """
+    until = time.monotonic() + seconds
+    with contextlib.suppress(ChildProcessError):
+        while time.monotonic() < until:
+            for pid in children_of(os.getpid()) or known:
+                kill_tree(pid)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+            time.sleep(0.002)
+
+
 def send_signal(pid: int, number: signal.Signals) -> None:
     """Send a signal to a process that may be gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
 
 
-def mark_of(folder: Path) -> str:
-    """Make the word by which all processes of a worker are known, from the folder of its attempts."""
-    return f"EAS_ATTEMPTS_IN={folder}"
+def mark_of(folder: Path) -> dict[str, str]:
+    """Make the variable by which all processes of a worker are known, from the folder of its attempts."""
+    return {MARK_VARIABLE: str(folder)}
 
 
-def kill_marked(marker: str) -> int:
-    """End all processes that were started with this word, ``NAME=value``, in their environment. Returns how many.
+def kill_left_behind(folder: Path) -> int:
+    """End all processes that attempts in this folder have left behind. Returns how many.
 
-    It finds what a fork server left behind that was killed itself. Only this user's processes can be read, and this one
-    is left alone.
+    It finds what a fork server left behind that was killed itself: processes that have the mark in their environment,
+    and those that were started without it and are in the folder, unless they have a terminal: somebody is looking
+    around. Only this user's processes can be read, and this one is left alone.
     """
-    wanted = os.fsencode(marker)
-    killed = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        if int(folder.name) == os.getpid():
-            continue
-        with contextlib.suppress(OSError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                send_signal(int(folder.name), signal.SIGKILL)
-                killed += 1
-    return killed
+    killed: set[int] = set()
+    for _ in range(_ROUNDS):  # they may fork while others are being looked at
+        found = [pid for pid in _list_processes() if _belongs_to(pid, folder)]
+        for pid in found:
+            send_signal(pid, signal.SIGKILL)
+        if killed.issuperset(found):
+            break
+        killed.update(found)
+    return len(killed)
+
+
+def _list_processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]  # noqa: PTH208
+
+
+def _belongs_to(pid: int, folder: Path) -> bool:
+    with contextlib.suppress(OSError):  # it is another user's, or has ended
+        place = Path("/proc", str(pid))
+        if os.fsencode(f"{MARK_VARIABLE}={folder}") in (place / "environ").read_bytes().split(b"\0"):
+            return True
+        if (place / "cwd").readlink().is_relative_to(folder):
+            return (place / "stat").read_text().rpartition(")")[2].split()[4] == "0"  # its terminal
+    return False

@@ -69,8 +69,12 @@ class Watch:
         if running is None or child.cause is not None:
             return
         cause = find_excess(running.attempt_id, self._measure(child, running), running.limits)
-        if cause is None:
-            return
+        if cause is not None:
+            self.end(child, running, cause)
+
+    @staticmethod
+    def end(child: WatchedChild, running: RunningAttempt, cause: Cause) -> None:
+        """Kill a child for what its attempt did, unless that has just come to its end."""
         stopped = stop_tree(child.pid)
         if not child.page.is_at(running.attempt_id, running.serial):  # it came to its end in the nick of time
             resume(stopped)

@@ -26,7 +26,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from services.worker.storage.process_tree import kill_marked, mark_of
+from services.worker.storage.process_tree import kill_left_behind
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,7 @@ class LocalWorkspace:
         if lock is None:
             raise WorkspaceError(f"{self.home}: a worker of this name is running")
         self._lock = lock
+        _end_processes(self.attempts)  # of a worker of this name that was killed
         for folder in (self.attempts, self.incoming):
             self._remove_tree(folder)
             folder.mkdir(mode=0o700)
@@ -120,8 +121,7 @@ class LocalWorkspace:
         if lock is None:
             return False
         try:
-            if killed := kill_marked(mark_of(folder / "attempts")):
-                logger.warning("ended %d processes that a worker left behind", killed)
+            _end_processes(folder / "attempts")
             self._adopt_journal(folder / "journal")
             self._remove_tree(folder)
         finally:
@@ -139,6 +139,11 @@ class LocalWorkspace:
     def _remove_tree(self, folder: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder, onerror=_unlock_and_retry)
+
+
+def _end_processes(attempts: Path) -> None:
+    if killed := kill_left_behind(attempts):
+        logger.warning("ended %d processes that a worker left behind", killed)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from services.worker.domain.executables import ProgramError
 from services.worker.domain.failures import cut_message
-from services.worker.domain.share import GPU_VARIABLE, THREAD_VARIABLES
+from services.worker.domain.share import GPU_VARIABLE, MARK_VARIABLE, THREAD_VARIABLES
 from shared.contracts.states import FailureReason
 from shared.journal.children import PipeLog, run_piped
 
@@ -58,7 +58,7 @@ def run_program(command: Sequence[str], *, directory: Path, environment: Mapping
 def clean_environment(
     directory: Path, *, cpus: int, passed: Iterable[str] = (), added: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Make the environment of a program: nothing of the worker's but its path, share and the names in `passed`.
+    """Make the environment of a program: nothing of the worker's but its path, share, mark and the names in `passed`.
 
     Parameters
     ----------
@@ -73,7 +73,9 @@ def clean_environment(
     """
     temporary = directory / "tmp"
     temporary.mkdir(mode=0o700, exist_ok=True)
-    environment = {name: os.environ[name] for name in ("PATH", "TZ", GPU_VARIABLE, *passed) if name in os.environ}
+    environment = {
+        name: os.environ[name] for name in ("PATH", "TZ", GPU_VARIABLE, MARK_VARIABLE, *passed) if name in os.environ
+    }
     environment |= dict.fromkeys(THREAD_VARIABLES, str(cpus))
     environment |= {"HOME": str(directory), "TMPDIR": str(temporary), "LANG": "C.UTF-8", "MPLBACKEND": "agg"}
     return environment | dict(added or {})

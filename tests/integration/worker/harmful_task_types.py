@@ -19,6 +19,7 @@ import numpy as np
 import numpy.random
 
 from services.worker.domain.task_type import TaskContext, TaskSettings, TaskType
+from services.worker.storage.watch import INTERVAL
 from shared.contracts.metadata import Metadata
 
 MOST_MEMORY = 2_000_000_000
@@ -49,6 +50,12 @@ def allocate(_note: str) -> None:
 
 def allocate_at_once(_note: str) -> None:
     np.ones(MOST_MEMORY // 8)
+
+
+def hold(note: str) -> None:
+    held = bytearray(int(float(note) * 1e9))
+    time.sleep(20 * INTERVAL)  # long enough to be seen
+    assert held
 
 
 def allocate_in_a_child(note: str) -> None:
@@ -137,6 +144,13 @@ def leave_a_daemon_and_stay(note: str) -> None:
     time.sleep(LONGEST)
 
 
+def strip(note: str) -> None:
+    code = "import time; time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-S", "-c", code], env={}, start_new_session=True)
+    Path(note).write_text(f"{os.getpid()} {child.pid}")
+    time.sleep(LONGEST)
+
+
 def leave_threads(_note: str) -> None:
     for _ in range(3):
         threading.Thread(target=time.sleep, args=(LONGEST,)).start()
@@ -180,9 +194,9 @@ def do_nothing(_note: str) -> None:
 HARMS: dict[str, Callable[[str], None]] = {
     found.__name__: found
     for found in (
-        *(allocate, allocate_at_once, allocate_in_a_child, fork_bomb, burn, burn_in_a_child, fill_disk),
+        *(allocate, allocate_at_once, allocate_in_a_child, hold, fork_bomb, burn, burn_in_a_child, fill_disk),
         *(write_one_large_file, print_binary, flood, close_streams, crash, leave, leave_a_daemon),
-        *(leave_a_daemon_and_die, leave_a_daemon_and_stay, leave_threads, remove_directory, disturb),
+        *(leave_a_daemon_and_die, leave_a_daemon_and_stay, strip, leave_threads, remove_directory, disturb),
         *(fill_descriptors, fork_and_return, do_nothing),
     )
 }

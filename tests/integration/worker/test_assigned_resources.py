@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from shared.contracts.containers import ResourcesView
 from shared.contracts.scheduler import WorkerWelcome
+from shared.contracts.states import FailureReason
 from shared.testing.scheduler import FakeScheduler
+from tests.integration.worker.http_services import HttpServices, open_services
 from tests.integration.worker.observation import appearance
+from tests.integration.worker.processes import start_worker
 from tests.integration.worker.trial import Trial, open_trial
 
 
-def give(cpu: float, gpu: int) -> FakeScheduler:
-    given = ResourcesView(cpu=cpu, gpu=gpu, memory_gb=4)
+def give(cpu: float, gpu: int, memory_gb: float = 4) -> FakeScheduler:
+    given = ResourcesView(cpu=cpu, gpu=gpu, memory_gb=memory_gb)
     return FakeScheduler(WorkerWelcome(lease_seconds=30.0, heartbeat_seconds=0.1, resources=given))
 
 
@@ -71,6 +75,33 @@ async def test_the_share_survives_the_death_of_the_fork_server(tmp_path: Path) -
     async with open_trial(tmp_path, scheduler=give(5, 0), container="box") as trial:
         await trial.scheduler.report_of(trial.scheduler.add("act", {"act": "orphan"}))
         assert (await share_of_a_task(trial))["cpus"] == 5
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[HttpServices]:
+    async with open_services() as found:
+        found.scheduler.welcome = give(2, 0, memory_gb=0.8).welcome
+        yield found
+
+
+async def test_memory_beyond_the_slots_part_of_what_was_assigned(services: HttpServices, tmp_path: Path) -> None:
+    harm = {"harm": "hold", "note": "0.6"}
+    with start_worker(services, tmp_path, CONTAINER="box", SLOTS="2", ONLY="harm"):
+        report = await services.scheduler.report_of(services.scheduler.add("harm", harm))
+        assert (report.state, report.reason) == ("failed", FailureReason.OUT_OF_MEMORY)
+        assert "it may use 0.4 GB" in (report.message or "")
+        within = services.scheduler.add("harm", {"harm": "hold", "note": "0.1"})
+        assert (await services.scheduler.report_of(within)).state == "accepted"
+        granted = await services.scheduler.report_of(services.scheduler.add("harm", harm, memory_gb=2))
+        assert granted.state == "accepted"
+        assert (granted.peak_memory or 0) > 600_000_000
+
+
+async def test_what_the_worker_is_set_to_goes_before_its_part(services: HttpServices, tmp_path: Path) -> None:
+    with start_worker(services, tmp_path, CONTAINER="box", SLOTS="2", ONLY="harm", MEMORY_GB="0.3"):
+        attempt = services.scheduler.add("harm", {"harm": "hold", "note": "0.35"})
+        report = await services.scheduler.report_of(attempt)
+        assert (report.reason, "it may use 0.3 GB" in (report.message or "")) == (FailureReason.OUT_OF_MEMORY, True)
 
 
 async def test_a_worker_that_is_stopped_before_it_offered_anything_takes_its_leave(tmp_path: Path) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,54 +14,14 @@ from shared.contracts.scheduler import AttemptReport
 from shared.contracts.states import FailureReason
 from tests.integration.worker.http_services import HttpServices, open_services
 from tests.integration.worker.observation import appearance, gone, is_alive, words
-from tests.integration.worker.trial import ROOT, TASK_TYPES
+from tests.integration.worker.processes import end_of, start_worker
+from tests.integration.worker.trial import ROOT
 
 
 @pytest.fixture
 async def services() -> AsyncIterator[HttpServices]:
     async with open_services() as found:
         yield found
-
-
-def environment(services: HttpServices, folder: Path, **settings: str) -> dict[str, str]:
-    given = {
-        "SCHEDULER_URL": f"{services.url}/scheduler",
-        "PRODUCT_STORE_URL": f"{services.url}/products",
-        "LOG_SERVICE_URL": f"{services.url}/logs",
-        "WORK_DIRECTORY": str(folder / "work"),
-        "TASK_TYPES": ",".join(TASK_TYPES[:5]),
-        "ONLY": "act,null",
-        "SLOTS": "1",
-        "PRELOAD_MODULES": "",
-        "TOKEN": "a-secret",
-        "GRACE_SECONDS": "0.2",
-        "DRAIN_SECONDS": "5",
-    } | settings
-    return os.environ | {"PYTHONPATH": str(ROOT)} | {f"EAS_WORKER_{name}": value for name, value in given.items()}
-
-
-@contextmanager
-def start_worker(
-    services: HttpServices, folder: Path, *, stdin: int = subprocess.DEVNULL, **settings: str
-) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / "worker.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.worker.main"],
-            env=environment(services, folder, **settings),
-            cwd=ROOT,
-            stdin=stdin,
-            stderr=log,
-        )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-async def end_of(process: subprocess.Popen[bytes]) -> int:
-    async with asyncio.timeout(30):
-        return await asyncio.to_thread(process.wait)
 
 
 async def test_sigterm_stops_it_in_good_order(services: HttpServices, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from shared.lightcurve import kernels as kernel_modules
 from shared.lightcurve.arrays import FloatArray
 
 number_parser = pytest.importorskip("shared.lightcurve.number_parser")
+raster_kernel = pytest.importorskip("shared.lightcurve.raster_kernel")
 
 HARD = """0.5 8.5 1e22 1e23 -0.0 0 .5 5. 1E5 1e+05 -7.25e-3 nan NaN 1e400 1e-400 5e-324 2.2250738585072014e-308
 9007199254740993 9007199254740992.5 9007199254740993.0 4503599627370497.5 4503599627370496.5 0.1 0.30000000000000004
@@ -121,3 +124,89 @@ def test_rebinning_by_the_kernel_and_by_numpy_is_the_same(monkeypatch: pytest.Mo
         assert np.array_equal(found.fluxes, plain.fluxes, equal_nan=True)
         assert np.array_equal(found.uncertainties, plain.uncertainties)
         assert np.array_equal(found.flags, plain.flags)
+
+
+# --- Rasters
+
+
+@st.composite
+def rasters(draw: st.DrawFn) -> FloatArray:
+    """Draw times on a grid, [d]: with gaps, jitter up to and beyond the tolerance, samples twice or out of order."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    count = draw(st.integers(2, 40) | st.sampled_from([999, 1000, 1001, 2500, 3999, 4000, 4001, 9000]))
+    step = draw(st.sampled_from([1e-4, 2e-4, 25 / 86400, 0.02, 0.25, 1.0]))
+    places = np.arange(count, dtype=np.float64)
+    for _ in range(draw(st.integers(0, 3))):
+        places[random.integers(count) :] += random.integers(1, 500)  # a gap
+    if draw(st.booleans()):
+        places = np.sort(random.choice(places, max(int(0.9 * count), 2), replace=draw(st.booleans())))
+    jitter = draw(st.sampled_from([0.0, 1e-6, 1e-4, 1.0000001e-4, 0.3 * step, step]))
+    if draw(st.booleans()):
+        wobble = jitter * random.uniform(-1, 1, len(places))
+    else:
+        wobble = jitter * random.choice([-1, 0, 1], len(places))
+    times = draw(st.sampled_from([0.0, -3.7, 1683.35, 2_457_000.5])) + places * step + wobble
+    if draw(st.integers(0, 3)) == 0:
+        one, other = random.integers(len(times), size=2)
+        times[[one, other]] = times[[other, one]]
+    return times
+
+
+SOME_TIMES = rasters() | st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=30).map(
+    np.array
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(SOME_TIMES, st.sampled_from([1, 2, 7, 64, 4000]), st.floats(0.2, 5))
+def test_the_sums_of_a_raster_are_the_same_by_the_kernel_and_by_numpy(
+    times: FloatArray, lanes: int, factor: float
+) -> None:
+    coarse = factor * float(np.median(np.abs(np.diff(times / 2)))) or 1.0
+    plain, compiled = np.zeros((2, 4, min(lanes, len(times))))
+    with np.errstate(all="ignore"):
+        arrays.add_lanes(times, coarse, 3.0, float(times[len(times) // 2]), plain)
+    raster_kernel.add_lanes(times, coarse, 3.0, float(times[len(times) // 2]), compiled)
+    assert np.array_equal(plain, compiled, equal_nan=True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(rasters(), st.sampled_from([1e-4, 1e-3, 0.0, 1.0]), st.sampled_from([1.0, 0.5, 1.001, 1.7]))
+def test_the_grid_points_with_a_sample_are_the_same_by_the_kernel_and_by_numpy(
+    times: FloatArray, tolerance: float, factor: float
+) -> None:
+    step = factor * float(np.ptp(times) / len(times)) or 1.0
+    if times[-1] <= times[0]:
+        times = times[::-1]
+    count, points, _ = arrays.place_on_grid(times, step, tolerance)
+    present = arrays.find_present_points(times, step, tolerance)
+    assert len(present) == count
+    assert np.flatnonzero(present).tolist() == points.tolist()
+
+
+def test_a_sample_at_the_very_limit_is_near_its_grid_point() -> None:
+    present = np.zeros(5, np.bool_)
+    raster_kernel.mark_points(np.array([0.0, 1.25, 1.75, 3.5, 4.0]), 1.0, 0.25, present)
+    assert present.tolist() == [True, True, True, False, True]
+
+
+def test_a_curve_is_verified_to_the_same_bits_before_and_after_kernels_are_loaded() -> None:
+    code = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from shared.lightcurve import LightCurve\n"
+        "from shared.lightcurve.kernels import load_kernels\n"
+        "random = np.random.default_rng(5)\n"
+        "times = 2457000 + np.arange(50_000) * (25 / 86400) + random.normal(0, 3e-5, 50_000)\n"
+        "curve = LightCurve(np.delete(times, slice(100, 9900, 100)), np.ones(49_902))\n"
+        "def verify():\n"
+        "    print(curve.sampling_interval().hex(), hash(curve.missing_grid_points().tobytes()))\n"
+        "verify()\n"
+        "assert 'numba' not in sys.modules\n"
+        "load_kernels()\n"
+        "verify()\n"
+    )
+    plain, compiled = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert plain == compiled

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -88,6 +90,36 @@ def test_the_samples_missing_in_a_gap_are_counted() -> None:
     curve = LightCurve(times, np.ones(len(times)))
     assert curve.check_fixed_step() == 8
     assert curve.missing_grid_points().tolist() == list(range(40, 48))
+
+
+@pytest.mark.parametrize(("step", "missing"), [(0.5, []), (0.125, [1, 3, 5])])
+def test_the_grid_may_have_another_step_than_the_samples(step: float, missing: list[int]) -> None:
+    assert steady(4, step=0.25).missing_grid_points(step=step).tolist() == missing
+
+
+def test_rounding_does_not_put_a_sample_beyond_the_tolerance() -> None:
+    times = [100, 101 + 1e-4, 102 - 1e-4, 103]
+    assert abs(times[1] - 101) > 1e-4
+    assert LightCurve(times, np.ones(4)).missing_grid_points(1e-4, step=1.0).tolist() == []
+    assert LightCurve([0, 1 + 1.001e-4, 2], np.ones(3)).missing_grid_points(1e-4, step=1.0).tolist() == [1]
+
+
+def test_a_grid_needs_two_samples_even_where_its_step_is_known() -> None:
+    with pytest.raises(LightCurveError, match="2 are needed"):
+        steady(1).missing_grid_points(step=0.25)
+
+
+def test_the_interval_is_exact_far_from_zero_and_beyond_a_long_gap() -> None:
+    # Given julian dates with a gap of a hundred days, and 20 samples before it
+    places = np.concatenate((np.arange(20), 345_600 + np.arange(30_000)))
+    times = 2_457_000.0 + places * 25 * SECOND
+    # Then the interval is that of a straight line through the very numbers
+    exact = [Fraction(time) for time in times.tolist()]
+    mean_place, mean_time = Fraction(int(places.sum()), len(places)), sum(exact) / len(exact)
+    offsets = [place - mean_place for place in places.tolist()]
+    moment = sum(offset * (time - mean_time) for offset, time in zip(offsets, exact, strict=True))
+    line = float(moment / sum(offset * offset for offset in offsets))
+    assert LightCurve(times, times).sampling_interval() == pytest.approx(line, rel=1e-13)
 
 
 def test_to_fixed_step_flags_a_gap_and_keeps_everything_else() -> None:

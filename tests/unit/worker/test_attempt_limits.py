@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from services.worker.domain.limits import NO_LIMITS, AttemptLimits, Cause, Usage
 from services.worker.domain.reports import report_death
 from services.worker.storage.attempt_page import AttemptPage
 from services.worker.storage.control_group import count_oom_kills, find_oom_counter, read_memory_bound
-from services.worker.storage.process_tree import kill_tree, read_usage, tree_of
+from services.worker.storage.process_tree import kill_left_behind, kill_tree, read_usage, tree_of
 from services.worker.storage.watch import measure_folder
 from shared.contracts.scheduler import ClaimedAttempt
 from shared.contracts.states import FailureReason
@@ -151,6 +152,25 @@ def test_a_tree_is_listed_and_ended_whatever_sessions_its_processes_are_in() -> 
         while (usage := read_usage(pids[1])) is not None and usage.threads and time.monotonic() < until:
             os.sched_yield()
         assert usage is None or usage.threads == 0
+
+
+def test_somebody_who_looks_around_in_a_folder_is_spared(tmp_path: Path) -> None:
+    guest, terminal = pty.fork()
+    if guest == 0:
+        os.chdir(tmp_path)
+        os.execv("/bin/sleep", ["sleep", "60"])
+    until = time.monotonic() + 20
+    while Path(f"/proc/{guest}/cwd").readlink() != tmp_path and time.monotonic() < until:
+        os.sched_yield()
+    try:
+        with subprocess.Popen(["sleep", "60"], cwd=tmp_path, env={}) as left:
+            assert kill_left_behind(tmp_path) == 1
+            assert left.wait() == -signal.SIGKILL
+        assert os.waitpid(guest, os.WNOHANG) == (0, 0)
+    finally:
+        os.kill(guest, signal.SIGKILL)
+        os.waitpid(guest, 0)
+        os.close(terminal)
 
 
 def test_a_folder_is_measured_with_all_below_it(tmp_path: Path) -> None:

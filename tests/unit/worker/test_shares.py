@@ -13,7 +13,30 @@ from shared.contracts.containers import ResourcesView
     ("cpu", "slots", "threads"), [(3, 1, 3), (20, 4, 5), (7, 2, 3), (2, 4, 1), (0, 1, 1), (0.5, 1, 1), (2.9, 1, 2)]
 )
 def test_cores_are_divided_among_the_slots(cpu: float, slots: int, threads: int) -> None:
-    assert share_out(ResourcesView(cpu=cpu, gpu=0, memory_gb=0), slots).threads == threads
+    assert share_out(ResourcesView(cpu=cpu, gpu=0, memory_gb=0), Share(slots=slots)).threads == threads
+
+
+@pytest.mark.parametrize(
+    ("assigned", "slots", "there", "memory"),
+    [
+        (16, 4, 100, 4),
+        (3, 2, 100, 1.5),
+        (64, 2, 10, 10),
+        (16, 4, None, 4),
+        (0, 4, 10, 10),
+        (0, 4, None, None),
+    ],
+)
+def test_memory_is_divided_among_the_slots_and_is_never_more_than_there_is(
+    assigned: float, slots: int, there: float | None, memory: float | None
+) -> None:
+    given = ResourcesView(cpu=1, gpu=0, memory_gb=assigned)
+    assert share_out(given, Share(slots=slots, memory_gb=there)).memory_gb == memory
+
+
+def test_what_nobody_assigns_stays_as_it_is() -> None:
+    own = Share(threads=9, slots=2, pinned=True)
+    assert share_out(ResourcesView(cpu=4, gpu=1, memory_gb=0), own) == Share(2, 1, slots=2, pinned=True)
 
 
 @pytest.mark.parametrize(
