@@ -1,0 +1,116 @@
+"""Looking at queues without disturbing them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import aiormq
+from aiormq import Channel
+from aiormq.abc import DeliveredMessage
+from aiormq.exceptions import ChannelNotFoundEntity
+
+from shared.amqp.connection import BrokerConnection, unavailable, wire_of
+from shared.amqp.declaration import declare
+from shared.amqp.ports import Message
+from shared.amqp.publisher import QueuePublisher
+from shared.amqp.topology import QueueType, Topology
+from shared.contracts.errors import NotFoundError
+
+#: The broker counts no further in a prefetch.
+_MOST_LISTED = 65535
+
+#: After how much silence no more messages are expected [s].
+_QUIET_S = 0.5
+
+
+class QueueInspector:
+    """`shared.amqp.ports.Queues` at a real broker, each call on a channel of its own.
+
+    Parameters
+    ----------
+    connection
+        The connection, started and closed by whoever made it.
+    topology
+        How queues are declared.
+    """
+
+    def __init__(self, connection: BrokerConnection, topology: Topology) -> None:
+        self._connection = connection
+        self._topology = topology
+        self._publisher = QueuePublisher(connection, topology)
+
+    async def declare(self, name: str) -> None:
+        """Make a durable queue unless it exists. Raises QueueRefusedError."""
+        await declare(self._connection, self._topology, name)
+
+    async def length(self, name: str) -> int:
+        """How many messages wait."""
+        async with self._look_at(name) as channel:
+            answer = await channel.queue_declare(name, passive=True)
+            return answer.message_count or 0
+
+    async def fetch_and_acknowledge(self, name: str) -> bytes | None:
+        """Take the first message out of a queue; None if none waits."""
+        async with self._look_at(name) as channel:
+            found = await channel.basic_get(name)
+            if isinstance(found.delivery, aiormq.spec.Basic.GetEmpty):
+                return None
+            await channel.basic_ack(found.delivery_tag or 0)
+            # The acknowledgement has no answer. This has, and comes after it.
+            await channel.basic_qos(prefetch_count=1)
+            return found.body
+
+    async def list_messages(self, name: str, limit: int) -> list[bytes]:
+        """Read up to `limit` messages from the front and leave them where they are."""
+        async with self._look_at(name) as channel:
+            waiting = (await channel.queue_declare(name, passive=True)).message_count or 0
+            if limit <= 0 or not waiting:
+                return []
+            # A quorum queue puts what comes back behind what came back earlier. All together keep their order.
+            is_quorum = self._topology.queue_type is QueueType.QUORUM
+            wanted = min(waiting, _MOST_LISTED, *([] if is_quorum else [limit]))
+            arrived: asyncio.Queue[bytes] = asyncio.Queue()
+            await channel.basic_qos(prefetch_count=wanted)
+
+            async def keep(message: DeliveredMessage) -> None:
+                arrived.put_nowait(message.body)
+
+            await channel.basic_consume(name, keep)
+            # They go back to their places when the channel closes. Had we given them back ourselves, a quorum queue
+            # would put them at its end; had we fetched them one by one, it would mix them up.
+            return (await _collect(arrived, wanted))[:limit]
+
+    async def purge(self, name: str) -> int:
+        """Remove the messages that wait, and tell how many those were."""
+        async with self._look_at(name) as channel:
+            return (await channel.queue_purge(name)).message_count or 0
+
+    async def publish(self, name: str, body: bytes) -> None:
+        """Publish one message; see `shared.amqp.ports.Publisher.publish`."""
+        await self._publisher.publish(Message(name, body))
+
+    async def close(self) -> None:
+        """Let go of the broker."""
+        await self._publisher.close()
+
+    @asynccontextmanager
+    async def _look_at(self, name: str) -> AsyncIterator[Channel]:
+        """Have a channel; when it closes, what was fetched and not settled is back in its place."""
+        async with self._connection.channel() as channel:
+            with unavailable(f"looking at the queue {name!r}"):
+                try:
+                    async with asyncio.timeout(self._connection.settings.timeout_s):
+                        yield await wire_of(channel)
+                except ChannelNotFoundEntity as error:
+                    raise NotFoundError(f"there is no queue {name!r}", where=name) from error
+
+
+async def _collect(arrived: asyncio.Queue[bytes], wanted: int) -> list[bytes]:
+    """Gather what arrives: as many as wanted, or fewer where other consumers have taken the rest."""
+    found: list[bytes] = []
+    with suppress(TimeoutError):
+        while len(found) < wanted:
+            found.append(await asyncio.wait_for(arrived.get(), _QUIET_S))
+    return found
