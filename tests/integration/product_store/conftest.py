@@ -37,7 +37,9 @@ REPOSITORY = Path(__file__).parents[3]
 _bucket_numbers = count()
 
 #: About bytes on their way and on the disk, which know nothing of what the catalogue is kept in.
-ABOUT_BYTES = frozenset({"test_store_downloads", "test_store_previews", "test_store_killed_on_bucket"})
+ABOUT_BYTES = frozenset(
+    {"test_store_downloads", "test_store_previews", "test_store_process", "test_store_killed_on_bucket"}
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -165,6 +165,7 @@ async def test_removing_what_is_not_there(store: Store) -> None:
             await call
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_a_collection_that_was_killed_before_the_files_went_is_finished(store_process: StoreProcess) -> None:
     store = store_process
     store.start()

@@ -218,6 +218,7 @@ def test_what_came_before_a_connection_broke_off_stays(store_process: StoreProce
     assert httpx.post(f"{store.url}/uploads/{upload}/commit").json()["sha256"] == SHA256
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_the_client_goes_on_when_the_store_was_killed(store_process: StoreProcess, wait_until: WaitUntil) -> None:
     store = store_process
     data = os.urandom(48 << 20)
@@ -244,6 +245,7 @@ async def test_the_client_goes_on_when_the_store_was_killed(store_process: Store
     assert (store.incoming(), uploads(store)) == ([], [])
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_killed_at_random_moments_an_upload_becomes_one_whole_version(store_process: StoreProcess) -> None:
     store = store_process
     data = os.urandom(12 << 20)
