@@ -15,14 +15,14 @@ _ASK_AGAIN_S = 0.2
 
 
 async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Run a loop for ever; an error is logged and the loop begins again."""
+    """Run a loop for ever; an error is logged and the loop begins again. What is away for now is no error."""
     while True:
         try:
             await loop()
         except asyncio.CancelledError:
             raise
         except UnavailableError as error:
-            logger.warning("%s: %s; it begins again", name, error)
+            logger.warning("%s waits: %s", name, error)
             await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
         except Exception:
             logger.exception("%s stopped with an error and begins again", name)

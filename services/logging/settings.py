@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from shared.amqp.settings import BrokerChoice
 
 
-class LoggingSettings(BaseSettings):
+class LoggingSettings(BrokerChoice):
     """Read from ``EAS_LOGGING_*`` where they are not given."""
 
     model_config = SettingsConfigDict(env_prefix="EAS_LOGGING_", frozen=True)

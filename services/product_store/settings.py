@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from shared.amqp.settings import BrokerChoice
 
 
-class ProductStoreSettings(BaseSettings):
+class ProductStoreSettings(BrokerChoice):
     """Read from ``EAS_PRODUCT_STORE_*`` where they are not given."""
 
     model_config = SettingsConfigDict(env_prefix="EAS_PRODUCT_STORE_", frozen=True)

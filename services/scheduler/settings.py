@@ -7,10 +7,12 @@ import socket
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from shared.amqp.settings import BrokerChoice
 
 
-class SchedulerSettings(BaseSettings):
+class SchedulerSettings(BrokerChoice):
     """Read from ``EAS_SCHEDULER_*`` where they are not given."""
 
     model_config = SettingsConfigDict(env_prefix="EAS_SCHEDULER_", frozen=True)

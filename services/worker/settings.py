@@ -11,7 +11,9 @@ from secrets import token_hex
 from typing import Annotated
 
 from pydantic import DirectoryPath, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from shared.amqp.settings import BrokerChoice
 
 Words = Annotated[tuple[str, ...], NoDecode]
 
@@ -35,7 +37,7 @@ def default_work_directory() -> Path:
     return Path(tempfile.gettempdir()) / f"eas-worker-{os.getuid()}"
 
 
-class WorkerSettings(BaseSettings):
+class WorkerSettings(BrokerChoice):
     """All that can be set."""
 
     model_config = SettingsConfigDict(env_prefix="EAS_WORKER_", frozen=True, extra="forbid")

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.amqp.topology import QueueType, Topology
+
+_SCHEMES = ("amqp://", "amqps://")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +36,39 @@ class BrokerSettings:
     heartbeat_s: int = 20
     first_pause_s: float = 0.2
     longest_pause_s: float = 15.0
+
+
+class BrokerChoice(BaseSettings):
+    """The settings by which a service or worker may have a broker; their own settings inherit from these.
+
+    The address holds a password, so what is wrong with settings is said without what they are.
+    """
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
+    broker_url: SecretStr | None = Field(
+        default=None, description="RabbitMQ, as amqp:// or amqps:// with user and password; none: HTTP alone."
+    )
+    queue_prefix: str = Field(
+        default="eas",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="What the names of queues begin with; the same for all of a suite.",
+    )
+    queue_type: QueueType = Field(
+        default=QueueType.CLASSIC, description="The kind of queues, classic or quorum; the same for all of a suite."
+    )
+
+    @field_validator("broker_url")
+    @classmethod
+    def _check_broker_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(_SCHEMES):
+            raise ValueError("expected amqp://user:password@host:port/virtual_host, or amqps://")
+        return url
+
+    def choose_broker(self) -> BrokerSettings | None:
+        """Tell how to reach the broker; None where there is none."""
+        return None if self.broker_url is None else BrokerSettings(url=self.broker_url)
+
+    def choose_topology(self) -> Topology:
+        """Tell what queues are called, and what kind they are."""
+        return Topology(self.queue_prefix, self.queue_type)

@@ -8,9 +8,8 @@ import os
 import random
 import signal
 import socket
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -125,8 +124,7 @@ class Load:
 
 
 def read_rows(store: StoreProcess) -> dict[str, tuple[int, str, int]]:
-    with closing(sqlite3.connect(store.root / "store.db")) as connection:
-        rows = connection.execute("SELECT store_name, version_id, md5, size FROM version").fetchall()
+    rows = store.fetch("SELECT store_name, version_id, md5, size FROM version")
     return {name: (version_id, md5, size) for name, version_id, md5, size in rows}
 
 
