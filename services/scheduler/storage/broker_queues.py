@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shared.amqp.connection import BrokerConnection
+from shared.amqp.inspection import QueueInspector
 from shared.amqp.ports import Message, Publisher, Queues
+from shared.amqp.publisher import QueuePublisher
+from shared.amqp.settings import BrokerSettings
 from shared.amqp.topology import Topology
 from shared.contracts.doorbells import read_doorbell, write_doorbell
 from shared.contracts.errors import NotFoundError
@@ -72,3 +76,31 @@ class BrokerTaskQueues:
         """Let go of the broker."""
         await self._queues.close()
         await self._publisher.close()
+
+
+class ConnectedTaskQueues(BrokerTaskQueues):
+    """`TaskQueues` at a broker with connections of their own, which come back however often they are lost.
+
+    Parameters
+    ----------
+    settings
+        Where the broker is.
+    topology
+        What queues are called.
+    """
+
+    def __init__(self, settings: BrokerSettings, topology: Topology) -> None:
+        self._connections = [BrokerConnection(settings, name=f"scheduler {part}") for part in ("doorbells", "queues")]
+        doorbells, looks = self._connections
+        super().__init__(QueuePublisher(doorbells, topology), QueueInspector(looks, topology), topology)
+
+    async def start(self) -> None:
+        """Connect, in the background."""
+        for connection in self._connections:
+            await connection.start()
+
+    async def close(self) -> None:
+        """Let go of the broker."""
+        await super().close()
+        for connection in self._connections:
+            await connection.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Integer, bindparam, func, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, func, select, update
 
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.storage.rows import CHUNK, chunks
@@ -14,9 +14,10 @@ from shared.database.engine import Database
 from shared.database.prepared import Prepared, PreparedForKeys
 
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+_FOR_WORKERS = and_(*(_attempt.c.task_type != name for name in sorted(FLOW_TYPES)))
 _OLDEST = Prepared(
     select(_attempt.c.id, _attempt.c.task_type)
-    .where(IS_UNRUNG, _attempt.c.task_type.not_in(sorted(FLOW_TYPES)))
+    .where(IS_UNRUNG, _FOR_WORKERS)
     .order_by(_attempt.c.id)
     .limit(bindparam("most", type_=Integer))
 )
@@ -113,7 +114,7 @@ class SqlTaskQueues:
         """List, by task type, the first attempts that were rung for some time ago and that nobody has taken."""
         by_type = (
             select(_attempt.c.task_type)
-            .where(IS_CLAIMABLE, _attempt.c.rung_at < before, _attempt.c.task_type.not_in(sorted(FLOW_TYPES)))
+            .where(IS_CLAIMABLE, _attempt.c.rung_at < before, _FOR_WORKERS)
             .group_by(_attempt.c.task_type)
         )
 
