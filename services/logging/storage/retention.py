@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, delete, func, insert, select
 
 from services.logging.storage.conditions import RECORD
 from services.logging.storage.schema import StateRow
@@ -15,13 +15,10 @@ from services.logging.storage.tallies import TALLY
 from services.logging.storage.text_index import TextIndex
 from shared.contracts.log_retention import RetentionPolicy
 from shared.database.engine import Database
+from shared.database.upserts import insert_or_update
 
 _STATE = StateRow.__table__  # type: ignore[attr-defined]
 _POLICY = "retention"
-_ADD_REMOVED = insert(TALLY)
-_ADD_REMOVED = _ADD_REMOVED.on_conflict_do_update(
-    index_elements=["attempt_id", "stream_id"], set_={"removed": TALLY.c.removed + _ADD_REMOVED.excluded.removed}
-)
 
 
 class RecordRemoval:
@@ -97,8 +94,13 @@ class RecordRemoval:
                 {"attempt_id": attempt_id, "stream_id": stream_id, "removed": count}
                 for (attempt_id, stream_id), count in counted.items()
             ]
-            connection.execute(_ADD_REMOVED, rows)
+            keys = ["attempt_id", "stream_id"]
+            connection.execute(insert_or_update(connection.dialect, TALLY, keys, _add_removed), rows)
         return connection.execute(delete(RECORD).where(chosen)).rowcount
+
+
+def _add_removed(there: Any, comes: Any) -> dict[str, Any]:
+    return {"removed": there.removed + comes.removed}
 
 
 def _newest() -> object:
