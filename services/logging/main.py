@@ -11,6 +11,8 @@ from services.logging.factory import LoggingFactory
 from services.logging.handlers import follow, ingest, records, retention
 from services.logging.handlers.dependencies import provide
 from services.logging.settings import LoggingSettings
+from services.logging.storage.database import DATABASE
+from shared.database.description import DatabaseDescription
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
 
@@ -38,6 +40,11 @@ def create_app(settings: LoggingSettings | None = None) -> FastAPI:
         provide=provide,
         routers=[ingest.router, follow.router, records.router, retention.router],
     )
+
+
+def describe_database() -> DatabaseDescription:
+    """Say what others must know of the service's database to make, move and check it."""
+    return DATABASE
 
 
 def main() -> None:

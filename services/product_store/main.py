@@ -9,6 +9,8 @@ from services.product_store.factory import ProductStoreFactory
 from services.product_store.handlers import content, deposits, fixity, pieces, previews, products, removals, versions
 from services.product_store.handlers.dependencies import provide
 from services.product_store.settings import ProductStoreSettings
+from services.product_store.storage.database import DATABASE
+from shared.database.description import DatabaseDescription
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
 
@@ -39,6 +41,11 @@ def create_app(settings: ProductStoreSettings | None = None) -> FastAPI:
             fixity.router,
         ],
     )
+
+
+def describe_database() -> DatabaseDescription:
+    """Say what others must know of the service's database to make, move and check it."""
+    return DATABASE
 
 
 def main() -> None:
