@@ -5,24 +5,29 @@
 set -eu
 
 policy=/usr/sbin/policy-rc.d
+packages=""
 
 there() {
     PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null
 }
 
-missing=""
+install() {
+    # shellcheck disable=SC2086  # one word a package
+    apt-get update -qq && apt-get install -qq -y --no-install-recommends $packages >/dev/null
+}
+
 set -- /usr/lib/postgresql/*/bin/postgres
-[ -x "$1" ] || there postgres || missing="postgresql"
-there mariadbd || missing="$missing mariadb-server"
-there rabbitmq-server || missing="$missing rabbitmq-server"
-[ -n "$missing" ] || exit 0
+[ -x "$1" ] || there postgres || packages="$packages postgresql"
+there mariadbd || packages="$packages mariadb-server"
+there rabbitmq-server || packages="$packages rabbitmq-server"
+[ -n "$packages" ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "test servers: the tests that need them are skipped; on Debian: sudo apt-get install$(printf ' %s' $missing)" >&2
+    echo "test servers: tests that need them are skipped; on Debian: sudo apt-get install$packages" >&2
     exit 0
 fi
 
-echo "test servers: installing$(printf ' %s' $missing) (a minute or two)" >&2
+echo "test servers: installing$packages (a minute or two)" >&2
 if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
     trap 'exit 1' HUP INT TERM
@@ -30,6 +35,4 @@ if [ ! -e "$policy" ]; then
     chmod 755 "$policy"
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-# shellcheck disable=SC2086  # one word a package
-apt-get install -qq -y --no-install-recommends $missing >/dev/null
+install || echo "test servers: this failed; tests that need them are skipped" >&2

@@ -65,6 +65,7 @@ class PrivateServer:
     STOP: ClassVar[signal.Signals] = signal.SIGTERM
 
     def __init__(self) -> None:
+        self._find_program("setpriv", package="util-linux")
         self._account = self._find_account()
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix=f"eas-{type(self).__name__.lower()}-"))
@@ -177,7 +178,9 @@ class PrivateServer:
 
     def _environment(self) -> dict[str, str]:
         """Nothing of the caller's environment comes through: it might name other servers."""
-        return {"PATH": f"{os.environ['PATH']}:/usr/sbin:/usr/bin", "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+        folder = str(self.folder)  # TMPDIR, too: MariaDB takes temporary tables of its neighbours there for its own
+        path = f"{os.environ['PATH']}:/usr/sbin:/usr/bin"
+        return {"PATH": path, "HOME": folder, "TMPDIR": folder, "LC_ALL": "C.UTF-8"}
 
     def _spawn(self, command: Command) -> None:
         bound = ["setpriv", "--pdeathsig", "KILL", *self._as_account, "--", *map(str, command)]
@@ -235,14 +238,14 @@ class PrivateServer:
         except KeyError:
             raise MissingServerError(f"the user {self.ACCOUNT}", self.PACKAGE) from None
 
-    def _find_program(self, name: str, *patterns: str) -> Path:
-        """Look for a program in the folders of these patterns, the last one found first, then on the path."""
+    def _find_program(self, name: str, *patterns: str, package: str | None = None) -> Path:
+        """Look for a program in the folders of these patterns, then on the path."""
         for pattern in patterns:
             if found := sorted(Path("/").glob(f"{pattern.lstrip('/')}/{name}")):
                 return found[-1]
         if on_path := shutil.which(name):
             return Path(on_path)
-        raise MissingServerError(name, self.PACKAGE)
+        raise MissingServerError(name, package or self.PACKAGE)
 
 
 ServerType = TypeVar("ServerType", bound=PrivateServer)

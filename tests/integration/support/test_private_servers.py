@@ -41,11 +41,9 @@ def interrupt(server: PrivateServer) -> None:
     assert (server.running, server.port) == (True, port)
 
 
-@pytest.mark.parametrize("durable", [False, True])
-def test_postgresql_keeps_its_data(durable: bool) -> None:
-    with open_server(lambda: PostgresqlServer(durable=durable)) as server:
+def test_postgresql_keeps_its_data() -> None:
+    with open_server(PostgresqlServer) as server:
         first, second = (url.rpartition("/")[2] for url in (server.make_database(), server.make_database()))
-        assert server.query("SHOW fsync") == ("on" if durable else "off")
         server.query("CREATE TABLE kept (value text); INSERT INTO kept VALUES ('a'), ('ü')", first)
 
         interrupt(server)
@@ -54,17 +52,25 @@ def test_postgresql_keeps_its_data(durable: bool) -> None:
         assert server.query("SELECT count(*) FROM pg_tables WHERE tablename = 'kept'", second) == "0"
 
 
-@pytest.mark.parametrize("durable", [False, True])
-def test_mariadb_keeps_its_data(durable: bool) -> None:
-    with open_server(lambda: MariadbServer(durable=durable)) as server:
+def test_mariadb_keeps_its_data() -> None:
+    with open_server(MariadbServer) as server:
         first, second = (url.rpartition("/")[2] for url in (server.make_database(), server.make_database()))
-        assert server.query("SELECT @@innodb_flush_log_at_trx_commit") == ("1" if durable else "2")
         server.query("CREATE TABLE kept (value text); INSERT INTO kept VALUES ('a'), ('😀')", first)
 
         interrupt(server)
 
         assert server.query("SELECT value FROM kept ORDER BY value", first) == "a\n😀"
         assert server.query("SHOW TABLES", second) == ""
+
+
+def test_durable_databases_wait_for_the_disk(
+    postgresql_server: PostgresqlServer, mariadb_server: MariadbServer
+) -> None:
+    with PostgresqlServer(durable=True) as server:
+        assert (postgresql_server.query("SHOW fsync"), server.query("SHOW fsync")) == ("off", "on")
+    flush = "SELECT @@innodb_flush_log_at_trx_commit"
+    with MariadbServer(durable=True) as other:
+        assert (mariadb_server.query(flush), other.query(flush)) == ("2", "1")
 
 
 def test_rabbitmq_keeps_its_queues_until_it_is_reset(rabbitmq_server: RabbitmqServer) -> None:
