@@ -22,7 +22,9 @@ from services.scheduler.settings import SchedulerSettings
 from shared.clients.suite.address import LOGS, PRODUCTS, SCHEDULER, SuiteAddress
 
 
-def create_suite_app(folder: DataFolder, databases: Sequence[ServiceDatabase], address: SuiteAddress) -> Starlette:
+def create_suite_app(
+    folder: DataFolder, databases: Sequence[ServiceDatabase], address: SuiteAddress, broker: str | None = None
+) -> Starlette:
     """Make the root app, whose lifespan is that of all services.
 
     Parameters
@@ -33,6 +35,8 @@ def create_suite_app(folder: DataFolder, databases: Sequence[ServiceDatabase], a
         Those of the services.
     address
         Where the suite will answer.
+    broker
+        URL of a RabbitMQ; None: services and workers speak HTTP alone.
 
     Raises
     ------
@@ -40,20 +44,29 @@ def create_suite_app(folder: DataFolder, databases: Sequence[ServiceDatabase], a
         The tokens file has no token that the scheduler could use.
     """
     tokens_file = folder.tokens_file
+    broker_url = None if broker is None else SecretStr(broker)
     urls = {found.service: found.url for found in databases}
     services = {
         SCHEDULER: create_scheduler(
             SchedulerSettings(
                 database_url=urls["scheduler"],
                 tokens_file=tokens_file,
+                broker_url=broker_url,
                 product_store_url=address.product_store_url,
                 product_store_token=SecretStr(folder.choose_token({"operate"})),
             )
         ),
         PRODUCTS: create_product_store(
-            ProductStoreSettings(database_url=urls["product_store"], archive=folder.products, tokens_file=tokens_file)
+            ProductStoreSettings(
+                database_url=urls["product_store"],
+                archive=folder.products,
+                tokens_file=tokens_file,
+                broker_url=broker_url,
+            )
         ),
-        LOGS: create_log_service(LoggingSettings(database_url=urls["logging"], tokens_file=tokens_file)),
+        LOGS: create_log_service(
+            LoggingSettings(database_url=urls["logging"], tokens_file=tokens_file, broker_url=broker_url)
+        ),
     }
     return _mount(services)
 

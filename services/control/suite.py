@@ -57,6 +57,8 @@ class SuiteTerms:
         Folder of Python files with the user's own task types and quality checks.
     database
         URL of the server that the databases are on, in place of the data folder.
+    broker
+        URL of a RabbitMQ that services and workers use besides HTTP.
     """
 
     data: Path
@@ -68,6 +70,7 @@ class SuiteTerms:
     grace_seconds: float = 10.0
     task_types: Path | None = None
     database: str | None = None
+    broker: str | None = None
 
 
 async def run_suite(terms: SuiteTerms, stop: StopRequests, on_ready: Callable[[str], None]) -> None:
@@ -97,7 +100,7 @@ async def run_suite(terms: SuiteTerms, stop: StopRequests, on_ready: Callable[[s
         _refuse_strangers(terms.host, folder)
         listener = stack.enter_context(open_listener(terms.host, terms.port))
         address = SuiteAddress(local_url(listener), folder.choose_token({"operate"}))
-        server = await stack.enter_async_context(_serve(folder, databases, address, listener))
+        server = await stack.enter_async_context(_serve(folder, databases, address, terms.broker, listener))
         scheduler = await stack.enter_async_context(SchedulerClient(address.scheduler_url, address.token))
         await dismiss_predecessors(scheduler, folder.is_worker_alive)
         crew = await stack.enter_async_context(_employ(folder, address, terms, scheduler, stop))
@@ -135,10 +138,14 @@ def _refuse_strangers(host: str, folder: DataFolder) -> None:
 
 @asynccontextmanager
 async def _serve(
-    folder: DataFolder, databases: Sequence[ServiceDatabase], address: SuiteAddress, listener: socket
+    folder: DataFolder,
+    databases: Sequence[ServiceDatabase],
+    address: SuiteAddress,
+    broker: str | None,
+    listener: socket,
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run the services, then the server on them; at the end the server stops first."""
-    app = create_suite_app(folder, databases, address)
+    app = create_suite_app(folder, databases, address, broker)
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(app.router.lifespan_context(app))
@@ -160,6 +167,8 @@ async def _employ(
 ) -> AsyncIterator[Crew]:
     """Have a crew of workers, which is stopped at the end."""
     settings = make_worker_settings(folder, address)
+    if terms.broker is not None:
+        settings["EAS_WORKER_BROKER_URL"] = terms.broker
     if terms.input_directory is not None:
         settings["EAS_WORKER_INPUT_DIRECTORY"] = str(terms.input_directory.absolute())
     if terms.task_types is not None:

@@ -31,11 +31,22 @@ def up(
     ] = None,
     tokens_file: Annotated[Path | None, typer.Option(help="Your own tokens, in place of the folder's.")] = None,
     database: DatabaseOption = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="EAS_BROKER",
+            show_envvar=True,
+            help="RabbitMQ, besides HTTP: amqp://USER:PASSWORD@HOST/VIRTUAL_HOST, or amqps://…",
+        ),
+    ] = None,
     follow_stdin: Annotated[bool, typer.Option("--follow-stdin", hidden=True)] = False,
 ) -> None:
     """Run all services and workers here, until Ctrl-C. A second Ctrl-C is harsher."""
     if input_directory is not None and not input_directory.is_dir():
         raise UsageError(f"--input {input_directory}: no such folder")
+    if broker is not None and not broker.startswith(("amqp://", "amqps://")):
+        raise UsageError("--broker: expected amqp://USER:PASSWORD@HOST/VIRTUAL_HOST, or amqps://…")
     if task_types is not None:
         _show_problems(task_types)
     try:
@@ -48,7 +59,9 @@ def up(
     from services.control.handlers.foreground import run_in_foreground
     from services.control.suite import SuiteTerms
 
-    terms = SuiteTerms(data, host, port, workers, input_directory, tokens_file, grace_seconds, task_types, database)
+    terms = SuiteTerms(
+        data, host, port, workers, input_directory, tokens_file, grace_seconds, task_types, database, broker
+    )
     run_in_foreground(terms, follow_stdin=follow_stdin)
 
 

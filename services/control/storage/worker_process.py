@@ -94,4 +94,4 @@ class WorkerProcess:
 
 def _is_secret(name: str) -> bool:
     """Tell whether an environment variable is nothing for a worker: where databases are, and how users get in."""
-    return name in ("EAS_URL", "EAS_TOKEN", "EAS_DATABASE") or name.endswith("_DATABASE_URL")
+    return name in ("EAS_URL", "EAS_TOKEN", "EAS_DATABASE", "EAS_BROKER") or name.endswith("_DATABASE_URL")
