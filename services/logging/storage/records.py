@@ -158,8 +158,8 @@ def _count_tasks(connection: Connection, job_id: int, after: int, limit: int) ->
     """Count by task and level, for the first `limit` tasks after `after`."""
     task_id, level = RECORD.c.task_id, RECORD.c.level
     in_job = [RECORD.c.job_id == job_id, task_id > after]
-    tasks = select(task_id).where(*in_job).distinct().order_by(task_id).limit(limit)
-    statement = select(task_id, level, func.count()).where(*in_job, task_id.in_(tasks))
+    tasks = select(task_id).where(*in_job).distinct().order_by(task_id).limit(limit).subquery()
+    statement = select(task_id, level, func.count()).join(tasks, tasks.c.task_id == task_id).where(*in_job)
     found = connection.execute(statement.group_by(task_id, level).order_by(task_id, level))
     return [(row[0], row[1], row[2]) for row in found]
 

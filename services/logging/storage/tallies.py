@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, case, func, literal_column, select
 
 from services.logging.domain.tally import Tally
 from services.logging.storage.conditions import RECORD, STREAM
@@ -43,7 +43,7 @@ def note_endings(connection: Connection, endings: Sequence[StreamEnding]) -> Non
 
 
 def _keep_highest(there: Any, comes: Any) -> dict[str, Any]:
-    said = func.coalesce(there.emitted, 0)
+    said = func.coalesce(there.emitted, literal_column("0"))
     return {"emitted": case((comes.emitted > said, comes.emitted), else_=said)}
 
 
