@@ -13,6 +13,9 @@ from shared.contracts.errors import UnavailableError
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 500
+#: How many doorbells of a task type wait at the broker at most. More would wake nobody: whoever works asks for more
+#: work with its reports, and doorbells for what was taken meanwhile are in the way of others.
+MOST_WAITING = 200
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 #: How often to look without having been woken: for what another scheduler committed before it died [s].
@@ -41,6 +44,7 @@ class Ringer:
         self._broker = broker
         self._bells = bells
         self._clock = clock
+        self._left: dict[str, int] = {}
 
     async def run(self) -> None:
         """Ring for ever. While the broker is away wait longer and longer; workers ask by themselves meanwhile."""
@@ -61,14 +65,14 @@ class Ringer:
                 continue
 
     async def ring_some(self) -> int:
-        """Ring for the oldest attempts that were not rung for. Returns how many there were.
+        """Ring for the oldest attempts that were not rung for, as far as it is of use. Returns for how many.
 
         Raises
         ------
         UnavailableError
             The broker did not confirm all of them.
         """
-        waiting = await self._outbox.find_oldest(_AT_ONCE)
+        waiting = await self._choose()
         if not waiting:
             return 0
         rung = await self._broker.publish(waiting)
@@ -76,6 +80,24 @@ class Ringer:
         if len(rung) < len(waiting):
             raise UnavailableError(f"the broker confirmed {len(rung)} of {len(waiting)} doorbells")
         return len(waiting)
+
+    async def _choose(self) -> list[tuple[int, str]]:
+        """Choose attempts whose queues are not long enough already."""
+        full: set[str] = set()
+        while found := await self._outbox.find_oldest(_AT_ONCE, full):
+            for task_type in {task_type for _, task_type in found}:
+                if self._left.get(task_type, 0) <= 0:  # the broker is asked once in many doorbells
+                    self._left[task_type] = MOST_WAITING - await self._broker.length(task_type)
+            chosen = []
+            for attempt_id, task_type in found:
+                if self._left[task_type] > 0:
+                    self._left[task_type] -= 1
+                    chosen.append((attempt_id, task_type))
+                else:
+                    full.add(task_type)
+            if chosen:
+                return chosen
+        return []
 
 
 class Sweeper:

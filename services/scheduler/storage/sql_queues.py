@@ -11,11 +11,11 @@ from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.storage.rows import CHUNK, chunks
 from services.scheduler.storage.schema import IS_CLAIMABLE, IS_UNRUNG, AttemptRow
 from shared.database.engine import Database
-from shared.database.prepared import Prepared, PreparedForKeys
+from shared.database.prepared import PreparedForKeys
 
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _FOR_WORKERS = and_(*(_attempt.c.task_type != name for name in sorted(FLOW_TYPES)))
-_OLDEST = Prepared(
+_OLDEST = (
     select(_attempt.c.id, _attempt.c.task_type)
     .where(IS_UNRUNG, _FOR_WORKERS)
     .order_by(_attempt.c.id)
@@ -100,10 +100,11 @@ class SqlTaskQueues:
 
     # --- what the relay and the sweeper need besides -----------------------------------------------------------------
 
-    async def find_oldest(self, limit: int) -> list[tuple[int, str]]:
-        """List the oldest attempts that were not rung for, with their task types."""
-        rows = await self._database.read(lambda connection: _OLDEST.fetch(connection, {"most": limit}))
-        return [(attempt_id, task_type) for attempt_id, task_type in rows]
+    async def find_oldest(self, limit: int, without: Collection[str] = ()) -> list[tuple[int, str]]:
+        """List the oldest attempts that were not rung for, with their task types, those of some types left out."""
+        query = _OLDEST.where(_attempt.c.task_type.not_in(without)) if without else _OLDEST
+        rows = await self._database.read(lambda connection: connection.execute(query, {"most": limit}).all())
+        return [(row.id, row.task_type) for row in rows]
 
     async def mark_rung(self, attempt_ids: Collection[int], at: datetime) -> None:
         """Take attempts out of their queues: the broker has them."""
