@@ -19,7 +19,9 @@ _MOST_VALUES = 32_000
 
 
 def insert_if_absent(dialect: Dialect, table: Table, keys: Sequence[str]) -> Insert:
-    """Make an insertion that changes nothing where a row with these keys is there; its row count is that of new rows.
+    """Make an insertion that changes nothing where a row with these keys is there.
+
+    Its row count is that of new rows, with SQLAlchemy's execution option ``preserve_rowcount``.
 
     All values must be such as the columns can hold: MySQL and MariaDB would cut others rather than refuse them.
     """
