@@ -96,9 +96,12 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     if request.param == "sqlite":
         yield Site({service: f"sqlite:///{tmp_path}/{service}.db" for service in SERVICES})
         return
-    kind: type[PostgresqlServer | MariadbServer] = PostgresqlServer if request.param == "postgresql" else MariadbServer
+    database: PostgresqlServer | MariadbServer
     with ExitStack() as stack:
-        database = stack.enter_context(open_server(kind))
+        if request.param == "postgresql":
+            database = stack.enter_context(open_server(PostgresqlServer))
+        else:
+            database = stack.enter_context(open_server(MariadbServer))
         broker = stack.enter_context(open_server(RabbitmqServer))
         databases = {service: database.make_database() for service in SERVICES}
         yield Site(databases, broker.url, database, broker)
