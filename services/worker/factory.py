@@ -70,11 +70,13 @@ async def _open_doorbells(stack: AsyncExitStack, settings: WorkerSettings) -> Do
         return None
     from services.worker.storage.doorbells import BrokerDoorbells
     from shared.amqp.connection import BrokerConnection
+    from shared.amqp.consumer import QueueConsumer
 
     connection = BrokerConnection(broker, name=f"worker {settings.worker_id}")
     await connection.start()
     stack.push_async_callback(connection.close)
-    return BrokerDoorbells(connection, settings.choose_topology())
+    topology = settings.choose_topology()
+    return BrokerDoorbells(lambda handler: QueueConsumer(connection, topology, handler, prefetch=0), topology)
 
 
 def make_terms(settings: WorkerSettings) -> WorkerTerms:

@@ -6,9 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from shared.amqp.connection import BrokerConnection
-from shared.amqp.consumer import QueueConsumer
-from shared.amqp.ports import Delivery
+from shared.amqp.ports import Consumer, Delivery, Handler
 from shared.amqp.topology import Topology
 from shared.contracts.doorbells import read_doorbell
 from shared.contracts.errors import InvalidInputError
@@ -24,15 +22,15 @@ class BrokerDoorbells:
 
     Parameters
     ----------
-    connection
-        Started and closed by whoever made it.
+    make_consumer
+        Makes a consumer of what the handler gets, to which nothing is delivered yet.
     topology
         What queues are called.
     """
 
-    def __init__(self, connection: BrokerConnection, topology: Topology) -> None:
+    def __init__(self, make_consumer: Callable[[Handler], Consumer], topology: Topology) -> None:
         self._topology = topology
-        self._consumer = QueueConsumer(connection, topology, self._handle, prefetch=0)
+        self._consumer = make_consumer(self._handle)
         self._hear: Callable[[int], Awaitable[bool]] | None = None
 
     async def listen(self, task_types: Sequence[str], hear: Callable[[int], Awaitable[bool]]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from services.worker.domain.terms import WorkerTerms
 from services.worker.factory import make_environment
+from services.worker.logic.ports import DoorbellSource
 from services.worker.logic.worker import Worker
 from services.worker.storage.child_state import Wear
 from services.worker.storage.fork_server import ForkServer
@@ -62,6 +63,7 @@ async def open_trial(
     store: FakeProductStore | None = None,
     child_attempts: int = 0,
     pinned: bool = False,
+    doorbells: DoorbellSource | None = None,
 ) -> AsyncIterator[Trial]:
     """Run a worker until the block ends."""
     workspace = LocalWorkspace(folder / "work", "trial-worker")
@@ -91,7 +93,9 @@ async def open_trial(
         grace_seconds=grace,
         drain_seconds=2.0,
     )
-    worker = Worker(terms, scheduler, store, ForkServer(options, environment), workspace, cache=cache)
+    worker = Worker(
+        terms, scheduler, store, ForkServer(options, environment), workspace, cache=cache, doorbells=doorbells
+    )
     running = asyncio.create_task(worker.run())
     trial = Trial(scheduler, store, workspace, worker, running)
     try:

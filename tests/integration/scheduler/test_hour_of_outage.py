@@ -1,0 +1,90 @@
+"""The scheduler is away for an hour: what workers held goes on being theirs, if they are still there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.scheduler.domain.policies import RetryLimits
+from services.scheduler.factory import MIGRATIONS
+from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.dispatch import Dispatch
+from services.scheduler.logic.handout import DispatchRules
+from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.recovery import Recovery
+from services.scheduler.logic.submission import Submission
+from services.scheduler.storage.unit_of_work import SqlTransactor
+from shared.contracts.scheduler import (
+    AttemptReport,
+    ClaimedAttempt,
+    ClaimRequest,
+    HeartbeatRequest,
+    HeldAttempt,
+    ReportRequest,
+    WorkerAnnouncement,
+)
+from shared.database.engine import Database
+from shared.database.migrations import upgrade_schema
+from tests.support.databases import Inspector
+
+from .conftest import TASK_TYPES
+
+LIMITS = RetryLimits(attempts=5, losses=3, delay=0)
+JOB = b'{"task_list": [{"task": "null"}, {"task": "null"}]}'
+
+
+class Scheduler:
+    """One life of a scheduler, by a clock that the test moves."""
+
+    def __init__(self, database: Database, now: datetime) -> None:
+        self.now = now
+        transactor, bells = SqlTransactor(database), Bells()
+        polls = Polls(DispatchRules(lease=timedelta(seconds=60), limits=LIMITS))
+        self.submission = Submission(transactor, bells, lambda: self.now, polls, 100)
+        self.dispatch = Dispatch(transactor, bells, lambda: self.now, polls)
+        self.recovery = Recovery(transactor, bells, lambda: self.now, LIMITS, 5)
+
+    async def announce(self, worker_id: str) -> None:
+        await self.dispatch.announce(
+            WorkerAnnouncement(worker_id=worker_id, host="here", process_id=1, slots=1, task_types=TASK_TYPES)
+        )
+
+    async def claim(self, worker_id: str) -> ClaimedAttempt:
+        answer = await self.dispatch.claim(ClaimRequest(worker_id=worker_id, limits={"null": 1}, limit=1))
+        (attempt,) = answer.attempts
+        return attempt
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    upgrade_schema(database_url, MIGRATIONS)
+    found = Database(database_url)
+    await found.start()
+    yield found
+    await found.stop()
+
+
+async def test_an_hour_without_a_scheduler_costs_those_who_are_there_nothing(
+    database: Database, inspector: Inspector
+) -> None:
+    noon = datetime(2026, 11, 26, 12, tzinfo=UTC)
+    before = Scheduler(database, noon)
+    for worker_id in ("stays", "dies"):
+        await before.announce(worker_id)
+    await before.submission.submit(JOB, submitted_by="ada")
+    kept, lost = await before.claim("stays"), await before.claim("dies")
+
+    after = Scheduler(database, noon + timedelta(hours=1))
+    held = [HeldAttempt(attempt_id=kept.attempt_id, lease_token=kept.lease_token)]
+    answer = await after.dispatch.beat(HeartbeatRequest(worker_id="stays", attempts=held))
+    assert (answer.renewed, answer.cancel, answer.closed) == ([kept.attempt_id], [], [])
+    assert await after.recovery.reap() == 1
+    report = AttemptReport(attempt_id=kept.attempt_id, lease_token=kept.lease_token, state="accepted")
+    assert (await after.dispatch.report(ReportRequest(worker_id="stays", reports=[report]))).results[0].recorded
+
+    states = dict(inspector.fetch("SELECT id, state FROM attempt WHERE number = 1 AND task_type = 'null'"))
+    assert states == {kept.attempt_id: "accepted", lost.attempt_id: "lost"}
+    again = await after.claim("stays")
+    assert (again.task_id, again.number) == (lost.task_id, 2)

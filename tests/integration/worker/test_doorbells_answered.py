@@ -1,0 +1,119 @@
+"""Doorbells bring idle workers to work that no long poll told them of, and do no harm otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.worker.storage.doorbells import BrokerDoorbells
+from shared.amqp.ports import Message
+from shared.amqp.topology import Topology
+from shared.contracts.scheduler import ClaimRequest, ClaimResponse
+from shared.testing.broker import FakeBroker
+from shared.testing.scheduler import FakeScheduler
+
+from .observation import appearance
+from .trial import Trial, open_trial
+
+TOPOLOGY = Topology("test")
+QUEUE = TOPOLOGY.task_queue("act")
+
+
+class DeafScheduler(FakeScheduler):
+    """Its long polls hear nothing of new work, as those at another replica."""
+
+    async def claim(self, request: ClaimRequest) -> ClaimResponse:
+        if request.wait:
+            self._serve()
+            await asyncio.sleep(request.wait)
+            return ClaimResponse(attempts=[], lease_seconds=30)
+        return await super().claim(request)
+
+
+class Room:
+    """A worker, and the broker that it listens to."""
+
+    def __init__(self, trial: Trial, broker: FakeBroker) -> None:
+        self.scheduler = trial.scheduler
+        self.broker = broker
+        self.queues = broker.queues(TOPOLOGY)
+
+    async def ring(self, *bodies: object) -> None:
+        messages = [Message(QUEUE, str(body).encode()) for body in bodies]
+        assert all(found.is_confirmed for found in await self.broker.publisher(TOPOLOGY).publish_many(messages))
+
+    async def until_waiting(self, number: int) -> None:
+        async with asyncio.timeout(10):
+            for _ in range(10_000):
+                if await self.queues.length(QUEUE) == number:
+                    return
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def open_room(folder: Path, **options: Any) -> AsyncIterator[Room]:
+    broker = FakeBroker()
+    doorbells = BrokerDoorbells(lambda handler: broker.consumer(TOPOLOGY, handler, prefetch=0), TOPOLOGY)
+    async with open_trial(
+        folder, scheduler=DeafScheduler(), doorbells=doorbells, preload=False, only=("act",), **options
+    ) as trial:
+        await trial.scheduler.until(lambda: bool(trial.scheduler.announcements))
+        yield Room(trial, broker)
+
+
+async def test_a_doorbell_brings_an_idle_worker_at_once_and_is_acknowledged(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        attempt = room.scheduler.add("act", {"act": "echo"})
+        await room.ring(attempt)
+        async with asyncio.timeout(10):  # the long poll would take twenty seconds
+            assert (await room.scheduler.report_of(attempt)).state == "accepted"
+        await room.until_waiting(0)
+
+
+async def test_a_doorbell_stays_with_the_broker_until_the_scheduler_answers(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        attempt = room.scheduler.add("act", {"act": "echo"})
+        room.scheduler.is_down = True
+        await room.ring(attempt)
+        requests = room.scheduler.requests
+        await room.scheduler.until(lambda: room.scheduler.requests >= requests + 3)
+        room.broker.stop()
+        room.broker.start()
+        assert await room.queues.length(QUEUE) == 1
+        room.scheduler.is_down = False
+        async with asyncio.timeout(15):
+            assert (await room.scheduler.report_of(attempt)).state == "accepted"
+
+
+async def test_a_busy_worker_leaves_doorbells_to_others(tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        busy = room.scheduler.add("act", {"act": "wait", "note": str(tmp_path / "pid")})
+        await room.ring(busy)
+        await appearance(tmp_path / "pid")
+        await room.until_waiting(0)
+        attempt = room.scheduler.add("act", {"act": "echo"})
+        await room.ring(attempt)
+        claims = len(room.scheduler.claims)
+        await room.until_waiting(1)
+        assert len(room.scheduler.claims) == claims
+        room.scheduler.cancel(busy)
+        assert (await room.scheduler.report_of(attempt)).state == "accepted"
+        await room.until_waiting(0)
+
+
+@pytest.mark.parametrize("bodies", [(1, 1, 1), (7, 1, 900), ("garbage", 1, "", "-5", "9" * 30)])
+async def test_repeated_late_and_false_doorbells_run_nothing_twice(bodies: tuple[object, ...], tmp_path: Path) -> None:
+    async with open_room(tmp_path) as room:
+        attempts = [room.scheduler.add("act", {"act": "echo"}) for _ in range(2)]
+        await room.ring(*bodies, *reversed(attempts), *bodies)
+        for attempt in attempts:
+            assert (await room.scheduler.report_of(attempt)).state == "accepted"
+        await room.until_waiting(0)
+        assert sorted(room.scheduler.reports) == attempts
+        garbage = [body for body in bodies * 2 if not str(body).isdigit() or len(str(body)) > 20]
+        assert await room.queues.length(TOPOLOGY.dead_letter_queue) == len(garbage) if garbage else True
