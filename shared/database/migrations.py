@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -138,7 +140,7 @@ def _check_references(connection: Connection) -> None:
         raise BrokenReferencesError(f"rows refer to rows that are gone: {broken}")
 
 
-def find_drift(url: str, metadata: MetaData) -> list[object]:
+def find_drift(url: str, metadata: MetaData | Sequence[MetaData]) -> list[object]:
     """List what the tables at `url` lack, or have too much, compared with the row classes. Empty when all is well."""
     engine = open_engine(url, writer=False)
     kind = engine.dialect.name
@@ -153,6 +155,7 @@ def find_drift(url: str, metadata: MetaData) -> list[object]:
                 return not isinstance(found, Index) or is_for(found, kind)
 
             context = MigrationContext.configure(connection, opts={"include_object": is_ours})
-            return list(compare_metadata(context, metadata))
+            expected: Any = metadata  # it takes many, and says one
+            return list(compare_metadata(context, expected))
     finally:
         engine.dispose()

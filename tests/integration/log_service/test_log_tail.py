@@ -16,16 +16,16 @@ from services.logging.settings import LoggingSettings
 from shared.clients.log_service import LogClient
 from shared.contracts.errors import InvalidInputError
 from shared.contracts.logs import LogBatch, LogQuery, SkippedRecords, StoredRecord
-from tests.integration.log_service.conftest import MakeRecord
+from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 from tests.integration.log_service.service_process import LogServiceProcess
 
 Found = StoredRecord | SkippedRecords
 
 
 @pytest.fixture
-async def factory(tmp_path: Path) -> AsyncIterator[LoggingFactory]:
+async def factory(make_database: MakeDatabase) -> AsyncIterator[LoggingFactory]:
     found = LoggingFactory(
-        LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", tail_behind=2500, tail_heartbeat_seconds=30)
+        LoggingSettings(database_url=make_database("logging"), tail_behind=2500, tail_heartbeat_seconds=30)
     )
     found.prepare()
     await found.start()
@@ -34,8 +34,8 @@ async def factory(tmp_path: Path) -> AsyncIterator[LoggingFactory]:
 
 
 @pytest.fixture
-async def remote(tmp_path: Path) -> AsyncIterator[LogClient]:
-    service = LogServiceProcess(tmp_path)
+async def remote(tmp_path: Path, make_database: MakeDatabase) -> AsyncIterator[LogClient]:
+    service = LogServiceProcess(tmp_path, make_database("logging"))
     service.start()
     try:
         await service.ready()
@@ -128,8 +128,8 @@ async def test_a_reader_whose_own_records_are_few_misses_none_however_many_other
         assert found.attempt_id == 1
 
 
-async def test_a_quiet_stream_gives_signs_of_life(tmp_path: Path) -> None:
-    settings = LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", tail_heartbeat_seconds=0.05)
+async def test_a_quiet_stream_gives_signs_of_life(make_database: MakeDatabase) -> None:
+    settings = LoggingSettings(database_url=make_database("logging"), tail_heartbeat_seconds=0.05)
     factory = LoggingFactory(settings)
     factory.prepare()
     await factory.start()
