@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 
+from shared.contracts.errors import UnavailableError
+
 logger = logging.getLogger(__name__)
 
 _PAUSE_AFTER_ERROR_S = 1.0
@@ -13,12 +15,15 @@ _ASK_AGAIN_S = 0.2
 
 
 async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Run a loop for ever; an error is logged and the loop begins again."""
+    """Run a loop for ever; an error is logged and the loop begins again. What is away for now is no error."""
     while True:
         try:
             await loop()
         except asyncio.CancelledError:
             raise
+        except UnavailableError as error:
+            logger.warning("%s waits: %s", name, error)
+            await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
         except Exception:
             logger.exception("%s stopped with an error and begins again", name)
             await asyncio.sleep(_PAUSE_AFTER_ERROR_S)

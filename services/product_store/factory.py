@@ -117,6 +117,9 @@ class ProductStoreFactory:
         self._archive.stop()
 
     async def _tidy(self) -> None:
+        # What a database that went away has left undone.
+        await self._recovery.decide()
+        await self.quarantine.recover()
         await self.uploads.expire()
         await self.removals.collect()
         await asyncio.sleep(self._tidy_every)

@@ -6,13 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, Integer, Text, TypeDecorator
+from sqlalchemy import BigInteger, Integer, String, Text, TypeDecorator
 from sqlalchemy.engine import Dialect
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Integer keys: 64 bits everywhere, and SQLite's row id there.
 Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+def ordered_text(length: int) -> String:
+    """Make the type of a text that is listed in its order: that of code points, whatever language a server speaks."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 def count_microseconds(time: datetime) -> int:

@@ -44,10 +44,10 @@ class PostgresqlServer(PrivateServer):
         self._settings |= settings
         self._numbers = count(1)
 
-    def make_database(self) -> str:
-        """Make an empty database. Returns its URL, with a user who owns it."""
+    def make_database(self, options: str = "") -> str:
+        """Make an empty database, with these options of CREATE DATABASE. Returns its URL, with a user who owns it."""
         name = f"eas_{next(self._numbers)}"
-        self.query(f"CREATE DATABASE {name} OWNER {USER}")
+        self.query(f"CREATE DATABASE {name} OWNER {USER} {options}")
         return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{name}"
 
     def query(self, statement: str, database: str = "postgres") -> str:

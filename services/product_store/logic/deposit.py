@@ -16,7 +16,7 @@ from services.product_store.logic.quarantine import Quarantine
 from services.product_store.logic.quotas import charge
 from services.product_store.logic.recovery import Recovery
 from shared.contracts.digests import Digests
-from shared.contracts.errors import EasError, InsufficientStorageError, TooLargeError
+from shared.contracts.errors import EasError, TooLargeError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,8 @@ class Depositary:
 
     The bytes go to a file of their own, are hashed on the way, compared with what was announced, made durable and put
     into their place; then the row is committed. Until then a second name in the archive's ``incoming`` folder says that
-    no row is known to exist. A process that dies in between leaves that name, and `Recovery` decides by the catalogue.
+    no row is known to exist. A process that dies in between leaves that name, and `Recovery` decides by the catalogue;
+    so it does where the database broke off before it said whether the row is there.
 
     Parameters
     ----------
@@ -176,6 +177,11 @@ class Depositary:
         await incoming.append(chunks)
         return await incoming.finish()
 
+    async def clear_doubt(self, store_name: str) -> None:
+        """See what became of bytes whose commit broke off. Raises UnavailableError while nobody can tell."""
+        if self._recovery.is_doubtful(store_name):
+            await self._recovery.decide()
+
     async def register(
         self,
         deposit: Deposit,
@@ -190,6 +196,8 @@ class Depositary:
         ------
         ProductExistsError, VersionExistsError
             As `receive` does; the bytes are removed.
+        UnavailableError
+            The catalogue could not be written, or did not say whether it was.
         """
         created_at = self._clock()
 
@@ -216,16 +224,16 @@ class Depositary:
 
         try:
             receipt = await self._catalog.write(command)
-        except InsufficientStorageError:
-            await self._recovery.reconcile([store_name])
+        except UnavailableError:
+            # The commit failed, or it only looks so: the catalogue knows, now or later.
+            await asyncio.shield(self._recovery.doubt(store_name))
             raise
         except EasError:
             await asyncio.shield(incoming.abandon())
             raise
         except Exception:
-            # The commit failed, or it only looks so. The catalogue knows; what it cannot tell now it tells at start.
             logger.exception("version of %r by attempt %d", deposit.promise.filename, deposit.attempt_id)
-            await self._recovery.reconcile([store_name])
+            await asyncio.shield(self._recovery.doubt(store_name))
             raise
         # A cancelled caller does not undo its command, so the bytes stay and the next start looks at them.
         place = receipt.version.store_name

@@ -244,6 +244,7 @@ class ResumableUploads:
             self._sessions.pop(upload_id, None)
 
     async def _get(self, upload_id: str) -> Upload:
+        await self._depositary.clear_doubt(upload_id)
         upload = await self._catalog.read(lambda catalog: catalog.uploads.get(upload_id))
         if upload is None:
             self._sessions.pop(upload_id, None)

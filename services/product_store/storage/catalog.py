@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import OperationalError
 
 from services.product_store.storage.damages import SqlDamageTable
 from services.product_store.storage.ledger import SqlLedgerTable
@@ -17,12 +15,9 @@ from services.product_store.storage.removals import SqlRemovalTable
 from services.product_store.storage.schema import PRODUCTS
 from services.product_store.storage.uploads import SqlUploadTable
 from services.product_store.storage.versions import SqlVersionTable
-from shared.contracts.errors import InsufficientStorageError
 from shared.database.engine import Database
 
 T = TypeVar("T")
-
-_DISK_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 class SqlCatalog:
@@ -46,12 +41,7 @@ class DatabaseCatalog:
 
     async def write(self, command: Callable[[SqlCatalog], T]) -> T:
         """Run a command; what it did is durable when this returns. One that raises changes nothing."""
-        try:
-            return await self._database.write(lambda connection: command(SqlCatalog(connection)))
-        except OperationalError as error:
-            if getattr(error.orig, "sqlite_errorcode", None) in _DISK_FULL:
-                raise InsufficientStorageError("the disk of the product store's catalogue is full") from error
-            raise
+        return await self._database.write(lambda connection: command(SqlCatalog(connection)))
 
     async def read(self, query: Callable[[SqlCatalog], T]) -> T:
         """Run a query on a snapshot."""

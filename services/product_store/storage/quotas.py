@@ -33,7 +33,7 @@ class SqlQuotaTable:
     def put(self, directory: str, max_bytes: int) -> Quota:
         """Set a quota; what is there is counted once."""
         below = f"{directory}/"
-        used = self._connection.execute(
+        counted = self._connection.execute(
             select(func.coalesce(func.sum(VERSIONS.c.size), 0))
             .join(PRODUCTS, PRODUCTS.c.product_id == VERSIONS.c.product_id)
             .where(
@@ -41,6 +41,7 @@ class SqlQuotaTable:
                 VERSIONS.c.purged_at.is_(None),
             )
         ).scalar_one()
+        used = int(counted)  # servers add up to a Decimal
         self.remove(directory)
         self._connection.execute(insert(QUOTAS).values(directory=directory, max_bytes=max_bytes, used_bytes=used))
         return Quota(directory, max_bytes, used)

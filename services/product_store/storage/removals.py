@@ -13,6 +13,7 @@ from services.product_store.domain.version import Version
 from services.product_store.storage.pieces import cut
 from services.product_store.storage.schema import CONDEMNED, GARBAGE, PRODUCTS, VERSIONS
 from services.product_store.storage.versions import VERSION_AND_NAME, make_version
+from shared.database.globs import match_glob
 
 
 class SqlRemovalTable:
@@ -88,14 +89,16 @@ class SqlRemovalTable:
             statement = select(func.count(), func.coalesce(func.sum(found.c.size), 0)).where(
                 _is_due(found, rule, now), condition
             )
-            sums.append(Tally(*self._connection.execute(statement).one()))
+            versions, size = self._connection.execute(statement).one()
+            sums.append(Tally(versions, int(size)))  # servers add up to a Decimal
         return sums[0], sums[1]
 
     def select(self, rule: RetentionRule, protection: Protection, now: datetime, limit: int) -> list[Version]:
         """List versions that a rule removes."""
         found, spared = _apply(rule, protection)
-        ids = select(found.c.version_id).where(_is_due(found, rule, now), ~spared)
-        statement = VERSION_AND_NAME.where(VERSIONS.c.version_id.in_(ids.order_by(found.c.version_id).limit(limit)))
+        due = select(found.c.version_id).where(_is_due(found, rule, now), ~spared).order_by(found.c.version_id)
+        ids = due.limit(limit).subquery()  # MariaDB takes no limit directly within IN
+        statement = VERSION_AND_NAME.where(VERSIONS.c.version_id.in_(select(ids.c.version_id)))
         return [make_version(row) for row in self._connection.execute(statement.order_by(VERSIONS.c.version_id))]
 
 
@@ -109,7 +112,7 @@ def _apply(rule: RetentionRule, protection: Protection) -> tuple[Subquery, Colum
         .where(VERSIONS.c.deleted_at.is_(None))
     )
     if rule.directory is not None:
-        statement = statement.where(PRODUCTS.c.directory.op("GLOB", is_comparison=True)(rule.directory))
+        statement = statement.where(match_glob(PRODUCTS.c.directory, rule.directory))
     if rule.semantic_type is not None:
         statement = statement.where(PRODUCTS.c.semantic_type == rule.semantic_type)
     if rule.judged is not None:

@@ -11,7 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from shared.contracts.metadata import Metadata
 from shared.contracts.products import MAX_DIRECTORY_LENGTH
-from shared.database.types import Json, Key, UtcTime
+from shared.database.types import Json, Key, UtcTime, ordered_text
 
 
 class ProductStoreRow(SQLModel, registry=registry()):
@@ -34,7 +34,7 @@ class ProductRow(ProductStoreRow, table=True):
     )
 
     product_id: int | None = Field(default=None, primary_key=True, sa_type=Key)
-    directory: str = Field(max_length=MAX_DIRECTORY_LENGTH)
+    directory: str = Field(sa_type=ordered_text(MAX_DIRECTORY_LENGTH))
     filename: str = Field(max_length=256)
     semantic_type: str = Field(max_length=256)
     mime_type: str | None = Field(default=None, max_length=128)
@@ -136,7 +136,7 @@ class QuotaRow(ProductStoreRow, table=True):
 
     __tablename__ = "quota"
 
-    directory: str = Field(primary_key=True, max_length=MAX_DIRECTORY_LENGTH)
+    directory: str = Field(primary_key=True, sa_type=ordered_text(MAX_DIRECTORY_LENGTH))
     max_bytes: int = Field(sa_type=Key)
     used_bytes: int = Field(sa_type=Key)
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, TextClause, bindparam, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from services.product_store.domain.product import Product, choose_mime_type
 from services.product_store.domain.selection import VersionSelection
 from services.product_store.domain.version import Deposit, Fingerprint, Version
-from services.product_store.storage.conditions import match_filename, match_metadata
+from services.product_store.storage.conditions import match_filename, match_metadata, without_index
 from services.product_store.storage.pieces import cut
 from services.product_store.storage.schema import GARBAGE, PRODUCTS, VERSIONS
 from shared.database.prepared import Prepared, PreparedInsertion
@@ -146,7 +146,7 @@ class SqlVersionTable:
         if selection.directory is not None:
             statement = statement.where(self._choose_directory(selection.directory))
         if selection.semantic_type is not None:
-            statement = statement.where(text("+product.semantic_type = :kind").bindparams(kind=selection.semantic_type))
+            statement = statement.where(without_index(PRODUCTS.c.semantic_type) == selection.semantic_type)
         if selection.glob is not None:
             statement = statement.where(match_filename(PRODUCTS.c.filename, selection.glob))
         if selection.damaged is not None:
@@ -161,16 +161,16 @@ class SqlVersionTable:
         statement = statement.order_by(VERSIONS.c.version_id).limit(limit)
         return [make_version(row) for row in self._connection.execute(statement)]
 
-    def _choose_directory(self, directory: str) -> ColumnElement[bool] | TextClause:
+    def _choose_directory(self, directory: str) -> ColumnElement[bool]:
         """Make a condition that is looked up first only where the directory is small.
 
         All versions of a large one would be sorted for each page; it is quicker to go through versions by id and to
-        look at the directory of each. The plus keeps SQLite from using the index.
+        look at the directory of each.
         """
         some = select(PRODUCTS.c.product_id).where(PRODUCTS.c.directory == directory).limit(_LARGE_DIRECTORY).subquery()
         if self._connection.execute(select(func.count()).select_from(some)).scalar_one() < _LARGE_DIRECTORY:
             return PRODUCTS.c.directory == directory
-        return text("+product.directory = :directory").bindparams(directory=directory)
+        return without_index(PRODUCTS.c.directory) == directory
 
     def find_store_names(self, names: Iterable[str]) -> set[str]:
         """Tell which of these files in the archive belong to a version."""

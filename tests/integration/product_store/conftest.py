@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -30,6 +31,7 @@ from tests.integration.product_store.object_storage import (
     open_door,
     start_object_storage,
 )
+from tests.support.databases import Inspector
 
 REPOSITORY = Path(__file__).parents[3]
 _bucket_numbers = count()
@@ -40,10 +42,11 @@ class Place:
     """Where a store keeps its things."""
 
     root: Path
+    database_url: str
 
     @property
     def settings(self) -> ProductStoreSettings:
-        return ProductStoreSettings(database_url=f"sqlite:///{self.root}/store.db", archive=self.root / "archive")
+        return ProductStoreSettings(database_url=self.database_url, archive=self.root / "archive")
 
     def objects(self) -> list[Path]:
         """All files in their place."""
@@ -52,6 +55,16 @@ class Place:
     def incoming(self) -> list[Path]:
         """All files that no row is known to name."""
         return sorted((self.root / "archive" / "incoming").iterdir())
+
+    def fetch(self, statement: str, **values: Any) -> Sequence[Any]:
+        """Look into the database past the store."""
+        with closing(Inspector(self.database_url)) as inspector:
+            return inspector.fetch(statement, **values)
+
+    def change(self, statement: str, **values: Any) -> None:
+        """Change the database behind the store's back."""
+        with closing(Inspector(self.database_url)) as inspector:
+            inspector.execute(statement, **values)
 
     def write(self, name: str, data: bytes) -> Path:
         """Make a file to upload."""
@@ -93,15 +106,15 @@ class Store(Place):
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path, make_database: Callable[[str], str]) -> Place:
+    return Place(tmp_path, make_database("product_store"))
 
 
 @asynccontextmanager
 async def running_store(place: Place) -> AsyncIterator[Store]:
     """Run a store in this process until the block ends."""
     app = create_app(place.settings)
-    found = Store(place.root, app)
+    found = Store(place.root, place.database_url, app)
     found.client = ProductStoreClient("http://store", None, transport=httpx.ASGITransport(app))
     found.http = httpx.AsyncClient(
         base_url="http://store", transport=httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -178,7 +191,7 @@ def store_process(place: Place) -> Iterator[StoreProcess]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    found = StoreProcess(place.root, port)
+    found = StoreProcess(place.root, place.database_url, port)
     yield found
     found.kill()
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -185,13 +183,11 @@ async def test_a_reader_of_bytes_that_healed_meanwhile_does_no_harm(store: Store
 async def test_bytes_are_moved_after_a_crash_in_between(store: Store) -> None:
     version = await harm_one(store)
     factory = factory_of(store)
-    with sqlite3.connect(store.root / "store.db") as database:
-        database.execute("UPDATE version SET damaged_at = created_at")
-        database.execute(
-            "INSERT INTO damage (version_id, store_name, md5, sha256, size, finding, found_at, versions, custody)"
-            " SELECT version_id, store_name, md5, sha256, size, 'f', created_at, 1, 'pending' FROM version"
-        )
-    database.close()
+    store.change("UPDATE version SET damaged_at = created_at")
+    store.change(
+        "INSERT INTO damage (version_id, store_name, md5, sha256, size, finding, found_at, versions, custody)"
+        " SELECT version_id, store_name, md5, sha256, size, 'f', created_at, 1, 'pending' FROM version"
+    )
     with pytest.raises(DamagedError):
         await store.client.read(version.version_id)
     assert await factory.quarantine.recover() == 1
@@ -264,10 +260,12 @@ async def test_a_version_that_is_purged_while_others_are_read_is_no_damage(store
 async def test_damage_that_an_earlier_release_found_goes_to_quarantine(place: Place) -> None:
     async with running_store(place) as store:
         version = await harm_one(store)
-    with closing(sqlite3.connect(place.root / "store.db")) as database, database:
-        database.execute("UPDATE version SET damaged_at = created_at")
-        database.execute("DROP TABLE damage")
-        database.execute("UPDATE alembic_version SET version_num = '0005'")
+    for statement in (
+        "UPDATE version SET damaged_at = created_at",
+        "DROP TABLE damage",
+        "UPDATE alembic_version SET version_num = '0005'",
+    ):
+        place.change(statement)
     async with running_store(place) as store:
         (damage,) = (await store.client.list_damages()).items
         assert (damage.version_id, damage.custody) == (version.version_id, "quarantined")

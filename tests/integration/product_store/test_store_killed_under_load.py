@@ -6,11 +6,10 @@ import asyncio
 import hashlib
 import os
 import random
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -157,13 +156,12 @@ class Load:
 
 def read_catalogue(store: StoreProcess) -> tuple[list[Row], set[str]]:
     """Read all versions, and the files that are about to go."""
-    with closing(sqlite3.connect(store.root / "store.db")) as connection:
-        connection.execute("BEGIN")
-        rows = connection.execute(
-            "SELECT version_id, attempt_id, directory, product_id, store_name, sha256, size, deleted_at IS NOT NULL, "
-            "purged_at IS NOT NULL FROM version JOIN product USING (product_id)"
-        ).fetchall()
-        return [Row(*row) for row in rows], {row[0] for row in connection.execute("SELECT store_name FROM garbage")}
+    rows = store.fetch(
+        "SELECT version_id, attempt_id, directory, product_id, store_name, sha256, size, deleted_at IS NOT NULL, "
+        "purged_at IS NOT NULL FROM version JOIN product USING (product_id)"
+    )
+    # What becomes garbage in between is named twice; what is swept in between went before its row did.
+    return [Row(*row) for row in rows], {row[0] for row in store.fetch("SELECT store_name FROM garbage")}
 
 
 def is_there(store: StoreProcess, row: Row, checked: set[str]) -> bool:

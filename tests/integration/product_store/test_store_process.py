@@ -8,9 +8,8 @@ import os
 import random
 import signal
 import socket
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -28,6 +27,12 @@ if TYPE_CHECKING:
 WaitUntil = Callable[[Callable[[], bool]], None]
 
 QUERY = {"directory": "d", "filename": "f", "semantic_type": "t", "attempt_id": 1, "task_id": 1, "job_id": 1}
+
+
+@pytest.fixture
+def database_kind() -> str:
+    """Bytes on their way and on the disk know nothing of what the catalogue is kept in."""
+    return "sqlite"
 
 
 def begin_upload(store: StoreProcess, announced: int, sent: bytes, query: dict[str, object]) -> socket.socket:
@@ -125,8 +130,7 @@ class Load:
 
 
 def read_rows(store: StoreProcess) -> dict[str, tuple[int, str, int]]:
-    with closing(sqlite3.connect(store.root / "store.db")) as connection:
-        rows = connection.execute("SELECT store_name, version_id, md5, size FROM version").fetchall()
+    rows = store.fetch("SELECT store_name, version_id, md5, size FROM version")
     return {name: (version_id, md5, size) for name, version_id, md5, size in rows}
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,7 @@ from shared.contracts.products import Adoption, Verdict, VersionView
 from shared.contracts.retention import RetentionRequest, RetentionRuleView
 
 if TYPE_CHECKING:
-    from tests.integration.product_store.conftest import Place, Store, StoreProcess
+    from tests.integration.product_store.conftest import Store, StoreProcess
 
 DATA = b"time flux\n0.0 1.0\n"
 
@@ -27,13 +25,6 @@ async def read(store: Store, version: VersionView) -> httpx.Response:
 
 async def accept(store: Store, version: VersionView) -> None:
     await store.client.record_verdicts([Verdict(attempt_id=version.attempt_id, passed=True)])
-
-
-def change_rows(place: Place, statement: str, *values: Any) -> None:
-    """Let time pass for rows of the catalogue."""
-    with closing(sqlite3.connect(place.root / "store.db")) as connection:
-        connection.execute(statement, values)
-        connection.commit()
 
 
 def ask(*rules: dict[str, Any], running_jobs: tuple[int, ...] = (), force: bool = False) -> RetentionRequest:
@@ -174,6 +165,7 @@ async def test_removing_what_is_not_there(store: Store) -> None:
             await call
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_a_collection_that_was_killed_before_the_files_went_is_finished(store_process: StoreProcess) -> None:
     store = store_process
     store.start()
@@ -184,8 +176,8 @@ async def test_a_collection_that_was_killed_before_the_files_went_is_finished(st
     store.kill()
     # Given a version whose purge was committed and whose file was not removed yet
     name = store.objects()[0].name
-    change_rows(store, "UPDATE version SET deleted_at = 1, deletion = 'ada', purged_at = 2")
-    change_rows(store, "INSERT INTO garbage (store_name) VALUES (?)", name)
+    store.change("UPDATE version SET deleted_at = 1, deletion = 'ada', purged_at = 2")
+    store.change("INSERT INTO garbage (store_name) VALUES (:name)", name=name)
     store.start()
     async with ProductStoreClient(store.url, None) as client:
         await client.collect_garbage()
@@ -235,7 +227,7 @@ async def test_conditions_of_rules(store: Store, rule: dict[str, Any], expected:
         if passed is not None:
             await store.client.record_verdicts([Verdict(attempt_id=attempt, passed=passed)])
         created = int((datetime.now(UTC) - timedelta(days=days)).timestamp() * 1e6)
-        change_rows(store, "UPDATE version SET created_at = ? WHERE version_id = ?", created, version.version_id)
+        store.change("UPDATE version SET created_at = :at WHERE version_id = :id", at=created, id=version.version_id)
     finding = (await store.client.plan_retention(ask(rule))).findings[0]
     assert [version.attempt_id for version in finding.examples] == expected
     assert finding.versions == len(expected)

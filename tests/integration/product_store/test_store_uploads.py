@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import resource
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from sqlalchemy import Connection
 
 from services.product_store.domain.product import Promise
 from services.product_store.domain.version import Deposit
@@ -27,7 +29,13 @@ from services.product_store.storage.archive import FileArchive
 from services.product_store.storage.catalog import DatabaseCatalog, SqlCatalog
 from services.product_store.storage.spool import ArchiveError
 from shared.contracts.digests import Digests
-from shared.contracts.errors import DamagedError, ProductExistsError, TooLargeError, VersionExistsError
+from shared.contracts.errors import (
+    DamagedError,
+    ProductExistsError,
+    TooLargeError,
+    UnavailableError,
+    VersionExistsError,
+)
 from shared.contracts.products import PlannedProduct
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
@@ -216,16 +224,28 @@ async def test_a_disk_that_is_full_is_said_to_be_and_recovers(store: Store) -> N
 
 
 class FailingCatalog:
-    """A catalogue of which the commit fails, before or after it took effect."""
+    """A catalogue of which a commit fails, before or after it took effect, and those that follow without effect.
 
-    def __init__(self, real: DatabaseCatalog, *, after: bool) -> None:
+    Parameters
+    ----------
+    failures
+        How many fail.
+    """
+
+    def __init__(self, real: DatabaseCatalog, *, after: bool, error: Exception, failures: int = 1) -> None:
         self._real = real
         self._after = after
+        self._error = error
+        self._failures = failures
 
     async def write(self, command: Callable[[SqlCatalog], T]) -> T:
+        if not self._failures:
+            return await self._real.write(command)
+        self._failures -= 1
         if self._after:
             await self._real.write(command)
-        raise OSError("the disk went away")
+            self._after = False
+        raise self._error
 
     async def read(self, query: Callable[[SqlCatalog], T]) -> T:
         return await self._real.read(query)
@@ -248,11 +268,13 @@ def archive(place: Place) -> Iterator[FileArchive]:
     found.stop()
 
 
-def make_depositary(catalog: CatalogAccess, archive: FileArchive, *, max_size: int = 1 << 30) -> Depositary:
+def make_depositary(
+    catalog: CatalogAccess, archive: FileArchive, *, max_size: int = 1 << 30, recovery: Recovery | None = None
+) -> Depositary:
     return Depositary(
         catalog,
         archive,
-        Recovery(catalog, archive),
+        recovery or Recovery(catalog, archive),
         Quarantine(catalog, archive, lambda: datetime.now(UTC)),
         lambda: datetime.now(UTC),
         max_size=max_size,
@@ -279,25 +301,79 @@ async def pieces(*data: bytes) -> AsyncIterator[bytes]:
         yield piece
 
 
+FAILURES = [OSError("the disk went away"), UnavailableError("the database went away")]
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=["disk", "database"])
 async def test_a_commit_that_fails_takes_the_bytes_with_it(
-    place: Place, catalog: DatabaseCatalog, archive: FileArchive
+    place: Place, catalog: DatabaseCatalog, archive: FileArchive, error: Exception
 ) -> None:
-    depositary = make_depositary(FailingCatalog(catalog, after=False), archive)
-    with pytest.raises(OSError, match="went away"):
+    depositary = make_depositary(FailingCatalog(catalog, after=False, error=error), archive)
+    with pytest.raises(type(error), match="went away"):
         await depositary.receive(make_deposit(), pieces(DATA), Digests())
     assert (place.objects(), place.incoming()) == ([], [])
 
 
+@pytest.mark.parametrize("error", FAILURES, ids=["disk", "database"])
 async def test_a_commit_that_only_seems_to_fail_keeps_the_bytes(
-    place: Place, catalog: DatabaseCatalog, archive: FileArchive
+    place: Place, catalog: DatabaseCatalog, archive: FileArchive, error: Exception
 ) -> None:
-    depositary = make_depositary(FailingCatalog(catalog, after=True), archive)
-    with pytest.raises(OSError, match="went away"):
+    depositary = make_depositary(FailingCatalog(catalog, after=True, error=error), archive)
+    with pytest.raises(type(error), match="went away"):
         await depositary.receive(make_deposit(), pieces(DATA), Digests())
     assert [path.read_bytes() for path in place.objects()] == [DATA]
     assert place.incoming() == []
     receipt = await make_depositary(catalog, archive).receive(make_deposit(), pieces(DATA), Digests())
     assert not receipt.is_new
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_while_nobody_can_tell_what_became_of_a_commit_the_bytes_stay_and_then_it_is_decided(
+    place: Place, catalog: DatabaseCatalog, archive: FileArchive, after: bool
+) -> None:
+    failing = FailingCatalog(catalog, after=after, error=UnavailableError("the database went away"), failures=3)
+    recovery = Recovery(failing, archive)
+    with pytest.raises(UnavailableError):
+        await make_depositary(failing, archive, recovery=recovery).receive(make_deposit(), pieces(DATA), Digests())
+    assert [path.read_bytes() for path in place.objects()] == [DATA]
+    assert len(place.incoming()) == 1
+    with pytest.raises(UnavailableError):
+        await recovery.decide()
+    assert len(place.objects()) == 1
+    await recovery.decide()
+    assert (len(place.objects()), place.incoming()) == (int(after), [])
+    receipt = await make_depositary(catalog, archive).receive(make_deposit(), pieces(DATA), Digests())
+    assert (receipt.is_new, len(place.objects())) == (not after, 1)
+
+
+async def test_a_commit_of_an_earlier_process_that_is_still_under_way_is_waited_for(
+    place: Place, catalog: DatabaseCatalog, archive: FileArchive
+) -> None:
+    incoming = archive.begin()
+    await incoming.append([DATA])
+    fingerprint = await incoming.finish()
+    name = await incoming.publish()
+    is_under_way, may_commit = threading.Event(), threading.Event()
+
+    def command(connection: Connection) -> None:
+        tables = SqlCatalog(connection)
+        product = tables.products.add(make_deposit().promise)
+        tables.versions.add(product, make_deposit(), fingerprint, name, datetime.now(UTC))
+        is_under_way.set()
+        assert may_commit.wait(30)
+
+    earlier = Database(place.settings.database_url)
+    await earlier.start()
+    commit = asyncio.create_task(earlier.write(command))
+    await asyncio.to_thread(is_under_way.wait)
+    recovery = asyncio.create_task(Recovery(catalog, archive).run())
+    await asyncio.wait([recovery], timeout=0.3)  # time enough to decide wrongly
+    may_commit.set()
+    await commit
+    await earlier.stop()
+    assert await recovery == 0
+    assert archive.object_path(name).read_bytes() == DATA
+    assert place.incoming() == []
 
 
 class DamageFindingCatalog:

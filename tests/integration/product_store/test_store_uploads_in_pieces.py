@@ -7,9 +7,8 @@ import base64
 import hashlib
 import os
 import socket
-import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -176,11 +175,13 @@ async def test_uploads_that_nobody_completes_expire(place: Place, wait_until: Wa
     try:
         abandoned = place.root / "archive" / "uploads" / ("0" * 32)
         abandoned.write_bytes(b"x")
-        with closing(sqlite3.connect(place.root / "store.db")) as connection:
-            old = int((datetime.now(UTC) - timedelta(days=1)).timestamp() * 1e6)
-            row = (abandoned.name, '{"promise": {}}', old)
-            connection.execute("INSERT INTO upload (upload_id, deposit, touched_at) VALUES (?, ?, ?)", row)
-            connection.commit()
+        old = int((datetime.now(UTC) - timedelta(days=1)).timestamp() * 1e6)
+        place.change(
+            "INSERT INTO upload (upload_id, deposit, touched_at) VALUES (:id, :deposit, :old)",
+            id=abandoned.name,
+            deposit='{"promise": {}}',
+            old=old,
+        )
         await asyncio.to_thread(wait_until, lambda: not abandoned.exists())
         await factory.uploads.expire()
         with pytest.raises(NotFoundError, match="expired"):
@@ -217,6 +218,7 @@ def test_what_came_before_a_connection_broke_off_stays(store_process: StoreProce
     assert httpx.post(f"{store.url}/uploads/{upload}/commit").json()["sha256"] == SHA256
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_the_client_goes_on_when_the_store_was_killed(store_process: StoreProcess, wait_until: WaitUntil) -> None:
     store = store_process
     data = os.urandom(48 << 20)
@@ -238,12 +240,12 @@ async def test_the_client_goes_on_when_the_store_was_killed(store_process: Store
             assert sum(uploads(store)) == before
         version = await upload
     assert version.sha256 == hashlib.sha256(data).hexdigest()
-    with closing(sqlite3.connect(store.root / "store.db")) as connection:
-        assert connection.execute("SELECT count(*) FROM upload").fetchone() == (1,), "it began anew"
+    assert store.fetch("SELECT count(*) FROM upload") == [(1,)], "it began anew"
     assert store.objects()[0].read_bytes() == data
     assert (store.incoming(), uploads(store)) == ([], [])
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 async def test_killed_at_random_moments_an_upload_becomes_one_whole_version(store_process: StoreProcess) -> None:
     store = store_process
     data = os.urandom(12 << 20)
@@ -261,8 +263,7 @@ async def test_killed_at_random_moments_an_upload_becomes_one_whole_version(stor
             await asyncio.to_thread(store.start)
             version = await upload
         assert version.sha256 == hashlib.sha256(data).hexdigest()
-        with closing(sqlite3.connect(store.root / "store.db")) as connection:
-            rows = connection.execute("SELECT store_name FROM version WHERE attempt_id = ?", (attempt,)).fetchall()
+        rows = store.fetch("SELECT store_name FROM version WHERE attempt_id = :attempt", attempt=attempt)
         assert len(rows) == 1
         assert (store.root / "archive" / "objects" / rows[0][0][:2] / rows[0][0]).read_bytes() == data
         assert store.incoming() == []

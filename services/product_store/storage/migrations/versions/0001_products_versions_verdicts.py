@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from shared.database.types import Json, Key, UtcTime
+from shared.database.types import Json, Key, UtcTime, ordered_text
 
 revision = "0001"
 down_revision = None
@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.create_table(
         "product",
         sa.Column("product_id", Key, primary_key=True),
-        sa.Column("directory", sa.String(512), nullable=False),
+        sa.Column("directory", ordered_text(512), nullable=False),
         sa.Column("filename", sa.String(256), nullable=False),
         sa.Column("semantic_type", sa.String(256), nullable=False),
         sa.Column("mime_type", sa.String(128)),

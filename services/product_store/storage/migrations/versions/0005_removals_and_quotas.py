@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from shared.database.types import Key, UtcTime
+from shared.database.types import Key, UtcTime, ordered_text
 
 revision = "0005"
 down_revision = "0004"
@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_table("garbage", sa.Column("store_name", sa.String(128), primary_key=True))
     op.create_table(
         "quota",
-        sa.Column("directory", sa.String(512), primary_key=True),
+        sa.Column("directory", ordered_text(512), primary_key=True),
         sa.Column("max_bytes", Key, nullable=False),
         sa.Column("used_bytes", Key, nullable=False),
     )
