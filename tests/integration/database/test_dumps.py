@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from services.logging.main import describe_database as describe_logs
+from services.product_store.main import describe_database as describe_products
 from services.scheduler.main import describe_database as describe_jobs
 from shared.database.creation import make_database as create
 from shared.database.dump import dump_database
@@ -36,6 +37,7 @@ from tests.support.databases import Inspector
 from tests.support.postgresql import PostgresqlServer
 
 JOBS = describe_jobs()
+PRODUCTS = describe_products()
 LOGS = describe_logs()
 #: More than SQLite keeps in memory before it writes what is not committed yet.
 BIG_RECORDS = 110
@@ -332,6 +334,29 @@ def test_words_are_indexed_anew_after_a_restore(make_database: Callable[[str], s
 
     inspector = Inspector(url)
     assert [row.name for row in inspector.fetch("SELECT name FROM log_state")] == ["retention"]
+    inspector.close()
+
+
+def test_a_key_that_was_given_out_is_not_given_out_again(make_database: Callable[[str], str], tmp_path: Path) -> None:
+    url = make_database("product_store")
+    create(url, PRODUCTS)
+    columns = "directory, filename, semantic_type, generator_task_id, job_id, planned_at, planned, details"
+    insertion = f"INSERT INTO product ({columns}) VALUES ('', :name, 's', 1, 1, 0, true, '{{}}')"
+    inspector = Inspector(url)
+    for name in ("a", "b", "c"):
+        inspector.execute(insertion, name=name)
+    inspector.execute("DELETE FROM product WHERE filename <> 'a'")
+    inspector.close()
+    dump_database(url, PRODUCTS, tmp_path / "dump.gz")
+
+    restore_database(url, PRODUCTS, tmp_path / "dump.gz", overwrite=True)
+
+    inspector = Inspector(url)
+    inspector.execute(insertion, name="d")
+    assert [tuple(row) for row in inspector.fetch("SELECT product_id, filename FROM product ORDER BY product_id")] == [
+        (1, "a"),
+        (4, "d"),
+    ]
     inspector.close()
 
 

@@ -106,9 +106,7 @@ def test_products_stay_with_their_database(tmp_path: Path) -> None:
         folder.products.mkdir()
         (folder.products / "bytes").write_bytes(b"1")
         refuse_other_origin(folder, own)
-        with pytest.raises(
-            SuiteStartError, match=r"listed in product_store\.db, not in postgresql://db:5432"
-        ) as refused:
+        with pytest.raises(SuiteStartError, match=r"in product_store\.db, not in postgresql://db:5432") as refused:
             refuse_other_origin(folder, other)
         assert "s3cret" not in str(refused.value)
 
