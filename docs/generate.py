@@ -32,7 +32,9 @@ def write_settings() -> str:
     ]
     parts = [
         f"# Settings\n\n{NOTE}",
-        "Each process reads its settings from the environment when it starts. `eas up` sets them itself.\n",
+        "Each process reads its settings from the environment when it starts. `eas up` sets them itself; of the URLs "
+        "of databases it takes those that are set, and else what `EAS_DATABASE` says (see "
+        "[operations](operations.md#databases)).\n",
     ]
     for title, model in services:
         prefix = model.model_config.get("env_prefix", "")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import MetaData
@@ -41,7 +41,9 @@ class DatabaseDescription:
     migrations
         The folder with ``env.py`` and ``versions``.
     metadata
-        The tables, as the newest migration leaves them.
+        The tables that have what the service knows, as the newest migration leaves them.
+    list_metadata
+        Lists all tables of the database at a URL, where engines differ in those that are derived.
     counted
         What there is to count, as words for people, and the tables that have a row for each.
     derived
@@ -63,6 +65,7 @@ class DatabaseDescription:
     counted: Mapping[str, str]
     derived: Sequence[str] = ()
     forgotten: Sequence[tuple[str, str, str]] = ()
-    checks: Sequence[RowCheck] = field(default=())
+    checks: Sequence[RowCheck] = ()
+    list_metadata: Callable[[str], Sequence[MetaData]] | None = None
     largest_value: int | None = None
     largest_value_setting: str = ""

@@ -120,7 +120,8 @@ def _look_at_rows(connection: Connection, description: DatabaseDescription) -> I
 
 
 def _look_at_tables(url: str, description: DatabaseDescription) -> Finding:
-    drift = find_drift(url, description.metadata)
+    metadata = description.list_metadata(url) if description.list_metadata else description.metadata
+    drift = find_drift(url, metadata)
     return Finding(
         "tables", f"they are not as this EAS makes them: {'; '.join(map(str, drift[:_NAMED]))}" if drift else None
     )

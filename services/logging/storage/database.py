@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.logging.storage.schema import LoggingRow
+from services.logging.storage.text_indexes import list_metadata
 from shared.database.description import DatabaseDescription
 
 DATABASE = DatabaseDescription(
@@ -12,6 +13,7 @@ DATABASE = DatabaseDescription(
     variable="EAS_LOGGING_DATABASE_URL",
     migrations=Path(__file__).parent / "migrations",
     metadata=LoggingRow.metadata,
+    list_metadata=list_metadata,
     counted={"records": "log_record"},
     # The index of words follows from the records, and begins anew where nothing says how far it has come.
     derived=("log_text",),
