@@ -86,13 +86,14 @@ class Claimer:
 
     def wish(self, wait: float = 0.0) -> ClaimRequest | None:
         """Make the request for what there is room for; None if there is none."""
-        if self._stopped:
-            return None
-        loads = self._crew.loads()
         waiting = self._waiting()
-        if sum(holding.stage is Stage.STORING for holding in self._holdings()) >= MOST_STORING * max(len(loads), 1):
+        if self._stopped or (wait and self._idle(waiting) <= 0):
             return None
-        if wait and self._idle(waiting) <= 0:
+        return self._make_request(waiting, wait)
+
+    def _make_request(self, waiting: Counter[str], wait: float = 0.0) -> ClaimRequest | None:
+        loads = self._crew.loads()
+        if sum(holding.stage is Stage.STORING for holding in self._holdings()) >= MOST_STORING * max(len(loads), 1):
             return None
         wish = self._run_times.wish(self._task_types, loads, waiting, self._most)
         if wish.limit <= 0:
@@ -129,18 +130,20 @@ class Claimer:
         return any(holding.attempt_id == attempt_id for holding in self._holdings())
 
     def count_room(self) -> int:
-        """Count the slots that have nothing to do, now or soon."""
-        return 0 if self._stopped else self._idle(self._waiting())
+        """Count the slots that have nothing to do, whatever a long poll may bring."""
+        return 0 if self._stopped else self._idle(self._count_unstarted())
 
     async def ask_now(self) -> bool:
         """Ask once, without waiting, because work was heard of. Returns whether there was room to ask for any.
+
+        A long poll that waits meanwhile may bring work as well: what is too much then is handed back.
 
         Raises
         ------
         EasError
             There was no answer.
         """
-        request = None if self.count_room() <= 0 else self.wish()
+        request = None if self.count_room() <= 0 else self._make_request(self._count_unstarted())
         if request is None:
             return False
         try:
@@ -155,10 +158,15 @@ class Claimer:
         ahead, self._ahead = self._ahead, False
         return self.wish(LONG_POLL) or (self.wish() if ahead else None)
 
-    def _waiting(self) -> Counter[str]:
-        waiting = Counter(
+    def _count_unstarted(self) -> Counter[str]:
+        """Count the attempts that are held and have not begun, by task type."""
+        return Counter(
             holding.claimed.task_type for holding in self._holdings() if holding.stage in (Stage.FETCHING, Stage.READY)
         )
+
+    def _waiting(self) -> Counter[str]:
+        """Count these, and as many as were asked for."""
+        waiting = self._count_unstarted()
         if self._asked:
             waiting[""] = self._asked
         return waiting
