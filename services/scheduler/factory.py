@@ -21,6 +21,7 @@ from services.scheduler.logic.leadership import Election, LeadersTransactor
 from services.scheduler.logic.overrides import Overrides
 from services.scheduler.logic.peers import Peers
 from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.ports import ProductAnnouncer
 from services.scheduler.logic.provenance import Provenance
 from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
@@ -29,6 +30,7 @@ from services.scheduler.logic.reuse import Reuse
 from services.scheduler.logic.submission import Submission
 from services.scheduler.logic.timers import Timers
 from services.scheduler.settings import SchedulerSettings
+from services.scheduler.storage.broker_announcer import BrokerAnnouncer
 from services.scheduler.storage.containers import ContainerCatalog
 from services.scheduler.storage.diagnostics import DiagnosticsReader
 from services.scheduler.storage.events import ChangeReader
@@ -39,7 +41,9 @@ from services.scheduler.storage.provenance import ProvenanceReader
 from services.scheduler.storage.result_tables import ResultTableReader
 from services.scheduler.storage.unit_of_work import SqlTransactor
 from services.scheduler.storage.views import SchedulerViews
+from shared.amqp.rooms import make_outlet
 from shared.background import cancel_and_wait, keep_running
+from shared.contracts.products import PRODUCT_QUEUE
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
 
@@ -63,6 +67,7 @@ class SchedulerFactory:
         token = settings.product_store_token
         self._database = Database(settings.database_url)
         self._announcer = HttpProductAnnouncer(settings.product_store_url, token.get_secret_value() if token else None)
+        self._outlet = make_outlet(settings, PRODUCT_QUEUE, name="scheduler products")
         transactor = SqlTransactor(self._database)
         self.max_document_bytes = settings.max_document_bytes
         self.views = SchedulerViews(self._database)
@@ -88,12 +93,18 @@ class SchedulerFactory:
             "recovery": Recovery(leaders, bells, _now, limits, settings.reap_seconds).run,
             "reuse": Reuse(leaders, bells, _now, polls, self._announcer, limits).run,
             "timers": Timers(leaders, bells, _now, polls).run,
-            "relay": Relay(leaders, bells, self._announcer).run,
+            "relay": Relay(leaders, bells, self._choose_announcer()).run,
         }
         self._own_loops: dict[str, Callable[[], Awaitable[None]]] = {"election": self._election.run}
         if not self._database.is_file:
             self._own_loops["peers"] = Peers(changes, bells, settings.peer_seconds).run
         self._running: list[asyncio.Task[None]] = []
+
+    def _choose_announcer(self) -> ProductAnnouncer:
+        """Tell the product store through the broker where there is one."""
+        if self._outlet is None:
+            return self._announcer
+        return BrokerAnnouncer(self._outlet, self._announcer.announce)
 
     def prepare(self) -> None:
         """Bring the tables up to date. Blocks."""
@@ -111,6 +122,8 @@ class SchedulerFactory:
     async def start(self) -> None:
         """Accept commands and begin what runs in the background."""
         await self._database.start()
+        if self._outlet is not None:
+            await self._outlet.start()
         await self._election.start(self._leaders_loops)
         self._running = [
             asyncio.create_task(keep_running(name, loop), name=name) for name, loop in self._own_loops.items()
@@ -120,5 +133,7 @@ class SchedulerFactory:
         """End the background, commit what was accepted, and close."""
         await cancel_and_wait(self._running)
         await self._election.stop()
+        if self._outlet is not None:
+            await self._outlet.close()
         await self._announcer.close()
         await self._database.stop()

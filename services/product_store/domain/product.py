@@ -87,7 +87,9 @@ def judge_promise(known: Promise, earlier: Collection[int], given: Promise, wher
         return Standing.HOLDS
     if given.planned:
         return Standing.MAY_STORE if is_older else Standing.TAKES_OVER
-    return Standing.MAY_STORE if before or (is_older and known.planned) else Standing.TAKES_OVER
+    if before or (is_older and (known.planned or not given.rerun)):
+        return Standing.MAY_STORE
+    return Standing.TAKES_OVER
 
 
 def choose_mime_type(announced: str | None, promised: str | None, filename: str) -> str:
