@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from services.scheduler.domain.changes import OutboxMessage
 from shared.amqp.errors import BrokerUnavailableError
@@ -35,6 +36,6 @@ class BrokerAnnouncer:
         try:
             if len(body) > MAX_MESSAGE_BYTES:
                 raise BrokerUnavailableError(f"{len(body)} bytes are too long a message")
-            await self._outlet.put(body)
+            await self._outlet.put(body, partial(self._announce_otherwise, message))
         except BrokerUnavailableError:
             await self._announce_otherwise(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -43,7 +44,7 @@ class BrokerLineSink:
             if len(body) > MAX_MESSAGE_BYTES:
                 raise BrokerUnavailableError("the record is too long for a message")
             _check(body)
-            await self._outlet.put(body)
+            await self._outlet.put(body, partial(self._other.ingest_lines, lines))
         except BrokerUnavailableError:
             await self._other.ingest_lines(lines)
 

@@ -12,7 +12,7 @@ from shared.amqp.outlet import Outlet
 from shared.amqp.topology import Topology
 from shared.contracts.errors import UnavailableError
 from shared.contracts.products import PlanMessage, ProductMessage, VerdictMessage
-from shared.testing.broker import FakeBroker
+from shared.testing.broker import FakeBroker, FakeLink
 
 TOPOLOGY = Topology("test")
 QUEUE = TOPOLOGY.queue("products")
@@ -33,14 +33,6 @@ def plan(**metadata: str) -> OutboxMessage:
     return OutboxMessage("plan", {"products": [product]})
 
 
-class UpLink:
-    is_up = True
-
-    async def start(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
 class OtherWay:
     """HTTP, with a store that can be away."""
 
@@ -55,7 +47,7 @@ class OtherWay:
 
 
 def make(broker: FakeBroker, other: OtherWay) -> BrokerAnnouncer:
-    outlet = Outlet(UpLink(), broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0)
+    outlet = Outlet(FakeLink(), broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0)
     return BrokerAnnouncer(outlet, other.announce)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,19 +18,10 @@ from shared.contracts.errors import InvalidInputError, UnavailableError
 from shared.contracts.logs import LogBatch
 from shared.journal.journal import REJECTED_NAME, list_segments
 from shared.journal.shipper import Shipper
-from shared.testing.broker import FakeBroker
+from shared.testing.broker import FakeBroker, FakeLink
 
 TOPOLOGY = Topology("test")
 QUEUE = TOPOLOGY.queue("logs")
-
-
-@dataclass
-class UpLink:
-    is_up: bool = True
-
-    async def start(self) -> None: ...
-
-    async def close(self) -> None: ...
 
 
 @dataclass
@@ -57,7 +49,7 @@ def other() -> OtherWay:
 
 @pytest.fixture
 def sink(broker: FakeBroker, other: OtherWay) -> BrokerLineSink:
-    return BrokerLineSink(Outlet(UpLink(), broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0), other)
+    return BrokerLineSink(Outlet(FakeLink(), broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0), other)
 
 
 def line(sequence: int, message: str = "x") -> bytes:
@@ -119,3 +111,19 @@ async def test_a_journal_goes_in_messages_of_bounded_size_without_what_is_refuse
     assert other.taken == [longest]
     assert (tmp_path / REJECTED_NAME).read_bytes() == b'{"sequence":41}\n'
     assert list_segments(tmp_path) == []
+
+
+async def test_after_the_broker_was_lost_the_last_lines_go_the_other_way_too(
+    broker: FakeBroker, other: OtherWay
+) -> None:
+    link = FakeLink()
+    outlet = Outlet(link, broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0)
+    await outlet.start()
+    await BrokerLineSink(outlet, other).ingest_lines([line(0)])
+    broker.lose_queues()
+    link.lose()
+    async with asyncio.timeout(10):
+        while not other.taken:  # noqa: ASYNC110 - the outlet does it by itself
+            await asyncio.sleep(0)
+    await outlet.close()
+    assert other.taken == [line(0)]
