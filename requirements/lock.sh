@@ -12,7 +12,7 @@ lock() {
 
 lock dev --extra embedded --extra batman --extra psls --extra s3 --extra dev "$@"
 lock embedded --extra embedded --extra batman --constraint requirements/dev.txt "$@"
-lock service --extra service --extra s3 --constraint requirements/dev.txt "$@"
+lock service --extra service --extra postgresql --extra mysql --extra s3 --constraint requirements/dev.txt "$@"
 lock worker --extra worker --extra science --extra batman --constraint requirements/dev.txt "$@"
 lock psls --extra psls --constraint requirements/dev.txt "$@"
 

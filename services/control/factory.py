@@ -1,8 +1,8 @@
-"""Puts an embedded suite together: the three services under one root, each with its own database in the data folder."""
+"""Puts an embedded suite together: the three services under one root, each with its own database."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from services.control.databases import ServiceDatabase
 from services.control.handlers.index import make_index_routes
 from services.control.storage.data_folder import DataFolder
 from services.logging.main import create_app as create_log_service
@@ -21,15 +22,21 @@ from services.scheduler.settings import SchedulerSettings
 from shared.clients.suite.address import LOGS, PRODUCTS, SCHEDULER, SuiteAddress
 
 
-def create_suite_app(folder: DataFolder, address: SuiteAddress) -> Starlette:
+def create_suite_app(
+    folder: DataFolder, databases: Sequence[ServiceDatabase], address: SuiteAddress, broker: str | None = None
+) -> Starlette:
     """Make the root app, whose lifespan is that of all services.
 
     Parameters
     ----------
     folder
-        Where everything is kept; with its tokens file in place.
+        Where everything else is kept; with its tokens file in place.
+    databases
+        Those of the services.
     address
         Where the suite will answer.
+    broker
+        URL of a RabbitMQ; None: services and workers speak HTTP alone.
 
     Raises
     ------
@@ -37,21 +44,29 @@ def create_suite_app(folder: DataFolder, address: SuiteAddress) -> Starlette:
         The tokens file has no token that the scheduler could use.
     """
     tokens_file = folder.tokens_file
+    broker_url = None if broker is None else SecretStr(broker)
+    urls = {found.service: found.url for found in databases}
     services = {
         SCHEDULER: create_scheduler(
             SchedulerSettings(
-                database_url=folder.database_url("scheduler"),
+                database_url=urls["scheduler"],
                 tokens_file=tokens_file,
+                broker_url=broker_url,
                 product_store_url=address.product_store_url,
                 product_store_token=SecretStr(folder.choose_token({"operate"})),
             )
         ),
         PRODUCTS: create_product_store(
             ProductStoreSettings(
-                database_url=folder.database_url("product_store"), archive=folder.products, tokens_file=tokens_file
+                database_url=urls["product_store"],
+                archive=folder.products,
+                tokens_file=tokens_file,
+                broker_url=broker_url,
             )
         ),
-        LOGS: create_log_service(LoggingSettings(database_url=folder.database_url("logging"), tokens_file=tokens_file)),
+        LOGS: create_log_service(
+            LoggingSettings(database_url=urls["logging"], tokens_file=tokens_file, broker_url=broker_url)
+        ),
     }
     return _mount(services)
 

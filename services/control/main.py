@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from services.control.domain.errors import UsageError
 from services.control.handlers import (
     containers,
+    databases,
     demonstration,
     diagnostics,
     job_control,
@@ -25,9 +26,10 @@ from services.control.handlers import (
 from services.control.views.documents import print_json_error
 from services.control.views.text import plain
 from shared.contracts.errors import EasError, InvalidInputError, ProductExistsError, TooLargeError
+from shared.database.errors import DatabaseRefusedError
 
 #: Errors that the user has to mend in what was given; all others have status 1.
-REFUSALS = (InvalidInputError, ProductExistsError, TooLargeError, UsageError)
+REFUSALS = (DatabaseRefusedError, InvalidInputError, ProductExistsError, TooLargeError, UsageError)
 
 
 def make_app() -> typer.Typer:
@@ -64,6 +66,7 @@ def make_app() -> typer.Typer:
     app.command()(workers.workers)
     app.command()(workers.drain)
     app.add_typer(containers.app, name="containers")
+    app.add_typer(databases.app, name="db")
     app.add_typer(task_types.app, name="task-types")
     app.command("run-task")(task_types.run_task)
     app.command()(workers.rules)

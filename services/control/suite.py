@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 from typing import Any
 
+from services.control.databases import ServiceDatabase, locate_databases
 from services.control.domain.errors import SuiteStartError
 from services.control.factory import create_suite_app, make_worker_settings
 from services.control.logic.crew import Crew
 from services.control.logic.predecessors import dismiss_predecessors
 from services.control.logic.stop_requests import StopRequests
 from services.control.storage.data_folder import DataFolder
+from services.control.storage.folder_origin import refuse_other_origin, write_origin
 from services.control.storage.listener import SuiteServer, local_url, open_listener
 from services.control.storage.worker_process import WorkerProcess
 from shared.clients.scheduler import SchedulerClient
 from shared.clients.suite.address import SuiteAddress
 from shared.contracts.errors import EasError
+from shared.database.servers import create_database, is_on_server
 from shared.http.auth import OpenListenerError, TokenTable, refuse_open_listener
 
 #: How long workers may take to stop, besides their tasks' grace, before they are killed [s].
@@ -51,6 +55,10 @@ class SuiteTerms:
         What workers grant running tasks when they are to stop [s].
     task_types
         Folder of Python files with the user's own task types and quality checks.
+    database
+        URL of the server that the databases are on, in place of the data folder.
+    broker
+        URL of a RabbitMQ that services and workers use besides HTTP.
     """
 
     data: Path
@@ -61,6 +69,8 @@ class SuiteTerms:
     tokens_file: Path | None = None
     grace_seconds: float = 10.0
     task_types: Path | None = None
+    database: str | None = None
+    broker: str | None = None
 
 
 async def run_suite(terms: SuiteTerms, stop: StopRequests, on_ready: Callable[[str], None]) -> None:
@@ -86,10 +96,11 @@ async def run_suite(terms: SuiteTerms, stop: StopRequests, on_ready: Callable[[s
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.hold())
         folder.prepare_tokens()
+        databases = _prepare_databases(folder, terms.database)
         _refuse_strangers(terms.host, folder)
         listener = stack.enter_context(open_listener(terms.host, terms.port))
         address = SuiteAddress(local_url(listener), folder.choose_token({"operate"}))
-        server = await stack.enter_async_context(_serve(folder, address, listener))
+        server = await stack.enter_async_context(_serve(folder, databases, address, terms.broker, listener))
         scheduler = await stack.enter_async_context(SchedulerClient(address.scheduler_url, address.token))
         await dismiss_predecessors(scheduler, folder.is_worker_alive)
         crew = await stack.enter_async_context(_employ(folder, address, terms, scheduler, stop))
@@ -98,9 +109,24 @@ async def run_suite(terms: SuiteTerms, stop: StopRequests, on_ready: Callable[[s
         gc.collect()
         gc.freeze()
         gc.set_threshold(GARBAGE_THRESHOLD)
+        write_origin(folder, _choose_products(databases))
         folder.publish(address.url)
         on_ready(address.url)
         await _unless(stop.wait(), asyncio.Event().wait(), server)
+
+
+def _prepare_databases(folder: DataFolder, server: str | None) -> list[ServiceDatabase]:
+    """Find the databases, and make those on servers that are missing. Services make their tables themselves."""
+    databases = locate_databases(folder, server, os.environ)
+    refuse_other_origin(folder, _choose_products(databases))
+    for found in databases:
+        if is_on_server(found.url):
+            create_database(found.url)
+    return databases
+
+
+def _choose_products(databases: Sequence[ServiceDatabase]) -> str:
+    return next(found.url for found in databases if found.service == "product_store")
 
 
 def _refuse_strangers(host: str, folder: DataFolder) -> None:
@@ -111,9 +137,15 @@ def _refuse_strangers(host: str, folder: DataFolder) -> None:
 
 
 @asynccontextmanager
-async def _serve(folder: DataFolder, address: SuiteAddress, listener: socket) -> AsyncIterator[asyncio.Task[None]]:
+async def _serve(
+    folder: DataFolder,
+    databases: Sequence[ServiceDatabase],
+    address: SuiteAddress,
+    broker: str | None,
+    listener: socket,
+) -> AsyncIterator[asyncio.Task[None]]:
     """Run the services, then the server on them; at the end the server stops first."""
-    app = create_suite_app(folder, address)
+    app = create_suite_app(folder, databases, address, broker)
     async with AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(app.router.lifespan_context(app))
@@ -135,6 +167,8 @@ async def _employ(
 ) -> AsyncIterator[Crew]:
     """Have a crew of workers, which is stopped at the end."""
     settings = make_worker_settings(folder, address)
+    if terms.broker is not None:
+        settings["EAS_WORKER_BROKER_URL"] = terms.broker
     if terms.input_directory is not None:
         settings["EAS_WORKER_INPUT_DIRECTORY"] = str(terms.input_directory.absolute())
     if terms.task_types is not None:

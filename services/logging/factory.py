@@ -16,7 +16,7 @@ from services.logging.settings import LoggingSettings
 from services.logging.storage.records import RecordCatalog
 from services.logging.storage.retention import RecordRemoval
 from services.logging.storage.tallies import TallyCatalog
-from services.logging.storage.text_index import Fts5Index
+from services.logging.storage.text_indexes import make_text_index
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
 
@@ -28,7 +28,7 @@ class LoggingFactory:
 
     def __init__(self, settings: LoggingSettings) -> None:
         self._database = Database(settings.database_url)
-        text_index = Fts5Index()
+        text_index = make_text_index(settings.database_url)
         records = RecordCatalog(self._database, text_index)
         arrivals = Arrivals()
         self._indexing = TextIndexing(records, arrivals)

@@ -11,8 +11,10 @@ from services.logging.factory import LoggingFactory
 from services.logging.handlers import follow, ingest, queued_ingest, records, retention
 from services.logging.handlers.dependencies import provide
 from services.logging.settings import LoggingSettings
+from services.logging.storage.database import DATABASE
 from shared.amqp.rooms import take_in
 from shared.contracts.logs import LOG_QUEUE
+from shared.database.description import DatabaseDescription
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
 
@@ -47,6 +49,11 @@ def create_app(settings: LoggingSettings | None = None) -> FastAPI:
             prefetch=queued_ingest.PREFETCH,
         ),
     )
+
+
+def describe_database() -> DatabaseDescription:
+    """Say what others must know of the service's database to make, move and check it."""
+    return DATABASE
 
 
 def main() -> None:

@@ -19,8 +19,10 @@ from services.product_store.handlers import (
 )
 from services.product_store.handlers.dependencies import provide
 from services.product_store.settings import ProductStoreSettings
+from services.product_store.storage.database import DATABASE
 from shared.amqp.rooms import take_in
 from shared.contracts.products import PRODUCT_QUEUE
+from shared.database.description import DatabaseDescription
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
 
@@ -58,6 +60,11 @@ def create_app(settings: ProductStoreSettings | None = None) -> FastAPI:
             prefetch=queued_messages.PREFETCH,
         ),
     )
+
+
+def describe_database() -> DatabaseDescription:
+    """Say what others must know of the service's database to make, move and check it."""
+    return DATABASE
 
 
 def main() -> None:

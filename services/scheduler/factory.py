@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.why import WhyRules
@@ -27,6 +28,7 @@ from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
 from services.scheduler.logic.relay import Relay
 from services.scheduler.logic.reuse import Reuse
+from services.scheduler.logic.ringing import Ringer, Sweeper
 from services.scheduler.logic.submission import Submission
 from services.scheduler.logic.timers import Timers
 from services.scheduler.settings import SchedulerSettings
@@ -39,6 +41,7 @@ from services.scheduler.storage.leadership import LeadershipReader
 from services.scheduler.storage.product_store import HttpProductAnnouncer
 from services.scheduler.storage.provenance import ProvenanceReader
 from services.scheduler.storage.result_tables import ResultTableReader
+from services.scheduler.storage.sql_queues import SqlTaskQueues
 from services.scheduler.storage.unit_of_work import SqlTransactor
 from services.scheduler.storage.views import SchedulerViews
 from shared.amqp.rooms import make_outlet
@@ -46,6 +49,9 @@ from shared.background import cancel_and_wait, keep_running
 from shared.contracts.products import PRODUCT_QUEUE
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
+
+if TYPE_CHECKING:
+    from services.scheduler.storage.broker_queues import ConnectedTaskQueues
 
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 
@@ -75,7 +81,8 @@ class SchedulerFactory:
         self.submission = Submission(transactor, bells, _now, polls, settings.max_iterations)
         self.dispatch = Dispatch(transactor, bells, _now, polls)
         self.control = Control(transactor, bells, _now)
-        self.queues = Queues(transactor, bells, _now)
+        self._broker = self._find_broker(settings)
+        self.queues = Queues(transactor, bells, _now, self._broker)
         self.inquiry = Inquiry(self.views, bells)
         self.explanation = Explanation(ExplanationReader(self._database), _now, WhyRules(limits, 2 * rules.lease))
         self.provenance = Provenance(self._announcer, ProvenanceReader(self._database))
@@ -95,9 +102,16 @@ class SchedulerFactory:
             "timers": Timers(leaders, bells, _now, polls).run,
             "relay": Relay(leaders, bells, self._choose_announcer()).run,
         }
+        outbox = SqlTaskQueues(self._database, _now)
+        if self._broker is not None:
+            patience, every = settings.ring_again_seconds, settings.sweep_seconds
+            sweeper = Sweeper(outbox, self._broker, bells, _now, patience=patience, every=every)
+            self._leaders_loops["sweeper"] = sweeper.run
         self._own_loops: dict[str, Callable[[], Awaitable[None]]] = {"election": self._election.run}
         if not self._database.is_file:
             self._own_loops["peers"] = Peers(changes, bells, settings.peer_seconds).run
+        if self._broker is not None:
+            self._own_loops["ringer"] = Ringer(outbox, self._broker, bells, _now).run
         self._running: list[asyncio.Task[None]] = []
 
     def _choose_announcer(self) -> ProductAnnouncer:
@@ -105,6 +119,16 @@ class SchedulerFactory:
         if self._outlet is None:
             return self._announcer
         return BrokerAnnouncer(self._outlet, self._announcer.announce)
+
+    @staticmethod
+    def _find_broker(settings: SchedulerSettings) -> ConnectedTaskQueues | None:
+        """Make the queues at the broker, whose library is imported only where there is one."""
+        broker = settings.choose_broker()
+        if broker is None:
+            return None
+        from services.scheduler.storage.broker_queues import ConnectedTaskQueues
+
+        return ConnectedTaskQueues(broker, settings.choose_topology())
 
     def prepare(self) -> None:
         """Bring the tables up to date. Blocks."""
@@ -124,6 +148,8 @@ class SchedulerFactory:
         await self._database.start()
         if self._outlet is not None:
             await self._outlet.start()
+        if self._broker is not None:
+            await self._broker.start()
         await self._election.start(self._leaders_loops)
         self._running = [
             asyncio.create_task(keep_running(name, loop), name=name) for name, loop in self._own_loops.items()
@@ -135,5 +161,7 @@ class SchedulerFactory:
         await self._election.stop()
         if self._outlet is not None:
             await self._outlet.close()
+        if self._broker is not None:
+            await self._broker.close()
         await self._announcer.close()
         await self._database.stop()

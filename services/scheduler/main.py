@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import uvicorn
 from fastapi import FastAPI
 
@@ -20,6 +22,8 @@ from services.scheduler.handlers import (
 )
 from services.scheduler.handlers.dependencies import provide
 from services.scheduler.settings import SchedulerSettings
+from services.scheduler.storage.database import DATABASE
+from shared.database.description import DatabaseDescription
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
 
@@ -56,6 +60,11 @@ def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
             replicas.router,
         ],
     )
+
+
+def describe_database() -> DatabaseDescription:
+    """Say what others must know of the service's database to make, move and check it."""
+    return replace(DATABASE, largest_value=SchedulerSettings().max_document_bytes)
 
 
 def main() -> None:

@@ -47,6 +47,12 @@ class SchedulerSettings(BrokerChoice):
     peer_seconds: float = Field(
         default=0.2, gt=0, description="How often to look for what the others have done; not with SQLite [s]."
     )
+    sweep_seconds: float = Field(
+        default=5.0, gt=0, description="How often to look for doorbells that nobody heard, with a broker [s]."
+    )
+    ring_again_seconds: float = Field(
+        default=10.0, gt=0, description="How long a doorbell may be unheard before it rings again, with a broker [s]."
+    )
     max_document_bytes: int = Field(default=64 * 2**20, gt=0, description="Most bytes of a job document.")
 
     def find_replica_name(self) -> str:

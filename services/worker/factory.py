@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from services.worker.domain.limits import GIGABYTE, AttemptLimits
 from services.worker.domain.terms import WorkerTerms
+from services.worker.logic.ports import DoorbellSource
 from services.worker.logic.worker import Worker
 from services.worker.settings import WorkerSettings
 from services.worker.storage.child_state import Wear
@@ -60,8 +61,23 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             ForkServer(_make_options(settings, workspace), make_environment()),
             workspace,
             cache=_open_cache(settings, workspace),
+            doorbells=await _open_doorbells(stack, settings),
             on_ended=shipper.wake if shipper else lambda: None,
         )
+
+
+async def _open_doorbells(stack: AsyncExitStack, settings: WorkerSettings) -> DoorbellSource | None:
+    """Connect to the broker, whose library is imported only where there is one."""
+    broker = settings.choose_broker()
+    if broker is None:
+        return None
+    from services.worker.storage.doorbells import BrokerDoorbells
+    from shared.amqp.connection import BrokerConnection
+
+    connection = BrokerConnection(broker, name=f"worker {settings.worker_id}")
+    await connection.start()
+    stack.push_async_callback(connection.close)
+    return BrokerDoorbells(connection, settings.choose_topology())
 
 
 def make_terms(settings: WorkerSettings) -> WorkerTerms:

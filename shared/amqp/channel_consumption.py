@@ -133,6 +133,7 @@ class ChannelConsumption:
     async def _send(self, word: Basic.Ack | Basic.Nack) -> bool:
         tag = word.delivery_tag or 0
         try:
+            self._check_open()
             with unavailable("settling a message"):
                 if isinstance(word, Basic.Ack):
                     await self._channel.basic_ack(tag, wait=False)

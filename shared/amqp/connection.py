@@ -21,6 +21,17 @@ from shared.background import cancel_and_wait, keep_running
 
 logger = logging.getLogger(__name__)
 
+#: What the library says at every attempt to connect. We say once that the broker is away, and once that it is back.
+_SAID_AGAIN_AND_AGAIN = (
+    "error when creating transport",
+    "Unexpected connection close",
+    "Cancelling cause reader exited",
+)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_SAID_AGAIN_AND_AGAIN)
+
 
 @contextmanager
 def unavailable(what: str) -> Iterator[None]:
@@ -95,6 +106,7 @@ class BrokerConnection:
 
     async def start(self) -> None:
         """Begin to connect, in the background. Does not wait for the broker."""
+        logging.getLogger("aiormq.connection").addFilter(_is_news)
         if self._task is None:
             self._task = asyncio.create_task(keep_running(f"connection {self._name}", self._run), name=self._name)
 

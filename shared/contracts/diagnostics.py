@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -339,12 +339,20 @@ class QueueLength(BaseModel):
     )
     oldest_queued_at: datetime | None = Field(description="Of what workers may take; null where that is nothing.")
     oldest_age: float | None = Field(description="[s]")
+    doorbells: int | None = Field(
+        default=None, description="Messages in the broker's queue; null where there is no broker, or it is away."
+    )
 
 
 class QueueTable(TableView):
     """Queues that are not empty."""
 
     items: list[QueueLength]
+
+    def with_doorbells(self, doorbells: Mapping[str, int]) -> Self:
+        """Add what waits at a broker, by task type."""
+        items = [item.model_copy(update={"doorbells": doorbells.get(item.task_type)}) for item in self.items]
+        return self.model_copy(update={"items": items})
 
     def flatten(self) -> FlatTable:
         """Make one table of it."""

@@ -64,16 +64,32 @@ def parse_database_url(text: str) -> URL:
     """
     try:
         url = make_url(text)
-    except ArgumentError:
+        kind = url.get_backend_name()
+    except (ArgumentError, ValueError):
         raise ValueError(f"database URL: {_EXPECTED}") from None
-    kind = url.get_backend_name()
     if kind not in _DRIVERS:
-        raise ValueError(f"database URL {url.render_as_string()}: {_EXPECTED}")
+        raise ValueError(f"database URL {_show(url)}: {_EXPECTED}")
     if kind == "sqlite" and (not url.database or url.database == ":memory:"):
         raise ValueError("database URL: an in-memory database cannot be shared; give a file")
     if not url.database:
-        raise ValueError(f"database URL {url.render_as_string()}: the name of the database is missing")
+        raise ValueError(f"database URL {_show(url)}: the name of the database is missing")
     return url.set(drivername=_DRIVERS[kind])
+
+
+def show_url(text: str) -> str:
+    """Write a database's URL for people, with nothing in it that could be secret."""
+    return _show(parse_database_url(text))
+
+
+def _show(url: URL) -> str:
+    kind = url.get_backend_name()
+    if kind == "sqlite":
+        return f"sqlite:///{url.database or ''}"
+    # An '@' or '/' that should have been escaped makes the end of a password look like a part of the rest.
+    host = (url.host or "").rpartition("@")[2]
+    user = f"{url.username}@" if url.username else ""
+    port = f":{url.port}" if url.port else ""
+    return f"{kind}://{user}{host}{port}/{url.database or ''}"
 
 
 _EXPECTED = "expected sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME"

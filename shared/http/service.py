@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol, TypeVar
 
 from fastapi import APIRouter, FastAPI
@@ -15,6 +14,7 @@ from shared.http.auth import TokenTable
 from shared.http.errors import install_error_handlers
 from shared.http.health import create_health_router
 from shared.http.request_ids import RequestIdMiddleware
+from shared.version import distribution_version
 
 
 class ServiceParts(Protocol):
@@ -34,14 +34,6 @@ class ServiceParts(Protocol):
 
 
 Parts = TypeVar("Parts", bound=ServiceParts)
-
-
-def distribution_version() -> str:
-    """Tell the installed version of the suite."""
-    try:
-        return version("plato-eas")
-    except PackageNotFoundError:
-        return "0+unknown"
 
 
 def create_service_app(

@@ -14,7 +14,7 @@ from tests.benchmarks.grid import measure_cost_curve, measure_grid
 from tests.benchmarks.lightcurves import measure_light_curves
 from tests.benchmarks.listing import measure_listing
 from tests.benchmarks.logs import measure_logs
-from tests.benchmarks.null_tasks import measure_null_tasks
+from tests.benchmarks.null_tasks import measure_null_tasks, measure_null_tasks_on_servers
 from tests.benchmarks.storing import measure_products
 from tests.benchmarks.worker import measure_worker
 
@@ -28,6 +28,7 @@ def measure_recovery() -> dict[str, Figure]:
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Figure]]] = {
     "null_tasks": measure_null_tasks,
+    "null_tasks_on_servers": measure_null_tasks_on_servers,
     "grid": measure_grid,
     "cost_curve": measure_cost_curve,
     "products": measure_products,

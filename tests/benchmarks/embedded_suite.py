@@ -23,11 +23,15 @@ class RunningSuite:
 
 
 @contextmanager
-def embedded_suite(*, workers: int = 2) -> Iterator[RunningSuite]:
+def embedded_suite(
+    *, workers: int = 2, database: str | None = None, broker: str | None = None
+) -> Iterator[RunningSuite]:
     """Start the suite, wait until it says that it is ready, and stop it afterwards."""
     with tempfile.TemporaryDirectory(prefix="eas-bench-") as folder:
         eas = Path(sys.executable).with_name("eas")
         command = [str(eas), "up", "--data", folder, "--port", "0", "--workers", str(workers)]
+        command += ["--database", database] if database else []
+        command += ["--broker", broker] if broker else []
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None

@@ -17,7 +17,12 @@ from shared.clients.scheduler import SchedulerClient
 from shared.contracts.scheduler import JobView
 from tests.benchmarks.embedded_suite import embedded_suite
 from tests.benchmarks.figures import Figure
+from tests.support.mariadb import MariadbServer
+from tests.support.postgresql import PostgresqlServer
+from tests.support.rabbitmq import RabbitmqServer
 
+#: `eas up` makes the databases of its services.
+_ALL_RIGHTS = {"postgresql": "ALTER ROLE eas CREATEDB", "mariadb": "GRANT ALL ON *.* TO eas@'127.0.0.1'"}
 INDEPENDENT = 2000
 CHAIN = 100
 SINGLE = 50
@@ -28,6 +33,20 @@ def measure_null_tasks() -> dict[str, Figure]:
     """Measure on a suite of its own; the best of several rounds counts, as other work on the machine only slows."""
     with embedded_suite() as suite:
         return asyncio.run(_measure(suite.url, suite.tokens["user"]))
+
+
+def measure_null_tasks_on_servers() -> dict[str, Figure]:
+    """Measure the same on servers whose commits are durable, with RabbitMQ, all on the same machine."""
+    figures: dict[str, Figure] = {}
+    with RabbitmqServer() as broker:
+        for name, kind in (("postgresql", PostgresqlServer), ("mariadb", MariadbServer)):
+            with kind(durable=True) as server:
+                url = server.make_database()
+                server.query(_ALL_RIGHTS[name])
+                with embedded_suite(database=url, broker=broker.make_vhost()) as suite:
+                    found = asyncio.run(_measure(suite.url, suite.tokens["user"]))
+                figures |= {f"{key}_{name}": figure for key, figure in found.items()}
+    return figures
 
 
 async def _measure(url: str, token: str) -> dict[str, Figure]:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from shared.http.service import distribution_version
+from shared.version import distribution_version
 
 
 def make_index_routes(services: Mapping[str, FastAPI]) -> Sequence[Route]:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from services.control.domain.errors import UsageError
+from services.control.handlers.databases import DatabaseOption
 from services.control.storage.author_process import ask_author_process
 from services.control.views.text import plain
 from shared.clients.suite.endpoint import DEFAULT_FOLDER
@@ -29,11 +30,23 @@ def up(
         Path | None, typer.Option("--task-types", help="Folder of Python files with your own task types and checks.")
     ] = None,
     tokens_file: Annotated[Path | None, typer.Option(help="Your own tokens, in place of the folder's.")] = None,
+    database: DatabaseOption = None,
+    broker: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="EAS_BROKER",
+            show_envvar=True,
+            help="RabbitMQ, besides HTTP: amqp://USER:PASSWORD@HOST/VIRTUAL_HOST, or amqps://…",
+        ),
+    ] = None,
     follow_stdin: Annotated[bool, typer.Option("--follow-stdin", hidden=True)] = False,
 ) -> None:
     """Run all services and workers here, until Ctrl-C. A second Ctrl-C is harsher."""
     if input_directory is not None and not input_directory.is_dir():
         raise UsageError(f"--input {input_directory}: no such folder")
+    if broker is not None and not broker.startswith(("amqp://", "amqps://")):
+        raise UsageError("--broker: expected amqp://USER:PASSWORD@HOST/VIRTUAL_HOST, or amqps://…")
     if task_types is not None:
         _show_problems(task_types)
     try:
@@ -46,7 +59,9 @@ def up(
     from services.control.handlers.foreground import run_in_foreground
     from services.control.suite import SuiteTerms
 
-    terms = SuiteTerms(data, host, port, workers, input_directory, tokens_file, grace_seconds, task_types)
+    terms = SuiteTerms(
+        data, host, port, workers, input_directory, tokens_file, grace_seconds, task_types, database, broker
+    )
     run_in_foreground(terms, follow_stdin=follow_stdin)
 
 

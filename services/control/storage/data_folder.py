@@ -5,6 +5,7 @@
     <data folder>/              mode 0700
         suite.lock              held by `eas up` as long as it lives
         endpoint.json           see `services.control.storage.endpoint`
+        database.json           see `services.control.storage.folder_origin`
         tokens.json             mode 0600, made at the first start and kept
         scheduler.db, product_store.db, logging.db
         products/               the product store's bytes

@@ -47,7 +47,7 @@ class WorkerProcess:
         log_folder
             Gets the file with its words.
         """
-        environment = {name: value for name, value in os.environ.items() if name not in ("EAS_URL", "EAS_TOKEN")}
+        environment = {name: value for name, value in os.environ.items() if not _is_secret(name)}
         environment |= settings
         environment |= {"EAS_WORKER_WORKER_ID": worker_id, "EAS_WORKER_FOLLOW_PARENT": "true", "PYTHONSAFEPATH": "1"}
         log_file = log_folder / f"{worker_id}.log"
@@ -90,3 +90,8 @@ class WorkerProcess:
             return ""
         lines = [line for line in text[-65536:].splitlines() if line.strip()]
         return lines[-1].strip()[:LAST_WORDS] if lines else ""
+
+
+def _is_secret(name: str) -> bool:
+    """Tell whether an environment variable is nothing for a worker: where databases are, and how users get in."""
+    return name in ("EAS_URL", "EAS_TOKEN", "EAS_DATABASE", "EAS_BROKER") or name.endswith("_DATABASE_URL")

@@ -89,9 +89,10 @@ class Follower:
         """Take the next page; clears the event when that is the last."""
         records = self._tail.records
         self._arrived.clear()
-        if self._query.is_search:
-            await self._tail.indexing.catch_up()
         newest = await records.newest_id()
+        if self._query.is_search:
+            # After that: what arrives from now on may not be indexed yet, and waits for the next look.
+            await self._tail.indexing.catch_up()
         if newest - self._position > self._tail.max_behind and (skipped := await self._skip(newest)):
             self._arrived.set()
             return skipped

@@ -6,11 +6,12 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Table, and_, or_, select
 
-from services.logging.domain.field_condition import Comparison, FieldCondition, parse_condition
+from services.logging.domain.field_condition import Comparison, parse_condition
 from services.logging.storage.schema import RecordRow, StreamRow
 from shared.contracts.logs import LogQuery, LogScope
+from shared.database.json_values import compare_json
 
 RECORD: Table = RecordRow.__table__  # type: ignore[attr-defined]
 STREAM: Table = StreamRow.__table__  # type: ignore[attr-defined]
@@ -49,23 +50,10 @@ def record_conditions(query: LogQuery) -> list[ColumnElement[bool]]:
     if query.stream is not None:
         named = select(STREAM.c.stream_id).where(STREAM.c.name == query.stream).scalar_subquery()
         found.append(RECORD.c.stream_id == named)
-    return found + [_compare(parse_condition(text)) for text in query.field]
-
-
-def _compare(condition: FieldCondition) -> ColumnElement[bool]:
-    path = f'$."{condition.name}"'
-    kind = func.json_type(RECORD.c.fields, path)
-    match condition.value:
-        case bool():
-            same = kind == ("true" if condition.value else "false")
-            known = and_(RECORD.c.fields.is_not(None), kind.in_(("true", "false")))
-            return and_(known, same if condition.comparison is Comparison.EQUAL else not_(same))
-        case str():
-            kinds: tuple[str, ...] = ("text",)
-        case _:
-            kinds = ("integer", "real")
-    value = func.json_extract(RECORD.c.fields, path)
-    return and_(kind.in_(kinds), _OPERATORS[condition.comparison](value, condition.value))
+    for condition in map(parse_condition, query.field):
+        compare = _OPERATORS[condition.comparison]
+        found.append(compare_json(RECORD.c.fields, [condition.name], compare, condition.value))
+    return found
 
 
 def after_record(after: int, time: Any, *, newest_first: bool) -> list[ColumnElement[bool]]:

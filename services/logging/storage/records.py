@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from functools import cache
-from itertools import chain, islice
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Select, func, select
-from sqlalchemy.dialects.sqlite import insert
 
 from services.logging.storage.conditions import RECORD, STREAM, after_record, record_conditions, scope_conditions
 from services.logging.storage.tallies import find_stream_ids, note_endings
@@ -19,11 +17,10 @@ from services.logging.storage.text_index import TextIndex
 from shared.contracts.logs import LogQuery, LogRecord, LogScope, RecordOrder, StoredRecord, StreamEnding
 from shared.database.engine import Database
 from shared.database.types import count_microseconds
+from shared.database.upserts import BulkInsertion
 
-_ADD_RECORD = insert(RECORD).on_conflict_do_nothing(index_elements=["attempt_id", "stream_id", "sequence"])
-#: How many rows one statement adds; their values stay below SQLite's limit of 32,766.
-_ROWS_AT_ONCE = 200
 _ADDED = [column.name for column in RECORD.c if column is not RECORD.c.record_id]
+_ADD_RECORDS = BulkInsertion(RECORD, _ADDED, ["attempt_id", "stream_id", "sequence"])
 #: What a record says, in the order of the table's columns.
 _VALUES = itemgetter(*("stream" if name == "stream_id" else name for name in _ADDED))
 _STREAM, _TIME, *_JSON = (_ADDED.index(name) for name in ("stream_id", "time", "arguments", "fields"))
@@ -113,24 +110,7 @@ def _add(connection: Connection, records: Sequence[LogRecord]) -> int:
     if not records:
         return 0
     streams = find_stream_ids(connection, {record.stream for record in records})
-    rows = [_row(record, streams) for record in records]
-    # The driver's own way: SQLAlchemy's handling of parameters would take longer than the insertion, and the driver's
-    # executemany fights for the interpreter lock at every row, which is why many rows go to a statement.
-    statement = str(_ADD_RECORD.compile(connection.engine, column_keys=_ADDED))
-    added = 0
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        some = rows[start : start + _ROWS_AT_ONCE]
-        values = tuple(chain.from_iterable(some))
-        added += connection.exec_driver_sql(_repeat_values(statement, len(some)), values).rowcount
-    return added
-
-
-@cache
-def _repeat_values(statement: str, times: int) -> str:
-    """Let an insertion of one row insert many."""
-    start, _, rest = statement.partition(" VALUES ")
-    values, _, end = rest.partition(")")
-    return f"{start} VALUES {', '.join([values + ')'] * times)}{end}"
+    return _ADD_RECORDS.add(connection, [_row(record, streams) for record in records])
 
 
 def _find(connection: Connection, query: LogQuery) -> list[StoredRecord]:
@@ -178,8 +158,8 @@ def _count_tasks(connection: Connection, job_id: int, after: int, limit: int) ->
     """Count by task and level, for the first `limit` tasks after `after`."""
     task_id, level = RECORD.c.task_id, RECORD.c.level
     in_job = [RECORD.c.job_id == job_id, task_id > after]
-    tasks = select(task_id).where(*in_job).distinct().order_by(task_id).limit(limit)
-    statement = select(task_id, level, func.count()).where(*in_job, task_id.in_(tasks))
+    tasks = select(task_id).where(*in_job).distinct().order_by(task_id).limit(limit).subquery()
+    statement = select(task_id, level, func.count()).join(tasks, tasks.c.task_id == task_id).where(*in_job)
     found = connection.execute(statement.group_by(task_id, level).order_by(task_id, level))
     return [(row[0], row[1], row[2]) for row in found]
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, delete, func, insert, select
 
 from services.logging.storage.conditions import RECORD
 from services.logging.storage.schema import StateRow
+from services.logging.storage.size import RecordSize
 from services.logging.storage.tallies import TALLY
 from services.logging.storage.text_index import TextIndex
 from shared.contracts.log_retention import RetentionPolicy
 from shared.database.engine import Database
+from shared.database.upserts import insert_or_update
 
 _STATE = StateRow.__table__  # type: ignore[attr-defined]
 _POLICY = "retention"
-_ADD_REMOVED = insert(TALLY)
-_ADD_REMOVED = _ADD_REMOVED.on_conflict_do_update(
-    index_elements=["attempt_id", "stream_id"], set_={"removed": TALLY.c.removed + _ADD_REMOVED.excluded.removed}
-)
 
 
 class RecordRemoval:
@@ -30,6 +28,7 @@ class RecordRemoval:
     def __init__(self, database: Database, text_index: TextIndex) -> None:
         self._database = database
         self._text_index = text_index
+        self._size = RecordSize()
 
     async def read_policy(self) -> RetentionPolicy:
         """Read what was set last."""
@@ -73,7 +72,7 @@ class RecordRemoval:
 
     async def measure(self) -> tuple[int, int]:
         """Tell how many records there are, about, and how much the database holds [bytes]."""
-        return await self._database.read(_measure)
+        return await self._database.read(self._size.measure)
 
     def _remove_expired(self, connection: Connection, limits: dict[int, datetime], most: int) -> dict[int, int]:
         removed: dict[int, int] = {}
@@ -97,8 +96,15 @@ class RecordRemoval:
                 {"attempt_id": attempt_id, "stream_id": stream_id, "removed": count}
                 for (attempt_id, stream_id), count in counted.items()
             ]
-            connection.execute(_ADD_REMOVED, rows)
-        return connection.execute(delete(RECORD).where(chosen)).rowcount
+            keys = ["attempt_id", "stream_id"]
+            connection.execute(insert_or_update(connection.dialect, TALLY, keys, _add_removed), rows)
+        removed = connection.execute(delete(RECORD).where(chosen)).rowcount
+        self._size.note_removed(removed)
+        return removed
+
+
+def _add_removed(there: Any, comes: Any) -> dict[str, Any]:
+    return {"removed": there.removed + comes.removed}
 
 
 def _newest() -> object:
@@ -124,13 +130,3 @@ def _count_expired(connection: Connection, limits: dict[int, datetime]) -> dict[
         if count := connection.execute(counted).scalar_one():
             found[level] = count
     return found
-
-
-def _measure(connection: Connection) -> tuple[int, int]:
-    pages, free, size = (
-        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    # Each by itself is a look at one end of the table; both in one statement would read all of it.
-    first, last = (connection.execute(select(end(RECORD.c.record_id))).scalar_one() for end in (func.min, func.max))
-    return (0 if last is None else last - first + 1), (pages - free) * size

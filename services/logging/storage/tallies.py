@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, case, func, literal_column, select
 
 from services.logging.domain.tally import Tally
 from services.logging.storage.conditions import RECORD, STREAM
 from services.logging.storage.schema import TallyRow
 from shared.contracts.logs import SequenceRange, StreamEnding
 from shared.database.engine import Database
+from shared.database.upserts import insert_if_absent, insert_or_update
 
 TALLY = TallyRow.__table__  # type: ignore[attr-defined]
 MOST_RANGES = 100
-
-_ADD_STREAM = insert(STREAM).on_conflict_do_nothing(index_elements=["name"])
-_ADD_ENDING = insert(TALLY)
-_ADD_ENDING = _ADD_ENDING.on_conflict_do_update(
-    index_elements=["attempt_id", "stream_id"],
-    set_={"emitted": func.max(func.coalesce(TALLY.c.emitted, 0), _ADD_ENDING.excluded.emitted)},
-)
 
 
 class TallyCatalog:
@@ -45,7 +39,12 @@ def note_endings(connection: Connection, endings: Sequence[StreamEnding]) -> Non
         {"attempt_id": ending.attempt_id, "stream_id": streams[ending.stream], "emitted": ending.emitted, "removed": 0}
         for ending in endings
     ]
-    connection.execute(_ADD_ENDING, rows)
+    connection.execute(insert_or_update(connection.dialect, TALLY, ["attempt_id", "stream_id"], _keep_highest), rows)
+
+
+def _keep_highest(there: Any, comes: Any) -> dict[str, Any]:
+    said = func.coalesce(there.emitted, literal_column("0"))
+    return {"emitted": case((comes.emitted > said, comes.emitted), else_=said)}
 
 
 def find_stream_ids(connection: Connection, names: set[str]) -> dict[str, int]:
@@ -54,8 +53,11 @@ def find_stream_ids(connection: Connection, names: set[str]) -> dict[str, int]:
     known = {row.name: row.stream_id for row in connection.execute(statement)}
     missing = names - known.keys()
     if missing:
-        connection.execute(_ADD_STREAM, [{"name": name} for name in sorted(missing)])
+        addition = insert_if_absent(connection.dialect, STREAM, ["name"])
+        connection.execute(addition, [{"name": name} for name in sorted(missing)])
         known = {row.name: row.stream_id for row in connection.execute(statement)}
+        # Where a database has no NUL, it has U+FFFD in its place.
+        known |= {name: known[name.replace("\0", "\ufffd")] for name in names - known.keys()}
     return known
 
 

@@ -6,12 +6,13 @@ import operator
 from collections.abc import Callable
 from typing import Any, assert_never
 
-from sqlalchemy import Column, ColumnElement, func
+from sqlalchemy import Column, ColumnElement
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from services.product_store.domain.conditions import MetadataCondition
 from shared.database.globs import match_glob
+from shared.database.json_values import JsonKind, compare_json
 
 _WILD = frozenset("*?[")
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
@@ -53,32 +54,17 @@ def _compile_with_plus(element: without_index, compiler: Any, **options: Any) ->
 
 def match_metadata(column: Column[Any], condition: MetadataCondition) -> ColumnElement[bool]:
     """Compare one value of a column of JSON objects; a value of another type never matches."""
-    # Keys have no quotation marks and no backslashes, so that a path cannot be broken out of.
-    path = "$" + "".join(f'."{key}"' for key in condition.path)
-    kind: ColumnElement[Any] = func.json_type(column, path)
-    found: ColumnElement[Any] = func.json_extract(column, path)
-    wanted = condition.value
+    keys, wanted = condition.path, condition.value
     match condition.operator:
         case "exists":
-            return kind.is_not(None)
+            return JsonKind(column, keys).is_not(None)
         case "missing":
-            return kind.is_(None)
+            return JsonKind(column, keys).is_(None)
         case "=":
-            return _is_equal(kind, found, wanted)
+            return compare_json(column, keys, operator.eq, wanted)
         case "!=":
-            return kind.is_not(None) & ~_is_equal(kind, found, wanted)
+            return JsonKind(column, keys).is_not(None) & ~compare_json(column, keys, operator.eq, wanted)
         case "<" | "<=" | ">" | ">=":
-            ordered: ColumnElement[bool] = _COMPARISONS[condition.operator](found, wanted)
-            return _has_type_of(kind, wanted) & ordered
+            return compare_json(column, keys, _COMPARISONS[condition.operator], wanted)
         case _:
             assert_never(condition.operator)
-
-
-def _is_equal(kind: ColumnElement[Any], found: ColumnElement[Any], wanted: object) -> ColumnElement[bool]:
-    if wanted is None or isinstance(wanted, bool):
-        return kind == {None: "null", True: "true", False: "false"}[wanted]
-    return _has_type_of(kind, wanted) & (found == wanted)
-
-
-def _has_type_of(kind: ColumnElement[Any], wanted: object) -> ColumnElement[bool]:
-    return kind == "text" if isinstance(wanted, str) else kind.in_(("integer", "real"))

@@ -166,7 +166,9 @@ async def list_queues(
     as_csv: AsCsv,
 ) -> Response:
     """List the task types of which something waits for a worker: how much, and for how long."""
-    return render_table(await scheduler.diagnostics.read_queues(), as_csv)
+    table = await scheduler.diagnostics.read_queues()
+    doorbells = await scheduler.queues.count_doorbells([item.task_type for item in table.items])
+    return render_table(table.with_doorbells(doorbells), as_csv)
 
 
 @router.get(

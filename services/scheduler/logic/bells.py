@@ -27,6 +27,7 @@ class Bells:
         self.outbox = asyncio.Event()
         self.timers = asyncio.Event()
         self.reuse = asyncio.Event()
+        self.doorbells = asyncio.Event()
         self._waiters: dict[Waiter, None] = {}
         self._job_waiters: dict[int, set[asyncio.Event]] = {}
         self._followers: set[asyncio.Event] = set()
@@ -120,4 +121,5 @@ class Bells:
             for event in self._followers:
                 event.set()
         if queued:
+            self.doorbells.set()
             self._wake_as_many(changes.queued)

@@ -258,6 +258,50 @@ class VersionAdopter(Protocol):
         """
 
 
+class TaskQueues(Protocol):
+    """Queues in which doorbells wait, one for each task type: in the database, or at a broker.
+
+    An attempt is in a queue for being heard of, not for being owned: only a claim takes it.
+    """
+
+    async def declare(self, task_type: str) -> None:
+        """Make a queue unless it exists."""
+
+    async def length(self, task_type: str) -> int:
+        """How many attempts are in a queue."""
+
+    async def publish(self, attempts: Sequence[tuple[int, str]]) -> set[int]:
+        """Put attempts, given with their task types, into their queues. Returns those that are there for sure."""
+
+    async def fetch_and_acknowledge(self, task_type: str) -> int | None:
+        """Take the first attempt out of a queue; None where it is empty."""
+
+    async def list_attempts(self, task_type: str, limit: int) -> list[int]:
+        """List the first attempts in a queue without disturbing it."""
+
+    async def purge(self, task_type: str) -> int:
+        """Empty a queue. Returns how many were in it."""
+
+    async def close(self) -> None:
+        """Let go of what holds the queues."""
+
+
+class DoorbellOutbox(Protocol):
+    """Doorbells that wait in the database until the broker has them."""
+
+    async def find_oldest(self, limit: int, without: Collection[str] = ()) -> list[tuple[int, str]]:
+        """List the oldest attempts that were not rung for, with their task types, those of some types left out."""
+
+    async def mark_rung(self, attempt_ids: Collection[int], at: datetime) -> None:
+        """Note that the broker has them."""
+
+    async def find_overheard(self, before: datetime, limit: int) -> dict[str, list[int]]:
+        """List, by task type, attempts that were rung for before then, and that nobody has taken."""
+
+    async def publish(self, attempts: Sequence[tuple[int, str]]) -> set[int]:
+        """Put attempts back, to be rung for again."""
+
+
 class Clock(Protocol):
     """Tells the time."""
 

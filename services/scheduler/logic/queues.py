@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 from services.scheduler.domain.changes import Changes
@@ -10,8 +12,8 @@ from services.scheduler.domain.control import is_rescheduled
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.control import cancel_unheld, try_again
-from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
-from shared.contracts.errors import NotFoundError
+from services.scheduler.logic.ports import Clock, TaskQueues, Transactor, UnitOfWork
+from shared.contracts.errors import NotFoundError, UnavailableError
 from shared.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
 from shared.contracts.states import FailureReason, TaskState
 
@@ -26,11 +28,24 @@ class Queues:
 
     Parameters
     ----------
+    transactor, bells, clock
+        Of the scheduler.
+    broker
+        Where doorbells wait besides; None: nowhere.
     at_once
         The most tasks that one transaction moves.
     """
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self,
+        transactor: Transactor,
+        bells: Bells,
+        clock: Clock,
+        broker: TaskQueues | None = None,
+        *,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._broker = broker
         self._transactor = transactor
         self._bells = bells
         self._clock = clock
@@ -55,6 +70,9 @@ class Queues:
             result.purged += purged
             result.blocked += sum(counts[TaskState.BLOCKED] for counts in changes.counts.values())
             complete = purged < self._at_once
+        if self._broker is not None:
+            with suppress(UnavailableError):  # doorbells for what was purged are harmless
+                await self._broker.purge(task_type)
         logger.info("%d tasks were purged from the queue of %s by %s", result.purged, task_type, by)
         return result
 
@@ -65,6 +83,16 @@ class Queues:
         cancel_unheld(unit, changes, tasks, f"purged by {by}", reason=FailureReason.PURGED)
         unit.save(changes)
         return len(tasks)
+
+    async def count_doorbells(self, task_types: Sequence[str]) -> dict[str, int]:
+        """Count what waits at the broker, by task type; nothing where there is no broker, or it is away."""
+        if self._broker is None:
+            return {}
+        try:
+            return {name: await self._broker.length(name) for name in task_types}
+        except UnavailableError as error:
+            logger.info("doorbells cannot be counted: %s", error)
+            return {}
 
     async def reschedule(self, request: RescheduleRequest, *, job_id: int | None = None) -> RescheduleResult:
         """Give what was purged, and on request what failed, fresh attempts. Doing it again changes nothing.

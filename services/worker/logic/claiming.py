@@ -124,6 +124,33 @@ class Claimer:
                 finally:
                     self._asked = 0
 
+    def has(self, attempt_id: int) -> bool:
+        """Tell whether this worker has claimed an attempt and still holds it."""
+        return any(holding.attempt_id == attempt_id for holding in self._holdings())
+
+    def count_room(self) -> int:
+        """Count the slots that have nothing to do, now or soon."""
+        return 0 if self._stopped else self._idle(self._waiting())
+
+    async def ask_now(self) -> bool:
+        """Ask once, without waiting, because work was heard of. Returns whether there was room to ask for any.
+
+        Raises
+        ------
+        EasError
+            There was no answer.
+        """
+        request = None if self.count_room() <= 0 else self.wish()
+        if request is None:
+            return False
+        try:
+            response = await self._source.claim(request)
+        except (NotFoundError, ConflictError):
+            await self._registration.announce()
+            return False
+        self._on_claimed(response)
+        return True
+
     def _next_request(self) -> ClaimRequest | None:
         ahead, self._ahead = self._ahead, False
         return self.wish(LONG_POLL) or (self.wish() if ahead else None)

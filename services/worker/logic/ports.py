@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -79,6 +79,16 @@ class WorkSource(Protocol):
 
     async def beat(self, request: HeartbeatRequest) -> HeartbeatResponse:
         """Renew leases."""
+
+
+class DoorbellSource(Protocol):
+    """Where this worker hears that there is work, besides asking for it."""
+
+    async def listen(self, task_types: Sequence[str], hear: Callable[[int], Awaitable[bool]]) -> None:
+        """Listen for ever. `hear` gets attempt ids, and says whether the doorbell is done with."""
+
+    async def set_room(self, room: int) -> None:
+        """Be given at most so many doorbells that are not answered yet."""
 
 
 class ProductStore(Protocol):

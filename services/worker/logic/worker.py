@@ -22,9 +22,10 @@ from services.worker.domain.share import Share, share_out
 from services.worker.domain.terms import WorkerTerms
 from services.worker.logic.claiming import Claimer
 from services.worker.logic.crew import Crew
+from services.worker.logic.doorbells import Doorbells
 from services.worker.logic.heartbeat import Heartbeat
 from services.worker.logic.holding import Holding, Stage, Wish
-from services.worker.logic.ports import InputCache, Nursery, ProductStore, WorkSource, Workspace
+from services.worker.logic.ports import DoorbellSource, InputCache, Nursery, ProductStore, WorkSource, Workspace
 from services.worker.logic.registration import Registration
 from services.worker.logic.reporting import Reporter
 from services.worker.logic.transfer import Transfer, TransferError
@@ -67,6 +68,8 @@ class Worker:
         Where they work.
     cache
         Files that this host has already; None: nothing is kept.
+    doorbells
+        Where it hears that there is work; None: it only asks.
     on_ended
         Called when an attempt has ended in a child: its log records can be shipped.
     """
@@ -80,11 +83,13 @@ class Worker:
         workspace: Workspace,
         *,
         cache: InputCache | None = None,
+        doorbells: DoorbellSource | None = None,
         on_ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._terms = terms
         self._source = source
         self._workspace = workspace
+        self._doorbells = doorbells
         self._on_ended = on_ended
         self._registration = Registration(source, terms.announce())
         self._run_times = RunTimes(terms.horizon)
@@ -168,6 +173,9 @@ class Worker:
             claiming = group.create_task(claimer.run(lambda: not self._reporter.is_idle))
             loops = (self._reporter.run(), heartbeat.run(), self._relieve(), self._count_fetches())
             rest = [group.create_task(loop) for loop in loops]
+            if self._doorbells is not None:
+                answering = Doorbells(self._doorbells, claimer, claimer.count_room)
+                rest.append(group.create_task(answering.run(registration.task_types)))
             await self._stop.wait()
             claimer.stop()
             claiming.cancel()

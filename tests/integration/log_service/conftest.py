@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +17,7 @@ from shared.contracts.logs import LogRecord
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MakeRecord = Callable[..., LogRecord]
+MakeDatabase = Callable[[str], str]
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def make_record() -> MakeRecord:
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[FastAPI]:
+async def served(make_database: MakeDatabase) -> AsyncIterator[FastAPI]:
     """The service, started."""
-    found = create_app(LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db"))
+    found = create_app(LoggingSettings(database_url=make_database("logging")))
     async with found.router.lifespan_context(found):
         yield found
 

@@ -18,18 +18,18 @@ ROOT = Path(__file__).parents[3]
 class LogServiceProcess:
     """The real service in a process of its own, which can be killed and started again."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, database: str, **settings: str) -> None:
         self.folder = folder
         self._settings = {f"EAS_LOGGING_{name.upper()}": value for name, value in settings.items()}
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
-        self.database = folder / "logging.db"
+        self.database = database
         self.url = f"http://127.0.0.1:{self._port}"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        own = {"EAS_LOGGING_DATABASE_URL": f"sqlite:///{self.database}", "EAS_LOGGING_PORT": str(self._port)}
+        own = {"EAS_LOGGING_DATABASE_URL": self.database, "EAS_LOGGING_PORT": str(self._port)}
         with (self.folder / "service.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "services.logging.main"],

@@ -17,7 +17,7 @@ from services.logging.main import create_app
 from services.logging.settings import LoggingSettings
 from shared.clients.log_service import LogClient
 from shared.contracts.logs import Completeness, LogBatch, LogQuery, StreamEnding
-from tests.integration.log_service.conftest import MakeRecord
+from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 
 PAGE = Path(__file__).parents[3] / "docs" / "logs.md"
 
@@ -67,9 +67,9 @@ async def test_all_writers_of_an_attempt_count_and_late_words_do_not_lower_what_
 
 
 @pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
+def address(make_database: MakeDatabase) -> Iterator[str]:
     """Where the service answers on a port of its own."""
-    app: FastAPI = create_app(LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db"))
+    app: FastAPI = create_app(LoggingSettings(database_url=make_database("logging")))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     ready = threading.Event()
     port: list[int] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ from services.logging.settings import LoggingSettings
 from shared.clients.log_service import LogClient
 from shared.contracts.errors import BusyError
 from shared.contracts.logs import MAX_BATCH_BYTES, LogBatch, LogScope
-from tests.integration.log_service.conftest import MakeRecord
+from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 
 LINES = {"Content-Type": "application/x-ndjson"}
 PACKED = {"Content-Encoding": "gzip"}
@@ -62,9 +61,9 @@ async def test_a_line_holds_one_record(logs: LogClient, make_record: MakeRecord)
 
 
 async def test_too_much_at_once_is_told_to_come_later_and_loses_nothing(
-    tmp_path: Path, make_record: MakeRecord
+    make_database: MakeDatabase, make_record: MakeRecord
 ) -> None:
-    settings = LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", max_waiting=1000)
+    settings = LoggingSettings(database_url=make_database("logging"), max_waiting=1000)
     app = create_app(settings)
     async with (
         app.router.lifespan_context(app),
@@ -81,8 +80,8 @@ async def test_too_much_at_once_is_told_to_come_later_and_loses_nothing(
         assert (await logs.counts(LogScope())).total == 600 * 8
 
 
-async def test_the_answer_says_when_to_come_again(tmp_path: Path, make_record: MakeRecord) -> None:
-    app = create_app(LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", max_waiting=1))
+async def test_the_answer_says_when_to_come_again(make_database: MakeDatabase, make_record: MakeRecord) -> None:
+    app = create_app(LoggingSettings(database_url=make_database("logging"), max_waiting=1))
     async with (
         app.router.lifespan_context(app),
         LogClient("http://logs", None, transport=httpx.ASGITransport(app)) as logs,

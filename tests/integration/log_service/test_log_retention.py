@@ -15,7 +15,7 @@ from shared.contracts.errors import ForbiddenError, InvalidInputError
 from shared.contracts.log_retention import RetentionPolicy, RetentionRule
 from shared.contracts.logs import Completeness, LogBatch, LogQuery, LogScope, StreamEnding
 from shared.http.auth import AccessScope, Principal, write_tokens_file
-from tests.integration.log_service.conftest import MakeRecord
+from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 
 DAY = timedelta(days=1)
 RULES = [RetentionRule(max_level=10, older_than_days=2), RetentionRule(max_level=30, older_than_days=10)]
@@ -93,8 +93,8 @@ async def test_beyond_its_size_the_first_to_arrive_go_and_ids_are_not_used_again
     assert [item.record_id for item in (await logs.list_records(LogQuery())).items] == [20_000, 20_001]
 
 
-async def test_it_goes_by_itself(tmp_path: Path, make_record: MakeRecord) -> None:
-    settings = LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", retention_every_seconds=0.05)
+async def test_it_goes_by_itself(make_database: MakeDatabase, make_record: MakeRecord) -> None:
+    settings = LoggingSettings(database_url=make_database("logging"), retention_every_seconds=0.05)
     app = create_app(settings)
     async with (
         app.router.lifespan_context(app),
@@ -107,14 +107,16 @@ async def test_it_goes_by_itself(tmp_path: Path, make_record: MakeRecord) -> Non
             pass
 
 
-async def test_only_operators_may_and_only_dry_runs_take_a_policy(tmp_path: Path, logs: LogClient) -> None:
+async def test_only_operators_may_and_only_dry_runs_take_a_policy(
+    tmp_path: Path, make_database: MakeDatabase, logs: LogClient
+) -> None:
     answer = await logs._http.post("retention/runs?dry_run=false", json={"rules": []})
     assert (answer.status_code, answer.json()["where"]) == (422, "body")
     with pytest.raises(InvalidInputError):
         await logs._call(RetentionPolicy, "PUT", "retention", body=RetentionRule(max_level=10, older_than_days=1))
     tokens = tmp_path / "tokens.json"
     write_tokens_file(tokens, {"r": Principal("ada", frozenset({AccessScope.READ, AccessScope.WORK}))})
-    app = create_app(LoggingSettings(database_url=f"sqlite:///{tmp_path}/other.db", tokens_file=tokens))
+    app = create_app(LoggingSettings(database_url=make_database("other"), tokens_file=tokens))
     async with app.router.lifespan_context(app), LogClient("http://l", "r", transport=httpx.ASGITransport(app)) as ada:
         for call in (ada.get_retention, ada.run_retention, ada.preview_retention):
             with pytest.raises(ForbiddenError, match="operate"):

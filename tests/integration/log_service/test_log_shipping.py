@@ -20,6 +20,7 @@ from shared.contracts.errors import UnavailableError
 from shared.contracts.logs import MAX_PAGE, Completeness, LogQuery, LogScope, StoredRecord
 from shared.journal.journal import Journal, list_segments
 from shared.journal.shipper import Shipper
+from tests.integration.log_service.conftest import MakeDatabase
 from tests.integration.log_service.service_process import LogServiceProcess
 
 ROOT = Path(__file__).parents[3]
@@ -54,16 +55,16 @@ asyncio.run(main())
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[LogServiceProcess]:
-    found = LogServiceProcess(tmp_path)
+def service(tmp_path: Path, make_database: MakeDatabase) -> Iterator[LogServiceProcess]:
+    found = LogServiceProcess(tmp_path, make_database("logging"))
     yield found
     found.kill()
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[LogClient]:
+async def client(make_database: MakeDatabase) -> AsyncIterator[LogClient]:
     """A client of a service in this process, for tests in which nothing is killed."""
-    app = create_app(LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db"))
+    app = create_app(LoggingSettings(database_url=make_database("logging")))
     async with (
         app.router.lifespan_context(app),
         LogClient("http://logs", None, transport=httpx.ASGITransport(app)) as found,

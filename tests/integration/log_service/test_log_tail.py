@@ -11,21 +11,28 @@ from typing import Any
 import httpx
 import pytest
 
-from services.logging.factory import LoggingFactory
+from services.logging.factory import MIGRATIONS, LoggingFactory
+from services.logging.logic.arrivals import Arrivals
+from services.logging.logic.indexing import TextIndexing
+from services.logging.logic.tail import Tail
 from services.logging.settings import LoggingSettings
+from services.logging.storage.records import RecordCatalog
+from services.logging.storage.text_indexes import make_text_index
 from shared.clients.log_service import LogClient
 from shared.contracts.errors import InvalidInputError
-from shared.contracts.logs import LogBatch, LogQuery, SkippedRecords, StoredRecord
-from tests.integration.log_service.conftest import MakeRecord
+from shared.contracts.logs import LogBatch, LogQuery, LogRecord, SkippedRecords, StoredRecord
+from shared.database.engine import Database
+from shared.database.migrations import upgrade_schema
+from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 from tests.integration.log_service.service_process import LogServiceProcess
 
 Found = StoredRecord | SkippedRecords
 
 
 @pytest.fixture
-async def factory(tmp_path: Path) -> AsyncIterator[LoggingFactory]:
+async def factory(make_database: MakeDatabase) -> AsyncIterator[LoggingFactory]:
     found = LoggingFactory(
-        LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", tail_behind=2500, tail_heartbeat_seconds=30)
+        LoggingSettings(database_url=make_database("logging"), tail_behind=2500, tail_heartbeat_seconds=30)
     )
     found.prepare()
     await found.start()
@@ -34,8 +41,8 @@ async def factory(tmp_path: Path) -> AsyncIterator[LoggingFactory]:
 
 
 @pytest.fixture
-async def remote(tmp_path: Path) -> AsyncIterator[LogClient]:
-    service = LogServiceProcess(tmp_path)
+async def remote(tmp_path: Path, make_database: MakeDatabase) -> AsyncIterator[LogClient]:
+    service = LogServiceProcess(tmp_path, make_database("logging"))
     service.start()
     try:
         await service.ready()
@@ -117,6 +124,44 @@ async def test_a_reader_that_is_too_slow_is_told_what_it_missed(
     assert [record.sequence for record in records if isinstance(record, StoredRecord)] == list(range(4000, 5000))
 
 
+class LateRecords(RecordCatalog):
+    """Has a record arrive whenever the index has just been brought up to date, until there are no more."""
+
+    def __init__(self, database: Database, arrivals: Arrivals, late: list[LogRecord]) -> None:
+        super().__init__(database, make_text_index(database.url))
+        self._arrivals = arrivals
+        self._late = late
+
+    async def index_some(self, most: int) -> int:
+        indexed = await super().index_some(most)
+        if self._late:
+            await self.add([self._late.pop(0)])
+            self._arrivals.announce()
+        return indexed
+
+
+async def test_what_arrives_between_indexing_and_looking_is_not_passed_over(
+    make_database: MakeDatabase, make_record: MakeRecord
+) -> None:
+    url = make_database("logging")
+    upgrade_schema(url, MIGRATIONS)
+    database = Database(url)
+    await database.start()
+    arrivals = Arrivals()
+    records = LateRecords(database, arrivals, [make_record(number) for number in range(1, 4)])
+    await records.add([make_record(0)])
+    tail = Tail(records, arrivals, TextIndexing(records, arrivals), max_behind=1000, heartbeat=30)
+    found: list[Found] = []
+    with tail.follow(LogQuery(text="message"), 0) as reader:
+        while len(found) < 4:
+            got = await reader.next()
+            assert isinstance(got, list)
+            assert got, "nothing came any more"
+            found += got
+    await database.stop()
+    assert messages(found) == [f"message {number}" for number in range(4)]
+
+
 async def test_a_reader_whose_own_records_are_few_misses_none_however_many_others_there_are(
     factory: LoggingFactory, make_record: MakeRecord
 ) -> None:
@@ -128,8 +173,8 @@ async def test_a_reader_whose_own_records_are_few_misses_none_however_many_other
         assert found.attempt_id == 1
 
 
-async def test_a_quiet_stream_gives_signs_of_life(tmp_path: Path) -> None:
-    settings = LoggingSettings(database_url=f"sqlite:///{tmp_path}/logging.db", tail_heartbeat_seconds=0.05)
+async def test_a_quiet_stream_gives_signs_of_life(make_database: MakeDatabase) -> None:
+    settings = LoggingSettings(database_url=make_database("logging"), tail_heartbeat_seconds=0.05)
     factory = LoggingFactory(settings)
     factory.prepare()
     await factory.start()

@@ -238,7 +238,8 @@ async def test_a_log_service_killed_with_messages_in_hand_loses_and_repeats_noth
     queue_type: QueueType, vhost: str, tmp_path: Path
 ) -> None:
     spool, lines = tmp_path / "spool", 10_000
-    service = LogServiceProcess(tmp_path, broker_url=vhost, queue_type=queue_type.value)
+    database = f"sqlite:///{tmp_path}/logging.db"
+    service = LogServiceProcess(tmp_path, database, broker_url=vhost, queue_type=queue_type.value)
     try:
         async with LogClient(service.url, None) as client, operate(vhost, queue_type) as operator:
             http = Http(client, is_open=False)

@@ -36,17 +36,6 @@ from tests.support.databases import Inspector
 REPOSITORY = Path(__file__).parents[3]
 _bucket_numbers = count()
 
-#: About bytes on their way and on the disk, which know nothing of what the catalogue is kept in.
-ABOUT_BYTES = frozenset(
-    {"test_store_downloads", "test_store_previews", "test_store_process", "test_store_killed_on_bucket"}
-)
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run tests on each kind of database, but those that are about bytes on one."""
-    if "database_kind" in metafunc.fixturenames and metafunc.module.__name__.rpartition(".")[2] in ABOUT_BYTES:
-        metafunc.parametrize("database_kind", ["sqlite"], indirect=True)
-
 
 @dataclass
 class Place:

@@ -21,6 +21,12 @@ TAG = f'"{hashlib.md5(DATA).hexdigest()}"'
 LONG = 3 << 20
 
 
+@pytest.fixture
+def database_kind() -> str:
+    """Bytes on their way and on the disk know nothing of what the catalogue is kept in."""
+    return "sqlite"
+
+
 def overwrite(path: Path, data: bytes) -> None:
     """Change bytes behind the store's back."""
     path.chmod(0o600)

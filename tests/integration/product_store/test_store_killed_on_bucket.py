@@ -20,6 +20,12 @@ QUERY: dict[str, str | int] = {"directory": "d", "filename": "f", "semantic_type
 
 
 @pytest.fixture
+def database_kind() -> str:
+    """Bytes on their way and on the disk know nothing of what the catalogue is kept in."""
+    return "sqlite"
+
+
+@pytest.fixture
 def store(store_process: StoreProcess, bucket: Bucket, door: Door) -> StoreProcess:
     store_process.environment = {
         **CREDENTIALS,

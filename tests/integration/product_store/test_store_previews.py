@@ -36,6 +36,12 @@ REAL = Path(__file__).parents[4] / "shared" / "data" / "lightcurves"
 DAYS = 27.0
 
 
+@pytest.fixture
+def database_kind() -> str:
+    """Bytes on their way and on the disk know nothing of what the catalogue is kept in."""
+    return "sqlite"
+
+
 def make_curve(samples: int = 20_000) -> LightCurve:
     """A flat curve with a short transit at 10 d."""
     times = np.linspace(0.0, DAYS, samples)

@@ -29,6 +29,12 @@ WaitUntil = Callable[[Callable[[], bool]], None]
 QUERY = {"directory": "d", "filename": "f", "semantic_type": "t", "attempt_id": 1, "task_id": 1, "job_id": 1}
 
 
+@pytest.fixture
+def database_kind() -> str:
+    """Bytes on their way and on the disk know nothing of what the catalogue is kept in."""
+    return "sqlite"
+
+
 def begin_upload(store: StoreProcess, announced: int, sent: bytes, query: dict[str, object]) -> socket.socket:
     """Send the head of an upload and a part of its body, and leave the connection open."""
     connection = socket.create_connection(("127.0.0.1", store.port))

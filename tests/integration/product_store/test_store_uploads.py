@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import resource
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from sqlalchemy import Connection
 
 from services.product_store.domain.product import Promise
 from services.product_store.domain.version import Deposit
@@ -342,6 +344,36 @@ async def test_while_nobody_can_tell_what_became_of_a_commit_the_bytes_stay_and_
     assert (len(place.objects()), place.incoming()) == (int(after), [])
     receipt = await make_depositary(catalog, archive).receive(make_deposit(), pieces(DATA), Digests())
     assert (receipt.is_new, len(place.objects())) == (not after, 1)
+
+
+async def test_a_commit_of_an_earlier_process_that_is_still_under_way_is_waited_for(
+    place: Place, catalog: DatabaseCatalog, archive: FileArchive
+) -> None:
+    incoming = archive.begin()
+    await incoming.append([DATA])
+    fingerprint = await incoming.finish()
+    name = await incoming.publish()
+    is_under_way, may_commit = threading.Event(), threading.Event()
+
+    def command(connection: Connection) -> None:
+        tables = SqlCatalog(connection)
+        product = tables.products.add(make_deposit().promise)
+        tables.versions.add(product, make_deposit(), fingerprint, name, datetime.now(UTC))
+        is_under_way.set()
+        assert may_commit.wait(30)
+
+    earlier = Database(place.settings.database_url)
+    await earlier.start()
+    commit = asyncio.create_task(earlier.write(command))
+    await asyncio.to_thread(is_under_way.wait)
+    recovery = asyncio.create_task(Recovery(catalog, archive).run())
+    await asyncio.wait([recovery], timeout=0.3)  # time enough to decide wrongly
+    may_commit.set()
+    await commit
+    await earlier.stop()
+    assert await recovery == 0
+    assert archive.object_path(name).read_bytes() == DATA
+    assert place.incoming() == []
 
 
 class DamageFindingCatalog:

@@ -1,0 +1,19 @@
+"""What others must know of the log service's database to make, move and check it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.logging.storage.schema import LoggingRow
+from shared.database.description import DatabaseDescription
+
+DATABASE = DatabaseDescription(
+    service="logging",
+    variable="EAS_LOGGING_DATABASE_URL",
+    migrations=Path(__file__).parent / "migrations",
+    metadata=LoggingRow.metadata,
+    counted={"records": "log_record"},
+    # The index of words follows from the records, and begins anew where nothing says how far it has come.
+    derived=("log_text",),
+    forgotten=(("log_state", "name", "indexed"),),
+)

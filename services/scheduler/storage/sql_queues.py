@@ -1,0 +1,134 @@
+"""Queues of doorbells in the scheduler's own database: what has not been rung for yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, Integer, and_, bindparam, func, select, update
+
+from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.storage.rows import CHUNK, chunks
+from services.scheduler.storage.schema import IS_CLAIMABLE, IS_UNRUNG, AttemptRow
+from shared.database.engine import Database
+from shared.database.prepared import PreparedForKeys
+
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
+_FOR_WORKERS = and_(*(_attempt.c.task_type != name for name in sorted(FLOW_TYPES)))
+_OLDEST = (
+    select(_attempt.c.id, _attempt.c.task_type)
+    .where(IS_UNRUNG, _FOR_WORKERS)
+    .order_by(_attempt.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_MARK = PreparedForKeys(lambda keys: update(_attempt).where(_attempt.c.id.in_(keys)).values(rung_at=bindparam("at")))
+
+
+class SqlTaskQueues:
+    """`TaskQueues` in the attempts' rows: an attempt is in its queue while it may be claimed and was not rung for.
+
+    Where there is a broker, this is its outbox: an attempt and its doorbell are one row, written in one transaction.
+
+    Parameters
+    ----------
+    database
+        The scheduler's.
+    clock
+        Tells the time.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def declare(self, task_type: str) -> None:
+        """Every queue is there."""
+
+    async def length(self, task_type: str) -> int:
+        """How many attempts wait to be rung for."""
+        query = select(func.count()).select_from(_attempt).where(IS_UNRUNG, _attempt.c.task_type == task_type)
+        return int(await self._database.read(lambda connection: connection.execute(query).scalar_one()))
+
+    async def publish(self, attempts: Sequence[tuple[int, str]]) -> set[int]:
+        """Put attempts into their queues. Those that nobody may claim are in none."""
+        ids = [attempt_id for attempt_id, _ in attempts]
+
+        def command(connection: Connection) -> set[int]:
+            found: set[int] = set()
+            for part in chunks(ids, CHUNK):
+                claimable = select(_attempt.c.id).where(IS_CLAIMABLE, _attempt.c.id.in_(part))
+                found |= set(connection.execute(claimable).scalars())
+            _MARK.execute(connection, sorted(found), {"at": None})
+            return found
+
+        return await self._database.write(command)
+
+    async def fetch_and_acknowledge(self, task_type: str) -> int | None:
+        """Take the first one out of its queue; None where it is empty. The attempt itself stays to be claimed."""
+        first = (
+            select(_attempt.c.id)
+            .where(IS_UNRUNG, _attempt.c.task_type == task_type)
+            .order_by(_attempt.c.priority, _attempt.c.id)
+            .limit(1)
+        )
+
+        def command(connection: Connection) -> int | None:
+            found = connection.execute(first).scalar_one_or_none()
+            if found is not None:
+                _MARK.execute(connection, [found], {"at": self._clock()})
+            return found
+
+        return await self._database.write(command)
+
+    async def list_attempts(self, task_type: str, limit: int) -> list[int]:
+        """List the first attempts in a queue, which stay there."""
+        query = (
+            select(_attempt.c.id)
+            .where(IS_UNRUNG, _attempt.c.task_type == task_type)
+            .order_by(_attempt.c.priority, _attempt.c.id)
+            .limit(limit)
+        )
+        return list(await self._database.read(lambda connection: connection.execute(query).scalars().all()))
+
+    async def purge(self, task_type: str) -> int:
+        """Empty a queue. Returns how many were in it; all of them can still be claimed."""
+        purged = update(_attempt).where(IS_UNRUNG, _attempt.c.task_type == task_type).values(rung_at=self._clock())
+        return await self._database.write(lambda connection: connection.execute(purged).rowcount)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    # --- what the relay and the sweeper need besides -----------------------------------------------------------------
+
+    async def find_oldest(self, limit: int, without: Collection[str] = ()) -> list[tuple[int, str]]:
+        """List the oldest attempts that were not rung for, with their task types, those of some types left out."""
+        query = _OLDEST.where(_attempt.c.task_type.not_in(without)) if without else _OLDEST
+        rows = await self._database.read(lambda connection: connection.execute(query, {"most": limit}).all())
+        return [(row.id, row.task_type) for row in rows]
+
+    async def mark_rung(self, attempt_ids: Collection[int], at: datetime) -> None:
+        """Take attempts out of their queues: the broker has them."""
+        if attempt_ids:
+            await self._database.write(lambda connection: _MARK.execute(connection, sorted(attempt_ids), {"at": at}))
+
+    async def find_overheard(self, before: datetime, limit: int) -> dict[str, list[int]]:
+        """List, by task type, the first attempts that were rung for some time ago and that nobody has taken."""
+        by_type = (
+            select(_attempt.c.task_type)
+            .where(IS_CLAIMABLE, _attempt.c.rung_at < before, _FOR_WORKERS)
+            .group_by(_attempt.c.task_type)
+        )
+
+        def query(connection: Connection) -> dict[str, list[int]]:
+            found = {}
+            for task_type in connection.execute(by_type).scalars().all():
+                heads = (
+                    select(_attempt.c.id)
+                    .where(IS_CLAIMABLE, _attempt.c.task_type == task_type, _attempt.c.rung_at < before)
+                    .order_by(_attempt.c.priority, _attempt.c.id)
+                    .limit(limit)
+                )
+                found[task_type] = list(connection.execute(heads).scalars())
+            return found
+
+        return await self._database.read(query)
