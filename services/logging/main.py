@@ -8,10 +8,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.logging.factory import LoggingFactory
-from services.logging.handlers import follow, ingest, records, retention
+from services.logging.handlers import follow, ingest, queued_ingest, records, retention
 from services.logging.handlers.dependencies import provide
 from services.logging.settings import LoggingSettings
 from services.logging.storage.database import DATABASE
+from shared.amqp.rooms import take_in
+from shared.contracts.logs import LOG_QUEUE
 from shared.database.description import DatabaseDescription
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
@@ -39,6 +41,13 @@ def create_app(settings: LoggingSettings | None = None) -> FastAPI:
         make_parts=lambda: LoggingFactory(settings),
         provide=provide,
         routers=[ingest.router, follow.router, records.router, retention.router],
+        take_in=lambda factory: take_in(
+            settings,
+            LOG_QUEUE,
+            queued_ingest.QueuedIngest(factory.ingestion).take,
+            name="logging",
+            prefetch=queued_ingest.PREFETCH,
+        ),
     )
 
 

@@ -6,10 +6,22 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.product_store.factory import ProductStoreFactory
-from services.product_store.handlers import content, deposits, fixity, pieces, previews, products, removals, versions
+from services.product_store.handlers import (
+    content,
+    deposits,
+    fixity,
+    pieces,
+    previews,
+    products,
+    queued_messages,
+    removals,
+    versions,
+)
 from services.product_store.handlers.dependencies import provide
 from services.product_store.settings import ProductStoreSettings
 from services.product_store.storage.database import DATABASE
+from shared.amqp.rooms import take_in
+from shared.contracts.products import PRODUCT_QUEUE
 from shared.database.description import DatabaseDescription
 from shared.http.auth import TokenTable, refuse_open_listener
 from shared.http.service import create_service_app
@@ -40,6 +52,13 @@ def create_app(settings: ProductStoreSettings | None = None) -> FastAPI:
             previews.router,
             fixity.router,
         ],
+        take_in=lambda factory: take_in(
+            settings,
+            PRODUCT_QUEUE,
+            queued_messages.QueuedMessages(factory.planning, factory.quality).take,
+            name="product store",
+            prefetch=queued_messages.PREFETCH,
+        ),
     )
 
 

@@ -22,6 +22,7 @@ from services.scheduler.logic.leadership import Election, LeadersTransactor
 from services.scheduler.logic.overrides import Overrides
 from services.scheduler.logic.peers import Peers
 from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.ports import ProductAnnouncer
 from services.scheduler.logic.provenance import Provenance
 from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
@@ -31,6 +32,7 @@ from services.scheduler.logic.ringing import Ringer, Sweeper
 from services.scheduler.logic.submission import Submission
 from services.scheduler.logic.timers import Timers
 from services.scheduler.settings import SchedulerSettings
+from services.scheduler.storage.broker_announcer import BrokerAnnouncer
 from services.scheduler.storage.containers import ContainerCatalog
 from services.scheduler.storage.diagnostics import DiagnosticsReader
 from services.scheduler.storage.events import ChangeReader
@@ -42,7 +44,9 @@ from services.scheduler.storage.result_tables import ResultTableReader
 from services.scheduler.storage.sql_queues import SqlTaskQueues
 from services.scheduler.storage.unit_of_work import SqlTransactor
 from services.scheduler.storage.views import SchedulerViews
+from shared.amqp.rooms import make_outlet
 from shared.background import cancel_and_wait, keep_running
+from shared.contracts.products import PRODUCT_QUEUE
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
 
@@ -69,6 +73,7 @@ class SchedulerFactory:
         token = settings.product_store_token
         self._database = Database(settings.database_url)
         self._announcer = HttpProductAnnouncer(settings.product_store_url, token.get_secret_value() if token else None)
+        self._outlet = make_outlet(settings, PRODUCT_QUEUE, name="scheduler products")
         transactor = SqlTransactor(self._database)
         self.max_document_bytes = settings.max_document_bytes
         self.views = SchedulerViews(self._database)
@@ -95,7 +100,7 @@ class SchedulerFactory:
             "recovery": Recovery(leaders, bells, _now, limits, settings.reap_seconds).run,
             "reuse": Reuse(leaders, bells, _now, polls, self._announcer, limits).run,
             "timers": Timers(leaders, bells, _now, polls).run,
-            "relay": Relay(leaders, bells, self._announcer).run,
+            "relay": Relay(leaders, bells, self._choose_announcer()).run,
         }
         outbox = SqlTaskQueues(self._database, _now)
         if self._broker is not None:
@@ -108,6 +113,12 @@ class SchedulerFactory:
         if self._broker is not None:
             self._own_loops["ringer"] = Ringer(outbox, self._broker, bells, _now).run
         self._running: list[asyncio.Task[None]] = []
+
+    def _choose_announcer(self) -> ProductAnnouncer:
+        """Tell the product store through the broker where there is one."""
+        if self._outlet is None:
+            return self._announcer
+        return BrokerAnnouncer(self._outlet, self._announcer.announce)
 
     @staticmethod
     def _find_broker(settings: SchedulerSettings) -> ConnectedTaskQueues | None:
@@ -135,6 +146,8 @@ class SchedulerFactory:
     async def start(self) -> None:
         """Accept commands and begin what runs in the background."""
         await self._database.start()
+        if self._outlet is not None:
+            await self._outlet.start()
         if self._broker is not None:
             await self._broker.start()
         await self._election.start(self._leaders_loops)
@@ -146,6 +159,8 @@ class SchedulerFactory:
         """End the background, commit what was accepted, and close."""
         await cancel_and_wait(self._running)
         await self._election.stop()
+        if self._outlet is not None:
+            await self._outlet.close()
         if self._broker is not None:
             await self._broker.close()
         await self._announcer.close()

@@ -17,13 +17,16 @@ from services.worker.storage.child_state import Wear
 from services.worker.storage.control_group import read_memory_bound
 from services.worker.storage.fork_server import ForkServer
 from services.worker.storage.input_cache import LocalInputCache
+from services.worker.storage.log_ways import BrokerLineSink
 from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.workspace import LocalWorkspace
+from shared.amqp.rooms import make_outlet
 from shared.clients.log_service import LogClient
 from shared.clients.product_store import ProductStoreClient
 from shared.clients.scheduler import SchedulerClient
+from shared.contracts.logs import LOG_QUEUE
 from shared.journal.handler import JournalHandler
-from shared.journal.shipper import Shipper
+from shared.journal.shipper import LineSink, Shipper
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +133,7 @@ async def _start_shipping(
     if settings.log_service_url is None:
         return None
     client = await stack.enter_async_context(LogClient(settings.log_service_url, token))
-    shipper = Shipper(workspace.journal, client)
+    shipper = Shipper(workspace.journal, await _choose_log_way(stack, settings, client))
     await shipper.start()
 
     async def finish_shipping() -> None:
@@ -141,6 +144,16 @@ async def _start_shipping(
 
     stack.push_async_callback(finish_shipping)
     return shipper
+
+
+async def _choose_log_way(stack: AsyncExitStack, settings: WorkerSettings, client: LogClient) -> LineSink:
+    """Send log records through the broker where there is one."""
+    outlet = make_outlet(settings, LOG_QUEUE, name=f"worker {settings.worker_id} logs")
+    if outlet is None:
+        return client
+    await outlet.start()
+    stack.push_async_callback(outlet.close)
+    return BrokerLineSink(outlet, client)
 
 
 def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> NurseryOptions:

@@ -95,6 +95,8 @@ class BrokerConnection:
         self._lost = asyncio.Event()
         self._up = asyncio.Event()
         self._absent = False
+        self._losses = 0
+        self._lost_again = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -122,6 +124,12 @@ class BrokerConnection:
         except TimeoutError as error:
             message = f"the broker at {self._place} has not been reached for {self.settings.timeout_s:g} s"
             raise BrokerUnavailableError(message) from error
+
+    async def wait_until_lost(self, known: int) -> int:
+        """Wait until the connection has been lost more often than `known` times, and tell how often that is."""
+        while self._losses <= known:
+            await self._lost_again.wait()
+        return self._losses
 
     async def open_channel(self, *, confirms: bool = False) -> AbstractChannel:
         """Open a channel, waiting for the connection if need be.
@@ -211,6 +219,9 @@ class BrokerConnection:
         finally:
             self._up.clear()
             self._connection = None
+            self._losses += 1
+            self._lost_again.set()
+            self._lost_again = asyncio.Event()
             await self._discard(connection)
 
     async def _discard(self, connection: AbstractConnection) -> None:

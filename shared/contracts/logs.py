@@ -11,6 +11,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from shared.contracts.states import LogLevel
 
+#: The queue for batches, after the suite's prefix. A message is what HTTP takes as a body: JSON or NDJSON, or gzip.
+LOG_QUEUE = "logs"
 MAX_BATCH = 5000
 MAX_BATCH_BYTES = 32 * 1024 * 1024
 MAX_MESSAGE_LENGTH = 65536

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, RootModel
 
 from shared.contracts.metadata import Metadata
+
+#: The queue for what the scheduler tells the product store, after the suite's prefix. A message is a `ProductMessage`.
+PRODUCT_QUEUE = "products"
 
 MAX_DIRECTORY_LENGTH = 512
 MAX_FILENAME_LENGTH = 255
@@ -268,3 +271,21 @@ class VerdictResponse(BaseModel):
     """How many versions are now judged otherwise than before."""
 
     changed: int
+
+
+class PlanMessage(BaseModel):
+    """A plan on its way through a broker."""
+
+    kind: Literal["plan"] = "plan"
+    payload: PlanRequest
+
+
+class VerdictMessage(BaseModel):
+    """Verdicts on their way through a broker."""
+
+    kind: Literal["verdicts"] = "verdicts"
+    payload: VerdictRequest
+
+
+class ProductMessage(RootModel[Annotated[PlanMessage | VerdictMessage, Field(discriminator="kind")]]):
+    """What the scheduler tells the product store. Messages may come twice, late, and in any order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Protocol, TypeVar
 
 from fastapi import APIRouter, FastAPI
@@ -44,6 +44,7 @@ def create_service_app(
     make_parts: Callable[[], Parts],
     provide: Callable[[FastAPI, Parts], None],
     routers: Sequence[APIRouter],
+    take_in: Callable[[Parts], AbstractAsyncContextManager[None]] | None = None,
 ) -> FastAPI:
     """Make the app of one service.
 
@@ -61,6 +62,8 @@ def create_service_app(
         Gives the app the parts that its handlers ask for.
     routers
         Its operations.
+    take_in
+        Brings the parts what comes by other ways than HTTP, from when they have started to before they stop.
     """
     running: list[Parts] = []
 
@@ -72,7 +75,8 @@ def create_service_app(
             await parts.start()
             provide(app, parts)
             running.append(parts)
-            yield
+            async with take_in(parts) if take_in else nullcontext():
+                yield
         finally:
             running.clear()
             await parts.stop()

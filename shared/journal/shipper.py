@@ -12,7 +12,6 @@ from typing import Protocol
 
 from shared.background import cancel_and_wait
 from shared.contracts.errors import EasError, InvalidInputError, TooLargeError
-from shared.contracts.logs import IngestResponse
 from shared.journal.spool import Spool, split_in_two
 
 logger = logging.getLogger(__name__)
@@ -27,10 +26,18 @@ LONGEST_PAUSE = 15.0
 
 
 class LineSink(Protocol):
-    """Where lines go: `shared.clients.log_service.LogClient`."""
+    """Where lines go, such as `shared.clients.log_service.LogClient`."""
 
-    async def ingest_lines(self, lines: Sequence[bytes]) -> IngestResponse:
-        """Store records that are JSON already."""
+    async def ingest_lines(self, lines: Sequence[bytes]) -> object:
+        """Store records that are JSON already, or have them kept where they are not lost before they are stored.
+
+        Raises
+        ------
+        InvalidInputError, TooLargeError
+            Some of the lines will never be taken, or not together. None was.
+        EasError
+            They may or may not have been taken.
+        """
         ...
 
 

@@ -267,6 +267,34 @@ class FakePublisher:
         return Outcome()
 
 
+class FakeLink:
+    """See `shared.amqp.outlet.Link`."""
+
+    def __init__(self, *, is_up: bool = True) -> None:
+        self.is_up = is_up
+        self._losses = 0
+        self._lost_again = asyncio.Event()
+
+    async def start(self) -> None:
+        """It is there, or not."""
+
+    async def close(self) -> None:
+        """It is gone."""
+        self.is_up = False
+
+    def lose(self) -> None:
+        """Be lost, and there again."""
+        self._losses += 1
+        self._lost_again.set()
+        self._lost_again = asyncio.Event()
+
+    async def wait_until_lost(self, known: int) -> int:
+        """Wait until it has been lost more often than `known` times, and tell how often that is."""
+        while self._losses <= known:
+            await self._lost_again.wait()
+        return self._losses
+
+
 class FakeQueues:
     """See `shared.amqp.ports.Queues`."""
 

@@ -54,16 +54,17 @@ class Standing(Enum):
     """How a promise stands to the one that holds its name."""
 
     HOLDS = "holds"
-    HELD_BEFORE = "held before"
+    MAY_STORE = "may store"
     TAKES_OVER = "takes over"
 
 
 def judge_promise(known: Promise, earlier: Collection[int], given: Promise, where: str) -> Standing:
-    """Say how a promise stands to the one that holds the name; `earlier` are the tasks that held it before.
+    """Say how a promise stands to the one that holds the name; `earlier` are other tasks that may store under it.
 
-    A task that held the name before may store versions still, but never takes the name back: so a message that comes
-    twice, or late, undoes nothing. A product that no job planned, such as external data that was found, may get another
-    semantic type when it is made again.
+    Of the tasks that planned a name the one with the highest id holds it, for the scheduler gives ids as it plans, and
+    the others may store versions still: so plans can come twice, late and in any order, before or after versions. What
+    a re-run's task has come to hold first, a task with a lower id must have had before. A product that no job planned,
+    such as external data that was found, may get another semantic type when it is made again.
 
     Raises
     ------
@@ -73,7 +74,8 @@ def judge_promise(known: Promise, earlier: Collection[int], given: Promise, wher
     label = f"product {known.filename!r} in directory {known.directory!r}"
     holds = known.generator_task_id == given.generator_task_id
     before = given.generator_task_id in earlier
-    if not (holds or before or given.rerun):
+    is_older = given.generator_task_id < known.generator_task_id
+    if not (holds or before or given.rerun or (is_older and known.rerun)):
         raise ProductExistsError(
             f"{label} is already promised by task {known.generator_task_id} of job {known.job_id}", where=where
         )
@@ -83,7 +85,11 @@ def judge_promise(known: Promise, earlier: Collection[int], given: Promise, wher
         )
     if holds:
         return Standing.HOLDS
-    return Standing.HELD_BEFORE if before else Standing.TAKES_OVER
+    if given.planned:
+        return Standing.MAY_STORE if is_older else Standing.TAKES_OVER
+    if before or (is_older and (known.planned or not given.rerun)):
+        return Standing.MAY_STORE
+    return Standing.TAKES_OVER
 
 
 def choose_mime_type(announced: str | None, promised: str | None, filename: str) -> str:

@@ -31,7 +31,10 @@ def is_repeat(judgement: Judgement, ledger: Sequence[Judgement], *, dated: bool)
 
 
 def choose_verdict(ledger: Sequence[Judgement]) -> bool | None:
-    """Choose the verdict that holds: the one decided last, of equals the one recorded last."""
+    """Choose the verdict that holds: the one decided last, of those decided at once a rejection.
+
+    The order in which they arrive does not count: messages with verdicts can be late.
+    """
     if not ledger:
         return None
-    return max(enumerate(ledger), key=lambda entry: (entry[1].decided_at, entry[0]))[1].passed
+    return max(ledger, key=lambda judgement: (judgement.decided_at, not judgement.passed)).passed

@@ -23,7 +23,7 @@ from services.product_store.handlers.parameters import (
     Where,
 )
 from services.product_store.handlers.views import (
-    read_promise,
+    read_plan,
     show_directories,
     show_product,
     show_products,
@@ -56,9 +56,7 @@ can_read = Depends(require(AccessScope.READ))
 )
 async def plan_products(request: PlanRequest, store: Store) -> PlanResponse:
     """Register promises."""
-    places = [f"body.products[{index}]" for index in range(len(request.products))]
-    promises = [read_promise(planned, where) for planned, where in zip(request.products, places, strict=True)]
-    return PlanResponse(registered=await store.planning.register(promises, places))
+    return PlanResponse(registered=await store.planning.register(*read_plan(request)))
 
 
 @router.get("/products", summary="Find products", operation_id="list_products", dependencies=[can_read])

@@ -16,6 +16,7 @@ from shared.contracts.products import (
     DirectoryPage,
     DirectoryView,
     PlannedProduct,
+    PlanRequest,
     ProductPage,
     ProductView,
     UploadParameters,
@@ -37,6 +38,12 @@ def read_promise(planned: PlannedProduct, where: str) -> Promise:
         metadata=check_metadata(planned.metadata, f"{where}.metadata"),
         rerun=planned.rerun,
     )
+
+
+def read_plan(request: PlanRequest) -> tuple[list[Promise], list[str]]:
+    """Take a plan: promises, and for each, where it is in the request."""
+    places = [f"body.products[{index}]" for index in range(len(request.products))]
+    return [read_promise(planned, where) for planned, where in zip(request.products, places, strict=True)], places
 
 
 def read_deposit(parameters: UploadParameters, metadata: Metadata) -> Deposit:

@@ -264,6 +264,8 @@ def claim_product(catalog: Catalog, deposit: Deposit, where: str) -> Product:
         return catalog.products.add(deposit.promise)
     if standing is Standing.TAKES_OVER:
         return catalog.products.take_over(product, deposit.promise)
+    if standing is Standing.MAY_STORE:
+        catalog.products.admit(product.product_id, deposit.promise.generator_task_id)
     return product
 
 

@@ -42,6 +42,7 @@ class Planning:
         earlier = _find_earlier(catalog, promises, known)
         new: list[Promise] = []
         taken: list[tuple[Product, Promise]] = []
+        admitted: list[tuple[Product, Promise]] = []
         problems: list[Problem] = []
         for promise, place in zip(promises, places, strict=True):
             held = known.get(promise.name)
@@ -51,8 +52,9 @@ class Planning:
                 continue
             try:
                 # Of one request, no task takes a name from another.
-                given = promise if isinstance(held, Product) else replace(promise, rerun=False)
-                standing = judge_promise(held, earlier.get(promise.name, ()), given, place)
+                is_own = not isinstance(held, Product)
+                given, other = (replace(one, rerun=one.rerun and not is_own) for one in (promise, held))
+                standing = judge_promise(other, earlier.get(promise.name, ()), given, place)
             except ProductExistsError as error:
                 problems.append(Problem(slug=error.slug, message=error.message, where=error.where))
                 continue
@@ -61,7 +63,9 @@ class Planning:
             if standing is Standing.TAKES_OVER:
                 taken.append((held, promise))
                 known[promise.name] = promise
-            elif standing is Standing.HOLDS and not held.planned:
+            elif standing is Standing.MAY_STORE:
+                admitted.append((held, promise))
+            elif not held.planned:
                 catalog.products.complete(held.product_id, promise)
         if problems:
             first = problems[0]
@@ -69,13 +73,15 @@ class Planning:
         catalog.products.add_many(new)
         for product, promise in taken:
             catalog.products.take_over(product, promise)
+        for product, promise in admitted:
+            catalog.products.admit(product.product_id, promise.generator_task_id)
         return len(new) + len(taken)
 
 
 def _find_earlier(
     catalog: Catalog, promises: Sequence[Promise], known: Mapping[tuple[str, str], Promise]
 ) -> dict[tuple[str, str], set[int]]:
-    """Look up who held the names that are held by others than those who promise them now."""
+    """Look up who may store under the names that are held by others than those who promise them now."""
     disputed = {
         held.product_id: held.name
         for promise in promises

@@ -38,7 +38,10 @@ class ProductTable(Protocol):
         """Give a product that came with its first version what its plan says."""
 
     def find_earlier_generators(self, product_ids: Collection[int]) -> Mapping[int, set[int]]:
-        """Find the tasks that held the names of products before re-runs took them over."""
+        """Find the tasks that may store under the names of products besides those that hold them."""
+
+    def admit(self, product_id: int, task_id: int) -> None:
+        """Let one more task store under a name that another holds. Again, it changes nothing."""
 
     def take_over(self, product: Product, promise: Promise) -> Product:
         """Give a product to a re-run's task, and remember the one that had it."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, case, delete, exists, func, insert, select, update
 
 from services.product_store.domain.product import Product, Promise
 from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary
@@ -22,7 +22,7 @@ _BY_NAME = Prepared(
 )
 _COLUMNS = (
     *("directory", "filename", "semantic_type", "mime_type", "generator_task_id"),
-    *("job_id", "planned_at", "planned", "details"),
+    *("job_id", "planned_at", "planned", "rerun", "details"),
 )
 _INSERT = PreparedInsertion(PRODUCTS, PRODUCTS.c.product_id, *_COLUMNS)
 _INSERT_MANY = prepare_insert(PRODUCTS, *_COLUMNS)
@@ -65,6 +65,7 @@ class SqlProductTable:
             .where(PRODUCTS.c.product_id == product_id)
             .values(
                 planned=True,
+                rerun=promise.rerun,
                 planned_at=promise.planned_at,
                 mime_type=promise.mime_type,
                 details=promise.metadata,
@@ -82,9 +83,16 @@ class SqlProductTable:
 
     def take_over(self, product: Product, promise: Promise) -> Product:
         """Give a product to a re-run's task, and remember the one that had it."""
-        earlier = {"product_id": product.product_id, "task_id": product.generator_task_id}
-        self._connection.execute(insert(EARLIER_GENERATORS), earlier)
-        changed = _make_values(promise) | {"mime_type": promise.mime_type or product.mime_type}
+        self._connection.execute(
+            delete(EARLIER_GENERATORS).where(
+                EARLIER_GENERATORS.c.product_id == product.product_id,
+                EARLIER_GENERATORS.c.task_id == promise.generator_task_id,
+            )
+        )
+        self.admit(product.product_id, product.generator_task_id)
+        # What a plan does not say is not so; a version that came without one has not said all.
+        mime_type = promise.mime_type if promise.planned else promise.mime_type or product.mime_type
+        changed = _make_values(promise) | {"mime_type": mime_type}
         self._connection.execute(update(PRODUCTS).where(PRODUCTS.c.product_id == product.product_id).values(changed))
         return replace(
             product,
@@ -93,9 +101,15 @@ class SqlProductTable:
             planned_at=promise.planned_at,
             planned=promise.planned,
             semantic_type=promise.semantic_type,
-            mime_type=promise.mime_type or product.mime_type,
+            mime_type=mime_type,
             metadata=promise.metadata,
+            rerun=promise.rerun,
         )
+
+    def admit(self, product_id: int, task_id: int) -> None:
+        """Let one more task store versions under a name that another holds. Again, it changes nothing."""
+        if task_id not in self.find_earlier_generators([product_id]).get(product_id, ()):
+            self._connection.execute(insert(EARLIER_GENERATORS), {"product_id": product_id, "task_id": task_id})
 
     def get(self, product_id: int) -> ProductSummary | None:
         """Find one product with its versions summed up."""
@@ -173,6 +187,7 @@ def _make_product(row: Any) -> Product:
         planned_at=row.planned_at,
         metadata=row.details,
         planned=row.planned,
+        rerun=row.rerun,
     )
 
 
@@ -186,5 +201,6 @@ def _make_values(promise: Promise) -> dict[str, object]:
         "job_id": promise.job_id,
         "planned_at": promise.planned_at,
         "planned": promise.planned,
+        "rerun": promise.rerun,
         "details": promise.metadata,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Text, UniqueConstraint, false
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -21,7 +21,7 @@ class ProductStoreRow(SQLModel, registry=registry()):
 class ProductRow(ProductStoreRow, table=True):
     """A product: a name that a task promises to fill.
 
-    `planned` is false while the name is known from a version only.
+    `planned` is false while the name is known from a version only, `rerun` is true where another task may have had it.
     """
 
     __tablename__ = "product"
@@ -42,11 +42,12 @@ class ProductRow(ProductStoreRow, table=True):
     job_id: int = Field(sa_type=Key)
     planned_at: datetime = Field(sa_type=UtcTime)
     planned: bool
+    rerun: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     details: Metadata = Field(sa_type=Json)
 
 
 class EarlierGeneratorRow(ProductStoreRow, table=True):
-    """A task that promised a product before a re-run took it over. It may still store versions."""
+    """A task that does not hold the name of a product, any more or at all. It may store versions all the same."""
 
     __tablename__ = "earlier_generator"
 

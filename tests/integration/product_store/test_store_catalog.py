@@ -55,7 +55,7 @@ async def test_names_that_differ_only_in_case_are_two(store: Store) -> None:
 async def test_a_re_run_adds_versions_to_the_product_that_another_task_made(store: Store) -> None:
     await store.client.plan([planned(task=1, metadata={"n": 1}, mime_type="text/csv")])
     first = await store.upload(b"one", task=1, attempt=1)
-    again = [planned(task=2, job_id=2, planned_at=NOON, metadata={"n": 2}, rerun=True)]
+    again = [planned(task=2, job_id=2, planned_at=NOON, metadata={"n": 2}, mime_type="text/tsv", rerun=True)]
 
     assert (await store.client.plan(again)).registered == 1
 
@@ -66,7 +66,7 @@ async def test_a_re_run_adds_versions_to_the_product_that_another_task_made(stor
     assert product.latest is not None
     assert product.latest.version_id == second.version_id
     assert (product.generator_task_id, product.job_id, product.planned_at) == (2, 2, NOON)
-    assert (product.metadata, product.mime_type) == ({"n": 2}, "text/csv")
+    assert (product.metadata, product.mime_type) == ({"n": 2}, "text/tsv")
 
 
 async def test_the_task_that_had_the_name_before_may_still_store_and_takes_nothing_back(store: Store) -> None:

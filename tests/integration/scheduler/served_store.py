@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from pydantic import SecretStr
 
 from services.product_store.main import create_app
 from services.product_store.settings import ProductStoreSettings
@@ -51,11 +52,13 @@ _SHARED = {"version_id", "directory", "filename", "md5", "sha256", "size", "mime
 
 
 @asynccontextmanager
-async def serve_store(root: Path, port: int = 0) -> AsyncIterator[ServedStore]:
+async def serve_store(root: Path, port: int = 0, *, broker_url: str | None = None) -> AsyncIterator[ServedStore]:
     """Serve a product store in `root` until the block ends; 0 is any free port."""
     listener = socket.create_server(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = create_app(ProductStoreSettings(database_url=f"sqlite:///{root}/store.db", archive=root / "archive"))
+    broker = None if broker_url is None else SecretStr(broker_url)
+    database_url = f"sqlite:///{root}/store.db"
+    app = create_app(ProductStoreSettings(database_url=database_url, archive=root / "archive", broker_url=broker))
     server = uvicorn.Server(uvicorn.Config(app, ws="none", log_level="error", timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve([listener]))
     # Alembic prepares one database at a time in a process, and the server has no event to wait for.

@@ -44,10 +44,31 @@ def test_a_name_belongs_to_one_task_and_one_semantic_type() -> None:
 
 def test_a_re_run_takes_a_name_over_once_and_the_earlier_task_keeps_its_place() -> None:
     assert judge_promise(promise(), (), promise(task=2, rerun=True), "here") is Standing.TAKES_OVER
-    assert judge_promise(promise(task=2), {1}, promise(), "here") is Standing.HELD_BEFORE
-    assert judge_promise(promise(task=3), {1, 2}, promise(task=2, rerun=True), "here") is Standing.HELD_BEFORE
+    assert judge_promise(promise(task=2), {1}, promise(), "here") is Standing.MAY_STORE
+    assert judge_promise(promise(task=3), {1, 2}, promise(task=2, rerun=True), "here") is Standing.MAY_STORE
     with pytest.raises(ProductExistsError, match="as 'lightcurve', not as 'report'"):
         judge_promise(promise(), (), promise(task=2, rerun=True, semantic_type="report"), "here")
+
+
+def test_a_plan_may_come_after_that_of_the_re_run_that_took_the_name_over() -> None:
+    assert judge_promise(promise(task=2, rerun=True), (), promise(), "here") is Standing.MAY_STORE
+    with pytest.raises(ProductExistsError, match="promised by task 2"):
+        judge_promise(promise(task=2), (), promise(), "here")
+    with pytest.raises(ProductExistsError, match="promised by task 2"):
+        judge_promise(promise(task=2, rerun=True), (), promise(task=3), "here")
+
+
+def test_of_re_runs_the_last_planned_holds_the_name_in_whatever_order_they_arrive() -> None:
+    second, third = promise(task=2, rerun=True), promise(task=3, rerun=True)
+    assert judge_promise(third, {1}, second, "here") is Standing.MAY_STORE
+    assert judge_promise(second, {1}, third, "here") is Standing.TAKES_OVER
+    assert judge_promise(second, {1, 3}, third, "here") is Standing.TAKES_OVER
+
+
+def test_a_version_takes_no_name_from_a_later_plan() -> None:
+    version = replace(promise(task=2, rerun=True), planned=False)
+    assert judge_promise(promise(task=3, rerun=True), {1}, version, "here") is Standing.MAY_STORE
+    assert judge_promise(promise(task=1), (), version, "here") is Standing.TAKES_OVER
 
 
 def test_what_no_job_planned_may_get_another_semantic_type_when_it_is_made_again() -> None:

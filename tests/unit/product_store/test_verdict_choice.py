@@ -24,8 +24,9 @@ def test_the_verdict_decided_last_holds_in_whatever_order_they_arrive() -> None:
     assert choose_verdict([late, early]) is False
 
 
-def test_of_verdicts_decided_at_once_the_one_recorded_last_holds() -> None:
+def test_of_verdicts_decided_at_once_the_rejection_holds_in_whatever_order_they_arrive() -> None:
     assert choose_verdict([judge(True), judge(False)]) is False
+    assert choose_verdict([judge(False), judge(True)]) is False
 
 
 def test_a_dated_verdict_is_a_repeat_of_an_equal_one_only() -> None:

@@ -1,0 +1,41 @@
+"""The product store as the scheduler speaks to it through a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from services.scheduler.domain.changes import OutboxMessage
+from shared.amqp.errors import BrokerUnavailableError
+from shared.amqp.outlet import Outlet
+from shared.contracts.products import ProductMessage
+
+#: The longest message; what is longer goes the other way [bytes].
+MAX_MESSAGE_BYTES = 8_000_000
+
+
+class BrokerAnnouncer:
+    """Publishes outbox messages, and has another way for what cannot be published.
+
+    Parameters
+    ----------
+    outlet
+        The queue of the product store.
+    announce_otherwise
+        Delivers a message while the broker cannot be reached.
+    """
+
+    def __init__(self, outlet: Outlet, announce_otherwise: Callable[[OutboxMessage], Awaitable[None]]) -> None:
+        self._outlet = outlet
+        self._announce_otherwise = announce_otherwise
+
+    async def announce(self, message: OutboxMessage) -> None:
+        """Deliver one message: when this returns, broker or store keep it. Raises the store's errors."""
+        told = ProductMessage.model_validate({"kind": message.kind, "payload": message.payload})
+        body = told.model_dump_json().encode()
+        try:
+            if len(body) > MAX_MESSAGE_BYTES:
+                raise BrokerUnavailableError(f"{len(body)} bytes are too long a message")
+            await self._outlet.put(body, partial(self._announce_otherwise, message))
+        except BrokerUnavailableError:
+            await self._announce_otherwise(message)

@@ -1,0 +1,65 @@
+"""What a process gets of a broker, if it has one: only here is the broker's library imported, and only then."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from shared.amqp.intake import Intake
+from shared.amqp.outlet import Outlet
+from shared.amqp.settings import BrokerChoice
+
+
+def make_outlet(choice: BrokerChoice, kind: str, *, name: str) -> Outlet | None:
+    """Make an outlet, to be started and closed; None where there is no broker.
+
+    Parameters
+    ----------
+    choice
+        The process's settings.
+    kind
+        Of the queue, such as ``logs``.
+    name
+        Of the connection, for operators.
+    """
+    settings, topology = choice.choose_broker(), choice.choose_topology()
+    if settings is None:
+        return None
+    from shared.amqp.connection import BrokerConnection
+    from shared.amqp.publisher import QueuePublisher
+
+    connection = BrokerConnection(settings, name=name)
+    return Outlet(connection, QueuePublisher(connection, topology), topology.queue(kind))
+
+
+@asynccontextmanager
+async def take_in(
+    choice: BrokerChoice, kind: str, take: Callable[[bytes], Awaitable[object]], *, name: str, prefetch: int
+) -> AsyncIterator[None]:
+    """Take in what comes to a queue for as long as this lasts; nothing where there is no broker.
+
+    Parameters
+    ----------
+    take
+        See `shared.amqp.intake.Intake`.
+    prefetch
+        How many messages are handled at the same time.
+    """
+    settings, topology = choice.choose_broker(), choice.choose_topology()
+    if settings is None:
+        yield
+        return
+    from shared.amqp.connection import BrokerConnection
+    from shared.amqp.consumer import QueueConsumer
+
+    async with AsyncExitStack() as stack:
+        connection = BrokerConnection(settings, name=name)
+        intake = Intake(take)
+        consumer = QueueConsumer(connection, topology, intake.handle, prefetch=prefetch)
+        await consumer.add(topology.queue(kind))
+        stack.push_async_callback(connection.close)
+        await connection.start()
+        stack.push_async_callback(consumer.close)
+        await consumer.start()
+        stack.callback(intake.stop)
+        yield
