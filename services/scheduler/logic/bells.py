@@ -31,6 +31,8 @@ class Bells:
         self._waiters: dict[Waiter, None] = {}
         self._job_waiters: dict[int, set[asyncio.Event]] = {}
         self._followers: set[asyncio.Event] = set()
+        #: How many changes of state bells were rung for.
+        self.changes = 0
 
     @contextmanager
     def waiting(self, types: Iterable[str]) -> Iterator[Waiter]:
@@ -105,6 +107,7 @@ class Bells:
 
     def ring(self, changes: Changes) -> None:
         """Wake whoever the committed changes concern."""
+        self.changes += len(changes.transitions)
         queued = {name for name, count in changes.queued.items() if count > 0}
         if queued & FLOW_TYPES:
             self.expansion.set()

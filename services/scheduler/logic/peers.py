@@ -18,12 +18,14 @@ class ChangeCounter(Protocol):
 class Peers:
     """Looks at the end of the history, which every change of state makes longer.
 
+    Where it has become longer by just what this scheduler has rung for itself, nobody else was at work.
+
     Parameters
     ----------
     changes
         The history.
     bells
-        Of this scheduler. They ring for its own changes, too: a bell that is rung for nothing is harmless.
+        Of this scheduler.
     every
         How often to look [s].
     """
@@ -35,10 +37,9 @@ class Peers:
 
     async def run(self) -> None:
         """Look for ever."""
-        seen = await self._changes.find_last()
+        others = None
         while True:
-            await asyncio.sleep(self._every)
             last = await self._changes.find_last()
-            if last != seen:
-                seen = last
+            if others != (others := last - self._bells.changes):
                 self._bells.ring_all()
+            await asyncio.sleep(self._every)
