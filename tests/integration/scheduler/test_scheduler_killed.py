@@ -7,11 +7,9 @@ import os
 import random
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,26 +17,27 @@ import pytest
 from shared.clients.scheduler import SchedulerClient
 from shared.contracts.errors import EasError, UnavailableError
 from shared.contracts.scheduler import AttemptReport, ClaimRequest, ReportRequest
+from tests.support.databases import Inspector
 
-from .conftest import TASK_TYPES, Bench
+from .conftest import TASK_TYPES, Bench, find_wrong_counts
 
-ROUNDS = int(os.environ.get("EAS_TEST_KILL_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("EAS_TEST_KILL_ROUNDS", "5"))
 TASKS = 400
 
 
 class SchedulerProcess:
     """A scheduler of its own process, always on the same port and database."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, database_url: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.folder = folder
+        self.database_url = database_url
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         environment = os.environ | {
-            "EAS_SCHEDULER_DATABASE_URL": f"sqlite:///{self.folder}/scheduler.db",
+            "EAS_SCHEDULER_DATABASE_URL": self.database_url,
             "EAS_SCHEDULER_PORT": str(self.port),
             "EAS_SCHEDULER_LEASE_SECONDS": "1",
             "EAS_SCHEDULER_REAP_SECONDS": "0.2",
@@ -94,11 +93,11 @@ async def work(url: str, name: str, accepted: dict[int, int]) -> None:
 
 
 @pytest.mark.timeout(240)
-async def test_a_scheduler_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> None:
+async def test_a_scheduler_that_is_killed_loses_and_doubles_nothing(database_url: str, inspector: Inspector) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     dice = random.Random(seed)
-    scheduler = SchedulerProcess(tmp_path)
+    scheduler = SchedulerProcess(database_url)
     scheduler.start()
     url = f"http://127.0.0.1:{scheduler.port}"
     accepted: dict[int, int] = {}
@@ -125,31 +124,27 @@ async def test_a_scheduler_that_is_killed_loses_and_doubles_nothing(tmp_path: Pa
             assert job.counts.done == 2 + TASKS // 2 + TASKS
     finally:
         scheduler.kill()
-    check_history(tmp_path / "scheduler.db", accepted)
+    check_history(inspector, accepted)
 
 
-def check_history(database: Path, accepted: dict[int, int]) -> None:
-    with sqlite3.connect(database) as rows:
-        per_task = rows.execute(
-            "SELECT task_id, SUM(state = 'accepted') AS wins FROM attempt GROUP BY task_id HAVING wins != 1"
-        ).fetchall()
-        assert per_task == []
-        states = dict(rows.execute("SELECT state, COUNT(*) FROM attempt GROUP BY state"))
-        assert set(states) <= {"accepted", "lost"}
-        confirmed = rows.execute("SELECT id FROM attempt WHERE state = 'accepted'").fetchall()
-        assert set(accepted) <= {row[0] for row in confirmed}
-        ends = rows.execute(
-            "SELECT attempt_id, COUNT(*) FROM transition WHERE state_after IN ('accepted', 'lost') GROUP BY attempt_id"
-            " HAVING COUNT(*) != 1"
-        ).fetchall()
-        assert ends == []
-        counted = rows.execute("SELECT waiting + queued + running, done FROM job").fetchone()
-        real = rows.execute("SELECT SUM(state != 'done'), SUM(state = 'done') FROM task").fetchone()
-        assert counted == real
+def check_history(rows: Inspector, accepted: dict[int, int]) -> None:
+    wins = rows.fetch(
+        "SELECT task_id FROM attempt GROUP BY task_id HAVING SUM(CASE WHEN state = 'accepted' THEN 1 ELSE 0 END) <> 1"
+    )
+    assert wins == []
+    assert {row[0] for row in rows.fetch("SELECT DISTINCT state FROM attempt")} <= {"accepted", "lost"}
+    confirmed = rows.fetch("SELECT id FROM attempt WHERE state = 'accepted'")
+    assert set(accepted) <= {row[0] for row in confirmed}
+    ends = rows.fetch(
+        "SELECT attempt_id FROM transition WHERE state_after IN ('accepted', 'lost') GROUP BY attempt_id"
+        " HAVING COUNT(*) <> 1"
+    )
+    assert ends == []
+    assert find_wrong_counts(rows) == []
 
 
-async def test_a_long_poll_ends_with_its_caller(tmp_path: Path) -> None:
-    scheduler = SchedulerProcess(tmp_path)
+async def test_a_long_poll_ends_with_its_caller(database_url: str) -> None:
+    scheduler = SchedulerProcess(database_url)
     scheduler.start()
     url = f"http://127.0.0.1:{scheduler.port}"
     try:
