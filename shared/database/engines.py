@@ -27,6 +27,9 @@ _IDLE_SECONDS = 30
 #: How long a migration waits for another one [s].
 _MIGRATION_SECONDS = 3600
 
+#: The advisory lock of writers on PostgreSQL, in each database its own: "EAS" in ASCII.
+_TURN = 0x454153
+
 _DRIVERS = {
     "sqlite": "sqlite",
     "postgresql": "postgresql+psycopg",
@@ -168,10 +171,6 @@ def _open_postgresql(url: URL, writer: bool, connections: int) -> Engine:
     return engine
 
 
-#: The advisory lock of writers, in each database its own: "EAS" in ASCII.
-_TURN = 0x454153
-
-
 def _replace_nuls(connection: Any) -> None:
     """PostgreSQL has no NUL in texts: one that a task printed is kept as U+FFFD."""
     from psycopg.types.string import StrDumper, StrDumperUnknown
@@ -187,34 +186,30 @@ def _replace_nuls(connection: Any) -> None:
 
 def _open_mysql(url: URL, writer: bool, connections: int, *, changes_tables: bool) -> Engine:
     """Wait for the turn at the one row that says which version the tables have."""
-    session = [
-        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
-        f"SET SESSION innodb_lock_wait_timeout = {_IDLE_SECONDS}",
-        "SET SESSION wait_timeout = 28800",
-    ]
-    if not writer:
-        session.append("SET SESSION TRANSACTION READ ONLY")
-    arguments = {"connect_timeout": _CONNECT_SECONDS, "charset": "utf8mb4", "init_command": "; ".join(session[:1])}
     level = "READ COMMITTED" if writer else "REPEATABLE READ"
+    arguments = {"connect_timeout": _CONNECT_SECONDS, "charset": "utf8mb4"}
     engine = _pooled(url, connections, arguments, isolation_level=level)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
+        session = [
+            "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
+            f"innodb_lock_wait_timeout = {_IDLE_SECONDS}",
+            "wait_timeout = 28800",
+        ]
+        if not writer:
+            session.append("TRANSACTION READ ONLY")
+        elif "MariaDB" in str(connection.get_server_info()):
+            session.append(f"idle_write_transaction_timeout = {_IDLE_SECONDS}")
         with connection.cursor() as cursor:
-            for statement in session[1:]:
-                cursor.execute(statement)
-            if writer and _is_mariadb(connection):
-                cursor.execute(f"SET SESSION idle_write_transaction_timeout = {_IDLE_SECONDS}")
+            for setting in session:
+                cursor.execute(f"SET SESSION {setting}")
 
     if changes_tables:
         _begin_with(engine, f"SELECT GET_LOCK(CONCAT('eas migrates ', DATABASE()), {_MIGRATION_SECONDS})")
     elif writer:
         _begin_with(engine, "SELECT version_num FROM alembic_version FOR UPDATE")
     return engine
-
-
-def _is_mariadb(connection: Any) -> bool:
-    return "MariaDB" in str(connection.get_server_info())
 
 
 def _pooled(url: URL, connections: int, arguments: dict[str, Any], **options: Any) -> Engine:

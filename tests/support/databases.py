@@ -51,6 +51,7 @@ def _empty(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE")
         return
+    connection.exec_driver_sql("SET SESSION lock_wait_timeout = 20")  # a test that failed may hold a transaction
     connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
     for name in tables:
         connection.exec_driver_sql(f"TRUNCATE TABLE {name}")
