@@ -159,15 +159,27 @@ def _open_postgresql(url: URL, writer: bool, connections: int) -> Engine:
         "application_name": "eas",
         "options": " ".join(options),
     }
-    level = "READ COMMITTED" if writer else "REPEATABLE READ"
-    engine = _pooled(url, connections, arguments, isolation_level=level)
+    # The writer begins by itself, see below.
+    level = "AUTOCOMMIT" if writer else "REPEATABLE READ"
+    # By position: the driver takes a quarter longer to put named parameters in order.
+    engine = _pooled(url, connections, arguments, isolation_level=level, paramstyle="format")
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         _replace_nuls(connection)
 
     if writer:
-        _begin_with(engine, f"SELECT pg_advisory_xact_lock({_TURN})")
+        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({_TURN})"
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            """Begin and wait for the turn with one request, which the driver would not make of it."""
+            driver: Any = connection.connection.driver_connection
+            try:
+                driver.execute(begin, prepare=False)
+            except Exception as error:
+                raise translate(connection, begin, error) from error
+
     return engine
 
 
@@ -229,6 +241,14 @@ def _begin_with(engine: Engine, statement: str) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(statement)
+
+
+def translate(connection: Connection, statement: str, error: Exception) -> BaseException:
+    """Make of a driver's error what SQLAlchemy would have made of it; anything else stays as it is."""
+    base = connection.dialect.loaded_dbapi.Error
+    if not isinstance(error, base):
+        return error
+    return DBAPIError.instance(statement, None, error, base, dialect=connection.dialect)
 
 
 def explain_error(error: Exception, dialect: Dialect) -> Exception:

@@ -8,18 +8,33 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Connection, Dialect, Table, bindparam, insert
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Insert,
+    Table,
+    bindparam,
+    insert,
+)
+
+from shared.database.engines import translate
 
 #: How many keys one statement names at most. Below every engine's limit of bound values.
 MOST_KEYS = 1024
 
 #: How many rows go to the driver at once: enough to be quick, few enough that a long list is never held twice.
 MOST_ROWS = 1000
+
+#: How many rows one statement of PostgreSQL inserts at most: its driver would send a statement for each. A power of
+#: two, so that few statements are prepared.
+_ROWS_TOGETHER = 64
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _ABSENT: Any = object()
@@ -39,6 +54,9 @@ class _Compiled:
             processor = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)  # type: ignore[attr-defined]
             fixed = compiled.params[name]
             self._binds.append((name, processor, processor(fixed) if processor and fixed is not None else fixed))
+        is_insertion = isinstance(statement, Insert) and self.text.endswith(")")
+        self._grows = is_insertion and dialect.name == "postgresql"
+        self._texts: dict[int, str] = {}
         self._types = [column.type.dialect_impl(dialect) for column in getattr(statement, "selected_columns", ())]
         self._dialect = dialect
         self._results: list[tuple[int, Callable[[Any], Any]]] | None = None
@@ -64,7 +82,7 @@ class _Compiled:
             cursor.execute(self.text, self.bind(values))
             return int(cursor.rowcount)
         except Exception as error:
-            raise self._translate(connection, error) from error
+            raise translate(connection, self.text, error) from error
         finally:
             cursor.close()
 
@@ -75,7 +93,7 @@ class _Compiled:
             cursor.execute(self.text, self.bind(values))
             return int(cursor.lastrowid)
         except Exception as error:
-            raise self._translate(connection, error) from error
+            raise translate(connection, self.text, error) from error
         finally:
             cursor.close()
 
@@ -86,13 +104,33 @@ class _Compiled:
         cursor = connection.connection.cursor()
         try:
             while bound := [self.bind(values) for values in islice(rest, MOST_ROWS)]:
-                cursor.executemany(self.text, bound)
-                changed += int(cursor.rowcount)
+                changed += self._insert_together(cursor, bound) if self._grows else self._run_each(cursor, bound)
             return changed
         except Exception as error:
-            raise self._translate(connection, error) from error
+            raise translate(connection, self.text, error) from error
         finally:
             cursor.close()
+
+    def _run_each(self, cursor: Any, bound: list[Any]) -> int:
+        cursor.executemany(self.text, bound)
+        return int(cursor.rowcount)
+
+    def _insert_together(self, cursor: Any, bound: list[Any]) -> int:
+        """Insert many rows with a statement, in parts of 64, 32, … rows."""
+        start, changed = 0, 0
+        while left := len(bound) - start:
+            size = min(_ROWS_TOGETHER, 1 << (left.bit_length() - 1))
+            cursor.execute(self._repeat_values(size), tuple(chain.from_iterable(bound[start : start + size])))
+            changed += int(cursor.rowcount)
+            start += size
+        return changed
+
+    def _repeat_values(self, rows: int) -> str:
+        text = self._texts.get(rows)
+        if text is None:
+            start, _, values = self.text.partition(" VALUES ")
+            text = self._texts[rows] = f"{start} VALUES {', '.join([values] * rows)}"
+        return text
 
     def fetch(self, connection: Connection, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         """Fetch all rows, with values as Python has them."""
@@ -103,7 +141,7 @@ class _Compiled:
             if self._results is None:
                 self._results = self._find_processors(cursor.description)
         except Exception as error:
-            raise self._translate(connection, error) from error
+            raise translate(connection, self.text, error) from error
         finally:
             cursor.close()
         results = self._results
@@ -117,13 +155,6 @@ class _Compiled:
             if processor is not None:
                 found.append((index, processor))
         return found
-
-    def _translate(self, connection: Connection, error: Exception) -> BaseException:
-        """Make a driver's error what SQLAlchemy would have made of it."""
-        base = connection.dialect.loaded_dbapi.Error
-        if not isinstance(error, base):
-            return error
-        return DBAPIError.instance(self.text, None, error, base, dialect=connection.dialect)
 
 
 def _read(row: Sequence[Any], results: Sequence[tuple[int, Callable[[Any], Any]]]) -> Sequence[Any]:
@@ -181,7 +212,7 @@ class Prepared:
 
 def prepare_insert(table: Table, *names: str) -> Prepared:
     """Prepare the insertion of rows of which these columns are given."""
-    return Prepared(insert(table).values({name: bindparam(name) for name in names}))
+    return Prepared(insert(table).values({name: bindparam(name) for name in names}).inline())
 
 
 class PreparedInsertion:
@@ -196,7 +227,7 @@ class PreparedInsertion:
     def __init__(self, table: Table, key: ColumnElement[int], *names: str) -> None:
         insertion = insert(table).values({name: bindparam(name) for name in names})
         self._returning = Prepared(insertion.returning(key))
-        self._plain = Prepared(insertion)
+        self._plain = Prepared(insertion.inline())
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Insert a row. Returns its key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, namedtuple
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,10 +21,15 @@ _job = JobRow.__table__  # type: ignore[attr-defined]
 _GIVEN = ("name", "state", "working_directory", "document", "seed", "root_task_id", "submitted_at", "submitted_by")
 _ADD = PreparedInsertion(_job, _job.c.id, *_GIVEN, "rerun", "reuse")
 _COUNTS = {state: _job.c[state.value] for state in TaskState}
-_ADD_COUNTS = Prepared(
+_COUNTING = (
     update(_job)
     .where(_job.c.id == bindparam("key"))
     .values({column: column + bindparam(f"d_{state}") for state, column in _COUNTS.items()})
+)
+_ADD_COUNTS = Prepared(_COUNTING)
+_ADD_AND_READ_COUNTS = Prepared(_COUNTING.returning(_job.c.id, _job.c.state, *_COUNTS.values()))
+_SET_STATE = Prepared(
+    update(_job).where(_job.c.id == bindparam("key")).values(state=bindparam("to"), finished_at=bindparam("end"))
 )
 _READ_COUNTS = PreparedForKeys(
     lambda keys: select(_job.c.id, _job.c.state, *_COUNTS.values()).where(_job.c.id.in_(keys))
@@ -151,13 +156,19 @@ class JobStore:
         changed = {job_id: deltas for job_id, deltas in counts.items() if any(deltas.values())}
         if not changed:
             return []
-        deltas_by_name = (
+        steps = [
             {"key": job_id, **{f"d_{state}": deltas.get(state, 0) for state in TaskState}}
             for job_id, deltas in changed.items()
-        )
-        _ADD_COUNTS.execute_many(self._connection, deltas_by_name)
+        ]
+        rows: list[Sequence[Any]] = []
+        if self._connection.dialect.update_returning:
+            for step in steps:
+                rows += _ADD_AND_READ_COUNTS.fetch(self._connection, step)
+        else:
+            _ADD_COUNTS.execute_many(self._connection, steps)
+            rows = _READ_COUNTS.fetch(self._connection, list(changed))
         moved = []
-        for job_id, before, *values in _READ_COUNTS.fetch(self._connection, list(changed)):
+        for job_id, before, *values in rows:
             count = dict(zip(_COUNTS, values, strict=True))
             state = job_state_of(
                 unfinished=count[TaskState.WAITING] + count[TaskState.QUEUED] + count[TaskState.RUNNING],
@@ -167,11 +178,5 @@ class JobStore:
             )
             if state != before:
                 moved.append({"key": job_id, "to": state.value, "end": None if state is JobState.RUNNING else at})
-        if moved:
-            self._connection.execute(
-                update(_job)
-                .where(_job.c.id == bindparam("key"))
-                .values(state=bindparam("to"), finished_at=bindparam("end")),
-                moved,
-            )
+        _SET_STATE.execute_many(self._connection, moved)
         return [step["key"] for step in moved if step["end"] is not None]
