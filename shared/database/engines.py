@@ -21,8 +21,11 @@ from shared.database import ddl  # noqa: F401 - what MySQL and MariaDB need to h
 BUSY_TIMEOUT_MS = 30_000
 #: How long to wait for a server to answer a new connection [s].
 _CONNECT_SECONDS = 5
-#: A transaction that stands still this long, its process stopped or its host gone, gives its turn back [s].
-_IDLE_SECONDS = 30
+#: A transaction that stands still this long, its process stopped or its host gone, gives its turn back [s]. Less than
+#: another scheduler may take to follow a leader.
+_IDLE_SECONDS = 8
+#: How long a writer waits for its turn [s].
+_TURN_SECONDS = 60
 
 #: How long a migration waits for another one [s].
 _MIGRATION_SECONDS = 3600
@@ -206,13 +209,13 @@ def _open_mysql(url: URL, writer: bool, connections: int, *, changes_tables: boo
     def _prepare(connection: Any, _record: Any) -> None:
         session = [
             "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
-            f"innodb_lock_wait_timeout = {_IDLE_SECONDS}",
+            f"innodb_lock_wait_timeout = {_TURN_SECONDS}",
             "wait_timeout = 28800",
         ]
         if not writer:
             session.append("TRANSACTION READ ONLY")
         elif "MariaDB" in str(connection.get_server_info()):
-            session.append(f"idle_write_transaction_timeout = {_IDLE_SECONDS}")
+            session.append(f"idle_transaction_timeout = {_IDLE_SECONDS}")
         with connection.cursor() as cursor:
             for setting in session:
                 cursor.execute(f"SET SESSION {setting}")

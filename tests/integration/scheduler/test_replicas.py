@@ -8,12 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from sqlalchemy import Connection, text
 
 from services.scheduler.factory import MIGRATIONS
 from services.scheduler.logic.leadership import DeposedError, Election, LeadersTransactor
@@ -249,3 +251,33 @@ async def test_a_leader_that_stops_in_good_order_is_followed_at_once(
     assert leader.process.wait(20) is not None
     await other.until_it(leads=True, within=4)  # less than a lease: its next look is enough
     assert inspector.fetch("SELECT holder FROM leadership") == [(other.name,)]
+
+
+@on_servers
+async def test_one_that_stands_still_in_a_transaction_gives_its_turn_back(database_url: str) -> None:
+    """As a stopped process would that holds the turn of all writers."""
+    upgrade_schema(database_url, MIGRATIONS)
+    still, moving = Database(database_url), Database(database_url)
+    awake, holding = threading.Event(), threading.Event()
+
+    def stand_still(connection: Connection) -> None:
+        connection.execute(text("UPDATE alembic_version SET version_num = version_num"))
+        holding.set()
+        awake.wait(60)
+        connection.execute(text("SELECT 1"))
+
+    await still.start()
+    await moving.start()
+    try:
+        sleeping = asyncio.create_task(still.write(stand_still))
+        await asyncio.to_thread(holding.wait, 10)
+        begun = asyncio.get_running_loop().time()
+        await moving.write(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
+        assert asyncio.get_running_loop().time() - begun < FAIL_OVER
+        awake.set()
+        with pytest.raises(UnavailableError):
+            await sleeping
+    finally:
+        awake.set()
+        await still.stop()
+        await moving.stop()
