@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from shared.amqp.errors import QueueRefusedError
 from shared.amqp.ports import Consumer, Delivery, Handler
 from shared.amqp.topology import Topology
 from shared.contracts.doorbells import read_doorbell
@@ -39,7 +40,10 @@ class BrokerDoorbells:
         await self._consumer.start()
         try:
             for name in task_types:
-                await self._consumer.add(self._topology.task_queue(name))
+                try:
+                    await self._consumer.add(self._topology.task_queue(name))
+                except QueueRefusedError as error:
+                    logger.error("no doorbells for %s, which is asked for all the same: %s", name, error)
             await asyncio.Event().wait()
         finally:
             await self._consumer.close()

@@ -12,7 +12,7 @@ import pytest
 
 from services.worker.storage.doorbells import BrokerDoorbells
 from shared.amqp.ports import Message
-from shared.amqp.topology import Topology
+from shared.amqp.topology import QueueType, Topology
 from shared.contracts.scheduler import ClaimRequest, ClaimResponse
 from shared.testing.broker import FakeBroker
 from shared.testing.scheduler import FakeScheduler
@@ -101,6 +101,15 @@ async def test_a_busy_worker_leaves_doorbells_to_others(tmp_path: Path) -> None:
         room.scheduler.cancel(busy)
         assert (await room.scheduler.report_of(attempt)).state == "accepted"
         await room.until_waiting(0)
+
+
+async def test_a_queue_of_another_kind_stops_nobody(tmp_path: Path) -> None:
+    broker = FakeBroker()
+    await broker.queues(Topology("test", QueueType.QUORUM)).declare(QUEUE)
+    doorbells = BrokerDoorbells(lambda handler: broker.consumer(TOPOLOGY, handler, prefetch=0), TOPOLOGY)
+    async with open_trial(tmp_path, doorbells=doorbells, preload=False, only=("act", "null")) as trial:
+        report = await trial.scheduler.report_of(trial.scheduler.add("act", {"act": "echo"}))
+        assert report.state == "accepted"
 
 
 @pytest.mark.parametrize("bodies", [(1, 1, 1), (7, 1, 900), ("garbage", 1, "", "-5", "9" * 30)])
