@@ -123,8 +123,9 @@ class Outlet:
     async def _watch(self) -> None:
         """Bring again what was published last, whenever the connection was lost."""
         while True:
-            self._losses = await self._link.wait_until_lost(self._losses)
-            self._is_owing = True
+            if not self._is_owing:
+                self._losses = await self._link.wait_until_lost(self._losses)
+                self._is_owing = True
             pause = self._first_rest
             while not await self._bring_again():
                 await asyncio.sleep(pause)

@@ -21,9 +21,11 @@ from shared.database import ddl  # noqa: F401 - what MySQL and MariaDB need to h
 BUSY_TIMEOUT_MS = 30_000
 #: How long to wait for a server to answer a new connection [s].
 _CONNECT_SECONDS = 5
-#: A transaction that stands still this long, its process stopped or its host gone, gives its turn back [s]. Less than
-#: another scheduler may take to follow a leader.
-_IDLE_SECONDS = 8
+#: A transaction that stands still this long, its process stopped or its host gone, gives its turn back [s]. Longer than
+#: a plan of a million tasks takes to be worked out between two statements.
+_IDLE_SECONDS = 20
+#: After how long without a sign from its host a server is taken for gone [s].
+_SILENCE_SECONDS = 25
 #: How long a writer waits for its turn [s].
 _TURN_SECONDS = 60
 
@@ -159,6 +161,7 @@ def _open_postgresql(url: URL, writer: bool, connections: int) -> Engine:
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
+        "tcp_user_timeout": _SILENCE_SECONDS * 1000,
         "application_name": "eas",
         "options": " ".join(options),
     }
@@ -202,7 +205,9 @@ def _replace_nuls(connection: Any) -> None:
 def _open_mysql(url: URL, writer: bool, connections: int, *, changes_tables: bool) -> Engine:
     """Wait for the turn at the one row that says which version the tables have."""
     level = "READ COMMITTED" if writer else "REPEATABLE READ"
-    arguments = {"connect_timeout": _CONNECT_SECONDS, "charset": "utf8mb4"}
+    arguments: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "charset": "utf8mb4"}
+    if not changes_tables:
+        arguments |= {"read_timeout": _TURN_SECONDS + _SILENCE_SECONDS, "write_timeout": _SILENCE_SECONDS}
     engine = _pooled(url, connections, arguments, isolation_level=level)
 
     @event.listens_for(engine, "connect")

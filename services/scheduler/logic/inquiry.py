@@ -43,4 +43,4 @@ class Inquiry:
                         await ended.wait()
                         ended.clear()
                         job = await self._jobs.get_job(job_id)
-            return job
+            return job if job.state is not JobState.RUNNING else await self._jobs.get_job(job_id)

@@ -86,9 +86,8 @@ class Election:
 
     async def stop(self) -> None:
         """Stop the loops and let another scheduler lead at once."""
-        led = self.leads
         await self._end_loops()
-        if not led:
+        if not self._fence:
             return
 
         def command(unit: UnitOfWork) -> None:
@@ -103,10 +102,11 @@ class Election:
     async def _stand(self) -> None:
         now = asyncio.get_running_loop().time()
         try:
-            mine = await self._transactor.run(self._claim)
-        except UnavailableError as error:
-            logger.warning("cannot say who leads: %s", error)
-            if now > self._until:
+            async with asyncio.timeout(self._lease.total_seconds()):
+                mine = await self._transactor.run(self._claim)
+        except (UnavailableError, TimeoutError) as error:
+            logger.warning("cannot say who leads: %s", error or "the database does not answer")
+            if asyncio.get_running_loop().time() > self._until:
                 await self._end_loops()
             return
         if mine is None:
@@ -132,8 +132,8 @@ class Election:
         return mine
 
     async def _end_loops(self) -> None:
-        running, self._running = self._running, []
-        await cancel_and_wait(running)
+        await cancel_and_wait(self._running)
+        self._running = []
 
 
 class LeadersTransactor:

@@ -37,9 +37,12 @@ class Peers:
 
     async def run(self) -> None:
         """Look for ever."""
-        others = None
+        others, again = 0, False
         while True:
-            last = await self._changes.find_last()
-            if others != (others := last - self._bells.changes):
+            found = await self._changes.find_last() - self._bells.changes
+            # Once more after each time: a change of this scheduler that was committed and not rung for may have hidden
+            # one of another.
+            if again or found != others:
                 self._bells.ring_all()
+            others, again = found, found != others
             await asyncio.sleep(self._every)

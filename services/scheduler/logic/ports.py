@@ -289,8 +289,11 @@ class TaskQueues(Protocol):
 class DoorbellOutbox(Protocol):
     """Doorbells that wait in the database until the broker has them."""
 
-    async def find_oldest(self, limit: int, without: Collection[str] = ()) -> list[tuple[int, str]]:
-        """List the oldest attempts that were not rung for, with their task types, those of some types left out."""
+    async def find_types(self) -> list[str]:
+        """List the task types of attempts that were not rung for."""
+
+    async def find_oldest(self, task_type: str, limit: int) -> list[int]:
+        """List the oldest attempts of a task type that were not rung for."""
 
     async def mark_rung(self, attempt_ids: Collection[int], at: datetime) -> None:
         """Note that the broker has them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.ports import Clock, DoorbellOutbox, TaskQueues
@@ -13,6 +13,7 @@ from shared.contracts.errors import UnavailableError
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 500
+_ASK_EVERY = timedelta(seconds=1)
 #: How many doorbells of a task type wait at the broker at most. More would wake nobody: whoever works asks for more
 #: work with its reports, and doorbells for what was taken meanwhile are in the way of others.
 MOST_WAITING = 200
@@ -45,6 +46,7 @@ class Ringer:
         self._bells = bells
         self._clock = clock
         self._left: dict[str, int] = {}
+        self._ask_at: dict[str, datetime] = {}
 
     async def run(self) -> None:
         """Ring for ever. While the broker is away wait longer and longer; workers ask by themselves meanwhile."""
@@ -83,21 +85,18 @@ class Ringer:
 
     async def _choose(self) -> list[tuple[int, str]]:
         """Choose attempts whose queues are not long enough already."""
-        full: set[str] = set()
-        while found := await self._outbox.find_oldest(_AT_ONCE, full):
-            for task_type in {task_type for _, task_type in found}:
-                if self._left.get(task_type, 0) <= 0:  # the broker is asked once in many doorbells
-                    self._left[task_type] = MOST_WAITING - await self._broker.length(task_type)
-            chosen = []
-            for attempt_id, task_type in found:
-                if self._left[task_type] > 0:
-                    self._left[task_type] -= 1
-                    chosen.append((attempt_id, task_type))
-                else:
-                    full.add(task_type)
-            if chosen:
-                return chosen
-        return []
+        now = self._clock()
+        chosen: list[tuple[int, str]] = []
+        for task_type in await self._outbox.find_types():
+            if self._left.get(task_type, 0) <= 0 and now >= self._ask_at.get(task_type, now):
+                # The broker is asked once in many doorbells, and once a second while a queue is long.
+                self._left[task_type] = MOST_WAITING - await self._broker.length(task_type)
+                self._ask_at[task_type] = now + _ASK_EVERY
+            if (room := self._left.get(task_type, 0)) > 0:
+                found = await self._outbox.find_oldest(task_type, room)
+                self._left[task_type] -= len(found)
+                chosen += [(attempt_id, task_type) for attempt_id in found]
+        return chosen
 
 
 class Sweeper:

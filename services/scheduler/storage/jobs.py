@@ -73,6 +73,23 @@ class DocumentCache:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._documents: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._new: list[int] = []
+
+    def remember(self) -> None:
+        """Take note of what comes from now on, for `forget_new`."""
+        self._new.clear()
+
+    def forget_new(self) -> None:
+        """Let go of what came in a transaction that failed: its jobs are not there, and others will have their ids."""
+        for job_id in self._new:
+            if (found := self._documents.pop(job_id, None)) is not None:
+                self._bytes -= found[0]
+        self._new.clear()
+
+    def forget(self) -> None:
+        """Let go of everything."""
+        self._documents.clear()
+        self._bytes = 0
 
     def get(self, job_id: int) -> dict[str, Any] | None:
         """Look one up and keep it for longest."""
@@ -85,6 +102,7 @@ class DocumentCache:
     def put(self, job_id: int, document: dict[str, Any]) -> None:
         """Keep one, letting go of those that were not asked for longest."""
         size = len(orjson.dumps(document))
+        self._new.append(job_id)
         self._documents[job_id] = (size, document)
         self._bytes += size
         while self._bytes > self._max_bytes and len(self._documents) > 1:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from services.scheduler.storage.schema import AttemptRow, KeySequenceRow, ProductPromiseRow, TaskRow
+from shared.database.prepared import Prepared
 
 _sequence = KeySequenceRow.__table__  # type: ignore[attr-defined]
 _KEYS = {
@@ -13,11 +14,16 @@ _KEYS = {
     "promise": ProductPromiseRow.__table__.c.id,  # type: ignore[attr-defined]
 }
 
+_NEXT = Prepared(select(_sequence.c.next_key).where(_sequence.c.name == bindparam("table")))
+
 BLOCK = 10_000
 
 
 class KeyBlocks:
     """Hands out keys of one process. Lives as long as the process; used by one transaction at a time.
+
+    Keys grow in the order in which transactions take them, whichever process they are of: a block is left unused once
+    another process has reserved keys. Queues and the product store take the smaller key for the older one.
 
     A transaction that fails gives its keys back, with `restore`. Where a whole group of transactions may have failed to
     commit, their reservations may be lost, or another process may have them by now: `forget` leaves all unused. The
@@ -30,7 +36,10 @@ class KeyBlocks:
     def take(self, connection: Connection, name: str, count: int) -> range:
         """Take `count` successive keys of the table `name`."""
         free = self._free.get(name, range(0))
-        if len(free) < count:
+        is_overtaken = bool(free) and connection.dialect.name != "sqlite" and free.stop != _read_next(connection, name)
+        if is_overtaken:
+            free = _reserve(connection, name, count)
+        elif len(free) < count:
             free = _reserve(connection, name, max(BLOCK, count))
         self._free[name] = free[count:]
         return free[:count]
@@ -48,9 +57,14 @@ class KeyBlocks:
         self._free = free
 
 
+def _read_next(connection: Connection, name: str) -> int | None:
+    rows = _NEXT.fetch(connection, {"table": name})
+    return int(rows[0][0]) if rows else None
+
+
 def _reserve(connection: Connection, name: str, size: int) -> range:
     key = _KEYS[name]
-    found = connection.execute(select(_sequence.c.next_key).where(_sequence.c.name == name)).scalar_one_or_none()
+    found = _read_next(connection, name)
     highest = connection.execute(select(func.max(key))).scalar_one()
     start = max(found or 1, (highest or 0) + 1)
     if found is None:

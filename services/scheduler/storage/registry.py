@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -64,7 +64,12 @@ class RegistryStore:
             self._connection.execute(insert(_worker).values(worker_id=announcement.worker_id, **values))
 
     def save_task_types(self, descriptions: Sequence[TaskTypeDescription], at: datetime) -> None:
-        """Insert or update task types; the last worker to announce one has the last word."""
+        """Insert or update task types; the last worker to announce one has the last word.
+
+        Each announcement has a later time than all before, whatever clock it comes with: that is how caches know of it.
+        """
+        newest = _STAMP.fetch(self._connection)[0][1]
+        at = at if newest is None else max(at, newest + timedelta(microseconds=1))
         known = {row.name: row.version for row in self._connection.execute(select(_type.c.name, _type.c.version))}
         released = [found for found in descriptions if known.get(found.name) != found.version]
         if released:

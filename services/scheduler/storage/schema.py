@@ -301,9 +301,16 @@ class AttemptRow(SchedulerRow, table=True):
         ),
         *partial_index(
             "ix_attempt_unrung",
-            ["id"],
+            ["task_type", "id"],
             "state = 'queued' AND NOT held AND rung_at IS NULL",
-            ["state", "held", "rung_at", "id"],
+            ["state", "held", "task_type", "rung_at", "id"],
+        ),
+        Index(
+            "ix_attempt_rung",
+            "task_type",
+            "rung_at",
+            sqlite_where=text("state = 'queued' AND NOT held AND rung_at IS NOT NULL"),
+            postgresql_where=text("state = 'queued' AND NOT held AND rung_at IS NOT NULL"),
         ),
     )
     id: int = _key(autoincrement=False)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, Integer, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Integer, Select, bindparam, func, select, text, update
 
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.storage.rows import CHUNK, chunks
@@ -14,12 +15,25 @@ from shared.database.engine import Database
 from shared.database.prepared import PreparedForKeys
 
 _attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_FOR_WORKERS = and_(*(_attempt.c.task_type != name for name in sorted(FLOW_TYPES)))
+_IS_RUNG = text("attempt.state = 'queued' AND NOT attempt.held AND attempt.rung_at IS NOT NULL")
 _OLDEST = (
-    select(_attempt.c.id, _attempt.c.task_type)
-    .where(IS_UNRUNG, _FOR_WORKERS)
+    select(_attempt.c.id)
+    .where(IS_UNRUNG, _attempt.c.task_type == bindparam("type"))
     .order_by(_attempt.c.id)
     .limit(bindparam("most", type_=Integer))
+)
+_OVERHEARD = (
+    select(_attempt.c.id)
+    .where(_IS_RUNG, _attempt.c.task_type == bindparam("type"), _attempt.c.rung_at < bindparam("before"))
+    .order_by(_attempt.c.rung_at)
+    .limit(bindparam("most", type_=Integer))
+)
+_NEXT_UNRUNG, _NEXT_RUNG = (
+    select(_attempt.c.task_type)
+    .where(condition, _attempt.c.task_type > bindparam("after"))
+    .order_by(_attempt.c.task_type)
+    .limit(1)
+    for condition in (IS_UNRUNG, _IS_RUNG)
 )
 _MARK = PreparedForKeys(lambda keys: update(_attempt).where(_attempt.c.id.in_(keys)).values(rung_at=bindparam("at")))
 
@@ -100,11 +114,14 @@ class SqlTaskQueues:
 
     # --- what the relay and the sweeper need besides -----------------------------------------------------------------
 
-    async def find_oldest(self, limit: int, without: Collection[str] = ()) -> list[tuple[int, str]]:
-        """List the oldest attempts that were not rung for, with their task types, those of some types left out."""
-        query = _OLDEST.where(_attempt.c.task_type.not_in(without)) if without else _OLDEST
-        rows = await self._database.read(lambda connection: connection.execute(query, {"most": limit}).all())
-        return [(row.id, row.task_type) for row in rows]
+    async def find_types(self) -> list[str]:
+        """List the task types of attempts that were not rung for: one look into the index for each."""
+        return await self._database.read(lambda connection: _list_types(connection, _NEXT_UNRUNG))
+
+    async def find_oldest(self, task_type: str, limit: int) -> list[int]:
+        """List the oldest attempts of a task type that were not rung for."""
+        values = {"type": task_type, "most": limit}
+        return list(await self._database.read(lambda connection: connection.execute(_OLDEST, values).scalars().all()))
 
     async def mark_rung(self, attempt_ids: Collection[int], at: datetime) -> None:
         """Take attempts out of their queues: the broker has them."""
@@ -113,22 +130,22 @@ class SqlTaskQueues:
 
     async def find_overheard(self, before: datetime, limit: int) -> dict[str, list[int]]:
         """List, by task type, the first attempts that were rung for some time ago and that nobody has taken."""
-        by_type = (
-            select(_attempt.c.task_type)
-            .where(IS_CLAIMABLE, _attempt.c.rung_at < before, _FOR_WORKERS)
-            .group_by(_attempt.c.task_type)
-        )
 
         def query(connection: Connection) -> dict[str, list[int]]:
             found = {}
-            for task_type in connection.execute(by_type).scalars().all():
-                heads = (
-                    select(_attempt.c.id)
-                    .where(IS_CLAIMABLE, _attempt.c.task_type == task_type, _attempt.c.rung_at < before)
-                    .order_by(_attempt.c.priority, _attempt.c.id)
-                    .limit(limit)
-                )
-                found[task_type] = list(connection.execute(heads).scalars())
+            for task_type in _list_types(connection, _NEXT_RUNG):
+                values = {"type": task_type, "before": before, "most": limit}
+                if overheard := list(connection.execute(_OVERHEARD, values).scalars()):
+                    found[task_type] = overheard
             return found
 
         return await self._database.read(query)
+
+
+def _list_types(connection: Connection, following: Select[Any]) -> list[str]:
+    """List task types by stepping through an index from each to the next; flow control is not for workers."""
+    found: list[str] = []
+    last = ""
+    while (last := connection.execute(following, {"after": last}).scalar_one_or_none() or "") != "":
+        found.append(last)
+    return [name for name in found if name not in FLOW_TYPES]

@@ -78,17 +78,25 @@ class SqlTransactor:
         self._keys = KeyBlocks()
         self._documents = DocumentCache()
         self._task_types = TaskTypeCache()
-        database.when_lost(self._keys.forget)
+        database.when_lost(self._forget)
+
+    def _forget(self) -> None:
+        """Rely on nothing that was read or reserved in transactions that may not have been committed."""
+        self._keys.forget()
+        self._documents.forget()
+        self._task_types.stamp = None
 
     async def run(self, command: Callable[[SqlUnitOfWork], T]) -> T:
         """Run `command`; its result is returned once everything it did is durable."""
 
         def run_on(connection: Connection) -> T:
             free = self._keys.remember()
+            self._documents.remember()
             try:
                 return command(SqlUnitOfWork(connection, self._keys, self._documents, self._task_types))
             except BaseException:
                 self._keys.restore(free)
+                self._documents.forget_new()
                 raise
 
         return await self._database.write(run_on)

@@ -131,7 +131,10 @@ class Claimer:
 
     def count_room(self) -> int:
         """Count the slots that have nothing to do, whatever a long poll may bring."""
-        return 0 if self._stopped else self._idle(self._count_unstarted())
+        unstarted = self._count_unstarted()
+        if self._stopped or self._make_request(unstarted) is None:
+            return 0
+        return self._idle(unstarted)
 
     async def ask_now(self) -> bool:
         """Ask once, without waiting, because work was heard of. Returns whether there was room to ask for any.

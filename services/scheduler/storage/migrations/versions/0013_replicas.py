@@ -12,6 +12,7 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
+_RUNG = sa.text("state = 'queued' AND NOT held AND rung_at IS NOT NULL")
 _UNRUNG = sa.text("state = 'queued' AND NOT held AND rung_at IS NULL")
 
 
@@ -27,15 +28,22 @@ def upgrade() -> None:
     op.add_column("worker", sa.Column("draining", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column("attempt", sa.Column("rung_at", UtcTime(), nullable=True))
     if op.get_bind().dialect.name == "mysql":
-        op.create_index("ix_attempt_unrung_by_state", "attempt", ["state", "held", "rung_at", "id"])
+        op.create_index("ix_attempt_unrung_by_state", "attempt", ["state", "held", "task_type", "rung_at", "id"])
     else:
-        op.create_index("ix_attempt_unrung", "attempt", ["id"], sqlite_where=_UNRUNG, postgresql_where=_UNRUNG)
+        for name, columns, where in (
+            ("ix_attempt_unrung", ["task_type", "id"], _UNRUNG),
+            ("ix_attempt_rung", ["task_type", "rung_at"], _RUNG),
+        ):
+            op.create_index(name, "attempt", columns, sqlite_where=where, postgresql_where=where)
 
 
 def downgrade() -> None:
     """Take the tables back."""
-    by_state = "_by_state" if op.get_bind().dialect.name == "mysql" else ""
-    op.drop_index(f"ix_attempt_unrung{by_state}", "attempt")
+    if op.get_bind().dialect.name == "mysql":
+        op.drop_index("ix_attempt_unrung_by_state", "attempt")
+    else:
+        op.drop_index("ix_attempt_unrung", "attempt")
+        op.drop_index("ix_attempt_rung", "attempt")
     with op.batch_alter_table("attempt") as attempt:
         attempt.drop_column("rung_at")
     with op.batch_alter_table("worker") as worker:
