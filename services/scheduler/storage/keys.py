@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from services.scheduler.storage.schema import AttemptRow, KeySequenceRow, ProductPromiseRow, TaskRow
 from shared.database.prepared import Prepared
@@ -14,7 +14,7 @@ _KEYS = {
     "promise": ProductPromiseRow.__table__.c.id,  # type: ignore[attr-defined]
 }
 
-_NEXT = Prepared(select(_sequence.c.next_key).where(_sequence.c.name == bindparam("table")))
+_ENDS = Prepared(select(_sequence.c.name, _sequence.c.next_key))
 
 BLOCK = 10_000
 
@@ -32,20 +32,30 @@ class KeyBlocks:
 
     def __init__(self) -> None:
         self._free: dict[str, range] = {}
+        self._overtaken: set[str] = set()
+        self._is_sure = False
 
     def take(self, connection: Connection, name: str, count: int) -> range:
         """Take `count` successive keys of the table `name`."""
+        if not self._is_sure and connection.dialect.name != "sqlite":
+            self._find_overtaken(connection)
         free = self._free.get(name, range(0))
-        is_overtaken = bool(free) and connection.dialect.name != "sqlite" and free.stop != _read_next(connection, name)
-        if is_overtaken:
-            free = _reserve(connection, name, count)
-        elif len(free) < count:
-            free = _reserve(connection, name, max(BLOCK, count))
+        if len(free) < count:
+            free = _reserve(connection, name, count if name in self._overtaken else max(BLOCK, count))
         self._free[name] = free[count:]
         return free[:count]
 
+    def _find_overtaken(self, connection: Connection) -> None:
+        """Leave blocks unused after which others have reserved keys; within a transaction nobody else does."""
+        ends = _read_ends(connection)
+        self._overtaken = {name for name, free in self._free.items() if free.stop != ends.get(name)}
+        for name in self._overtaken:
+            self._free[name] = range(0)
+        self._is_sure = True
+
     def remember(self) -> dict[str, range]:
-        """Say which keys are free, for `restore`."""
+        """Begin a transaction. Returns which keys are free, for `restore`."""
+        self._is_sure = False
         return dict(self._free)
 
     def forget(self) -> None:
@@ -57,14 +67,13 @@ class KeyBlocks:
         self._free = free
 
 
-def _read_next(connection: Connection, name: str) -> int | None:
-    rows = _NEXT.fetch(connection, {"table": name})
-    return int(rows[0][0]) if rows else None
+def _read_ends(connection: Connection) -> dict[str, int]:
+    return {name: int(next_key) for name, next_key in _ENDS.fetch(connection)}
 
 
 def _reserve(connection: Connection, name: str, size: int) -> range:
     key = _KEYS[name]
-    found = _read_next(connection, name)
+    found = _read_ends(connection).get(name)
     highest = connection.execute(select(func.max(key))).scalar_one()
     start = max(found or 1, (highest or 0) + 1)
     if found is None:
