@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,8 +10,8 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from shared.database.engines import parse_database_url
 
-#: The kinds that all that is stored must be the same on.
-KINDS = ("sqlite", "postgresql", "mariadb")
+#: The kinds that all that is stored must be the same on; fewer for a quick look, as in ``EAS_TEST_DATABASES=sqlite``.
+KINDS = tuple(os.environ.get("EAS_TEST_DATABASES", "sqlite,postgresql,mariadb").split(","))
 
 _KEPT = frozenset({"alembic_version"})
 
