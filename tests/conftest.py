@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.databases import KINDS, DatabasePool
 from tests.support.mariadb import MariadbServer
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer
+
+# A busy machine is no fault of the code.
+settings.register_profile("eas", deadline=None)
+settings.load_profile("eas")
 
 
 @pytest.fixture(scope="session")
