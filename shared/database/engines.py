@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, Dialect, make_url
@@ -17,6 +17,9 @@ from sqlalchemy.pool import QueuePool
 
 from shared.contracts.errors import EasError, InsufficientStorageError, InvalidInputError, UnavailableError
 from shared.database import ddl  # noqa: F401 - what MySQL and MariaDB need to hear of tables
+
+if TYPE_CHECKING:  # its driver is there only where PostgreSQL is used
+    from shared.database.pipeline import Pipeline
 
 BUSY_TIMEOUT_MS = 30_000
 #: How long to wait for a server to answer a new connection [s].
@@ -34,6 +37,9 @@ _MIGRATION_SECONDS = 3600
 
 #: The advisory lock of writers on PostgreSQL, in each database its own: "EAS" in ASCII.
 _TURN = 0x454153
+
+#: Under this name a connection of PostgreSQL keeps what it has still to send.
+_PIPELINE = "pipeline"
 
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -175,18 +181,40 @@ def _open_postgresql(url: URL, writer: bool, connections: int) -> Engine:
         _replace_nuls(connection)
 
     if writer:
-        begin = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({_TURN})"
-
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Connection) -> None:
-            """Begin and wait for the turn with one request, which the driver would not make of it."""
-            driver: Any = connection.connection.driver_connection
-            try:
-                driver.execute(begin, prepare=False)
-            except Exception as error:
-                raise translate(connection, begin, error) from error
-
+        _send_together(engine)
     return engine
+
+
+def _send_together(engine: Engine) -> None:
+    """Let a writer's statements be sent together; see `shared.database.pipeline`."""
+    from shared.database.pipeline import Pipeline
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, record: Any) -> None:
+        record.info[_PIPELINE] = Pipeline(connection)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        turn = f"SELECT pg_advisory_xact_lock({_TURN})"
+        connection.info[_PIPELINE].begin("BEGIN ISOLATION LEVEL READ COMMITTED", turn)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _before_others(connection: Connection, *_: Any) -> None:
+        connection.info[_PIPELINE].exchange()
+
+    @event.listens_for(engine, "commit")
+    def _commit(connection: Connection) -> None:
+        connection.info[_PIPELINE].commit()
+
+    @event.listens_for(engine, "rollback")
+    def _rollback(connection: Connection) -> None:
+        connection.info[_PIPELINE].roll_back()
+
+
+def find_pipeline(connection: Connection) -> Pipeline | None:
+    """Find what a connection has still to send; None where every statement is sent at once."""
+    found: Pipeline | None = connection.info.get(_PIPELINE)
+    return found
 
 
 def _replace_nuls(connection: Any) -> None:

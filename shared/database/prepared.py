@@ -7,10 +7,10 @@ SQLAlchemy's: the same tables, types and operators, on every engine.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import (
     BindParameter,
@@ -24,7 +24,10 @@ from sqlalchemy import (
     insert,
 )
 
-from shared.database.engines import translate
+from shared.database.engines import find_pipeline, translate
+
+if TYPE_CHECKING:  # its driver is there only where PostgreSQL is used
+    from shared.database.pipeline import Pipeline
 
 #: How many keys one statement names at most. Below every engine's limit of bound values.
 MOST_KEYS = 1024
@@ -32,13 +35,18 @@ MOST_KEYS = 1024
 #: How many rows go to the driver at once: enough to be quick, few enough that a long list is never held twice.
 MOST_ROWS = 1000
 
-#: How many rows one statement of PostgreSQL inserts at most: its driver would send a statement for each. A power of
-#: two, so that few statements are prepared.
+#: How many rows one statement of PostgreSQL inserts at most. A power of two, so that few statements are prepared.
 _ROWS_TOGETHER = 64
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _ABSENT: Any = object()
 _Processor = Callable[[Any], Any] | None
+T = TypeVar("T")
+
+#: Hears how many rows were changed; what it raises ends the transaction.
+Check = Callable[[int], None]
+#: Waits for the rows of a statement, and gives them, with values in the order of the selected columns.
+Answer = Callable[[], list[Sequence[Any]]]
 
 
 class _Compiled:
@@ -54,10 +62,9 @@ class _Compiled:
             processor = compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)  # type: ignore[attr-defined]
             fixed = compiled.params[name]
             self._binds.append((name, processor, processor(fixed) if processor and fixed is not None else fixed))
-        is_insertion = isinstance(statement, Insert) and self.text.endswith(")")
-        self._grows = is_insertion and dialect.name == "postgresql"
+        self._is_insertion = isinstance(statement, Insert) and self.text.endswith(")")
         self._texts: dict[int, str] = {}
-        self._types = [column.type.dialect_impl(dialect) for column in getattr(statement, "selected_columns", ())]
+        self._types = [column.type.dialect_impl(dialect) for column in _columns_of(statement)]
         self._dialect = dialect
         self._results: list[tuple[int, Callable[[Any], Any]]] | None = None
 
@@ -77,87 +84,102 @@ class _Compiled:
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Run it once. Returns how many rows it changed."""
-        cursor = connection.connection.cursor()
-        try:
+        pipeline = find_pipeline(connection)
+        if pipeline is not None:
+            return pipeline.put(self.text, self.bind(values)).count_changed()
+
+        def run(cursor: Any) -> int:
             cursor.execute(self.text, self.bind(values))
             return int(cursor.rowcount)
-        except Exception as error:
-            raise translate(connection, self.text, error) from error
-        finally:
-            cursor.close()
+
+        return self._carry_out(connection, run)
 
     def insert(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Run it once. Returns the key that the database made."""
-        cursor = connection.connection.cursor()
-        try:
+
+        def run(cursor: Any) -> int:
             cursor.execute(self.text, self.bind(values))
             return int(cursor.lastrowid)
-        except Exception as error:
-            raise translate(connection, self.text, error) from error
-        finally:
-            cursor.close()
 
-    def run_many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
-        """Run it for each set of values. Returns how many rows all of them changed."""
-        rest = iter(rows)
-        changed = 0
-        cursor = connection.connection.cursor()
-        try:
+        return self._carry_out(connection, run)
+
+    def send(self, connection: Connection, rows: Iterable[Mapping[str, Any]], check: Check | None) -> None:
+        """Run it for each set of values."""
+        pipeline = find_pipeline(connection)
+        if pipeline is not None:
+            self._put(pipeline, iter(rows), check)
+            return
+
+        def run(cursor: Any) -> int:
+            rest, changed = iter(rows), 0
             while bound := [self.bind(values) for values in islice(rest, MOST_ROWS)]:
-                changed += self._insert_together(cursor, bound) if self._grows else self._run_each(cursor, bound)
+                cursor.executemany(self.text, bound)
+                changed += int(cursor.rowcount)
             return changed
-        except Exception as error:
-            raise translate(connection, self.text, error) from error
-        finally:
-            cursor.close()
 
-    def _run_each(self, cursor: Any, bound: list[Any]) -> int:
-        cursor.executemany(self.text, bound)
-        return int(cursor.rowcount)
+        changed = self._carry_out(connection, run)
+        if check is not None:
+            check(changed)
 
-    def _insert_together(self, cursor: Any, bound: list[Any]) -> int:
-        """Insert many rows with a statement, in parts of 64, 32, … rows."""
-        start, changed = 0, 0
-        while left := len(bound) - start:
-            size = min(_ROWS_TOGETHER, 1 << (left.bit_length() - 1))
-            cursor.execute(self._repeat_values(size), tuple(chain.from_iterable(bound[start : start + size])))
-            changed += int(cursor.rowcount)
-            start += size
-        return changed
+    def _put(self, pipeline: Pipeline, rows: Iterator[Mapping[str, Any]], check: Check | None) -> None:
+        """Send an insertion of many rows as insertions of 64, 32, … rows; anything else row by row."""
+        sent = []
+        while bound := [self.bind(values) for values in islice(rows, _ROWS_TOGETHER if self._is_insertion else 1)]:
+            while bound:
+                size = 1 << (len(bound).bit_length() - 1)
+                one = pipeline.put(self._repeat_values(size), tuple(chain.from_iterable(bound[:size])))
+                del bound[:size]
+                if check is not None:
+                    sent.append(one)
+        if check is not None:
+            pipeline.when_answered(lambda: check(sum(one.count_changed() for one in sent)))
 
     def _repeat_values(self, rows: int) -> str:
-        text = self._texts.get(rows)
+        text = self.text if rows == 1 else self._texts.get(rows)
         if text is None:
             start, _, values = self.text.partition(" VALUES ")
             text = self._texts[rows] = f"{start} VALUES {', '.join([values] * rows)}"
         return text
 
-    def fetch(self, connection: Connection, values: Mapping[str, Any]) -> list[Sequence[Any]]:
-        """Fetch all rows, with values as Python has them."""
+    def ask(self, connection: Connection, values: Mapping[str, Any]) -> Answer:
+        """Ask for all rows, with values as Python has them."""
+        pipeline = find_pipeline(connection)
+        if pipeline is not None:
+            sent = pipeline.put(self.text, self.bind(values))
+            return lambda: self._convert(*sent.fetch_rows())
+
+        def run(cursor: Any) -> list[Sequence[Any]]:
+            cursor.execute(self.text, self.bind(values))
+            return self._convert(list(cursor.fetchall()), [column[1] for column in cursor.description])
+
+        found = self._carry_out(connection, run)
+        return lambda: found
+
+    def _carry_out(self, connection: Connection, use: Callable[[Any], T]) -> T:
         cursor = connection.connection.cursor()
         try:
-            cursor.execute(self.text, self.bind(values))
-            rows: list[Sequence[Any]] = list(cursor.fetchall())
-            if self._results is None:
-                self._results = self._find_processors(cursor.description)
+            return use(cursor)
         except Exception as error:
             raise translate(connection, self.text, error) from error
         finally:
             cursor.close()
+
+    def _convert(self, rows: list[Sequence[Any]], types: Sequence[Any]) -> list[Sequence[Any]]:
+        """Make Python's values of the driver's; some drivers have to say first what they return."""
+        if self._results is None:
+            pairs = zip(self._types, types, strict=False)  # a statement in words names no types
+            processors = [kind.result_processor(self._dialect, type_) for kind, type_ in pairs]
+            self._results = [(index, found) for index, found in enumerate(processors) if found is not None]
         results = self._results
-        return [_read(row, results) for row in rows] if results else rows
-
-    def _find_processors(self, description: Sequence[Any]) -> list[tuple[int, Callable[[Any], Any]]]:
-        """Find what turns the driver's values into Python's; some drivers have to say first what they return."""
-        found = []
-        for index, (kind, column) in enumerate(zip(self._types, description, strict=False)):
-            processor = kind.result_processor(self._dialect, column[1])
-            if processor is not None:
-                found.append((index, processor))
-        return found
+        return [_convert(row, results) for row in rows] if results else rows
 
 
-def _read(row: Sequence[Any], results: Sequence[tuple[int, Callable[[Any], Any]]]) -> Sequence[Any]:
+def _columns_of(statement: ClauseElement) -> Iterable[ColumnElement[Any]]:
+    """List what a statement selects or returns. Not before it is used: what is built upon it would inherit the list."""
+    return getattr(statement, "exported_columns", ())
+
+
+def _convert(row: Sequence[Any], results: Sequence[tuple[int, Callable[[Any], Any]]]) -> Sequence[Any]:
     values = list(row)
     for index, processor in results:
         values[index] = processor(values[index])
@@ -176,30 +198,43 @@ class Prepared:
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
         self._compiled: dict[type[Dialect], _Compiled] = {}
-        self._names = [str(column.key) for column in getattr(statement, "selected_columns", ())]
         self._make_row: Callable[[Iterable[Any]], Any] | None = None
 
     def execute(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Run it once. Returns how many rows it changed."""
         return self._for(connection).run(connection, values)
 
-    def execute_many(self, connection: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
-        """Run it for each set of values. Returns how many rows all of them changed."""
-        return self._for(connection).run_many(connection, rows)
+    def send(self, connection: Connection, rows: Iterable[Mapping[str, Any]], check: Check | None = None) -> None:
+        """Run it for each set of values, without waiting for it where the engine lets us.
+
+        It is carried out before anything that the connection is asked later, and its errors are raised there or by the
+        commit. So is what `check` says to the number of rows that all of them changed.
+        """
+        self._for(connection).send(connection, rows, check)
 
     def insert(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Run an insertion once. Returns the key that the database made."""
         return self._for(connection).insert(connection, values)
 
+    def ask(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> Answer:
+        """Run it once. Several that are asked before the first answer is waited for need no longer than one."""
+        return self._for(connection).ask(connection, values)
+
+    def foresee(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> Answer:
+        """Ask for what may turn out not to be needed: where asking means waiting, only once the answer is wanted."""
+        if find_pipeline(connection) is not None:
+            return self.ask(connection, values)
+        return lambda: self.fetch(connection, values)
+
     def fetch(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> list[Sequence[Any]]:
         """Run it once and fetch its rows, with values in the order of the selected columns."""
-        return self._for(connection).fetch(connection, values)
+        return self.ask(connection, values)()
 
     def fetch_named(self, connection: Connection, values: Mapping[str, Any] = _NOTHING) -> list[Any]:
         """Run it once and fetch its rows, whose values have the names of the selected columns."""
         if self._make_row is None:
             make_kind: Any = namedtuple
-            self._make_row = make_kind("NamedRow", self._names)._make
+            self._make_row = make_kind("NamedRow", [str(column.key) for column in _columns_of(self._statement)])._make
         return [self._make_row(row) for row in self.fetch(connection, values)]
 
     def _for(self, connection: Connection) -> _Compiled:
@@ -251,22 +286,40 @@ class PreparedForKeys:
 
     def execute(self, connection: Connection, keys: Sequence[Any], values: Mapping[str, Any]) -> int:
         """Run it. Returns how many rows it changed."""
-        changed = 0
-        for prepared, bound in self._parts(keys, values):
-            changed += prepared.execute(connection, bound)
-        return changed
+        return sum(prepared.execute(connection, bound) for prepared, bound in self._parts(keys, values))
+
+    def send(
+        self,
+        connection: Connection,
+        keys: Sequence[Any],
+        values: Mapping[str, Any] = _NOTHING,
+        check: Check | None = None,
+    ) -> None:
+        """Run it without waiting for it where the engine lets us, as `Prepared.send` does."""
+        parts = list(self._parts(keys, values))
+        changes: list[int] = []
+
+        def add(changed: int) -> None:
+            changes.append(changed)
+            if check is not None and len(changes) == len(parts):
+                check(sum(changes))
+
+        for prepared, bound in parts:
+            prepared.send(connection, [bound], add if check is not None else None)
+
+    def ask(self, connection: Connection, keys: Sequence[Any], values: Mapping[str, Any] = _NOTHING) -> Answer:
+        """Run it. Several that are asked before the first answer is waited for need no longer than one.
+
+        An order that the statement asks for holds within `MOST_KEYS` keys.
+        """
+        answers = [prepared.ask(connection, bound) for prepared, bound in self._parts(keys, values)]
+        return lambda: [row for answer in answers for row in answer()]
 
     def fetch(
         self, connection: Connection, keys: Sequence[Any], values: Mapping[str, Any] = _NOTHING
     ) -> list[Sequence[Any]]:
-        """Run it and fetch its rows, with values in the order of the selected columns.
-
-        An order that the statement asks for holds within `MOST_KEYS` keys.
-        """
-        rows: list[Sequence[Any]] = []
-        for prepared, bound in self._parts(keys, values):
-            rows += prepared.fetch(connection, bound)
-        return rows
+        """Run it and fetch its rows, with values in the order of the selected columns, as `ask` does."""
+        return self.ask(connection, keys, values)()
 
     def _parts(self, keys: Sequence[Any], values: Mapping[str, Any]) -> Iterable[tuple[Prepared, dict[str, Any]]]:
         for start in range(0, len(keys), MOST_KEYS):

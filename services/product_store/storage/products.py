@@ -56,7 +56,7 @@ class SqlProductTable:
 
     def add_many(self, promises: Sequence[Promise]) -> None:
         """Register products whose names are free."""
-        _INSERT_MANY.execute_many(self._connection, (_make_values(promise) for promise in promises))
+        _INSERT_MANY.send(self._connection, (_make_values(promise) for promise in promises))
 
     def complete(self, product_id: int, promise: Promise) -> None:
         """Give a product that came with its first version what its plan says."""

@@ -180,7 +180,7 @@ class Dispatch:
         def command(unit: UnitOfWork) -> ReportResponse:
             results = record_reports(unit, changes, request.worker_id, request.reports, self._rules.limits)
             claimed: ClaimResponse | None = None
-            if request.claim is not None and unit.registry.is_present(request.worker_id):
+            if request.claim is not None:
                 attempts = hand_out(unit, changes, request.claim, self._rules)
                 claimed = ClaimResponse(attempts=attempts, lease_seconds=self._rules.lease.total_seconds())
             delivery.serve(unit, changes)

@@ -38,12 +38,15 @@ class DispatchRules:
 
 
 def hand_out(unit: UnitOfWork, changes: Changes, request: ClaimRequest, rules: DispatchRules) -> list[ClaimedAttempt]:
-    """Take the oldest attempts that a claim asks for. Some may fail here, so that fewer come back."""
+    """Take the oldest attempts that a claim asks for: none for a worker that is not known, or was declared gone.
+
+    Some may fail here, so that fewer come back.
+    """
     wanted = {name: most for name, most in request.limits.items() if name not in FLOW_TYPES}
     of_types = unit.registry.find_rules()
     if any(name in wanted and rules.max_running is not None for name, rules in of_types.items()):
         wanted = count_room(wanted, unit.attempts.count_held(), of_types)
-    queued = unit.attempts.find_queued(wanted, request.limit)
+    queued = unit.attempts.find_queued(wanted, request.limit, worker_id=request.worker_id)
     if not queued:
         return []
     token = token_hex(8)

@@ -78,8 +78,7 @@ class Delivery:
             if not poll.take():
                 continue
             self._served.append((poll, []))
-            if unit.registry.is_present(poll.request.worker_id):
-                self._served[-1] = (poll, hand_out(unit, changes, poll.request, self._polls.rules))
+            self._served[-1] = (poll, hand_out(unit, changes, poll.request, self._polls.rules))
             if not self._served[-1][1]:
                 self._served.pop()
                 poll.release()

@@ -20,13 +20,13 @@ from shared.contracts.metadata import Metadata
 def prepare_attempts(unit: UnitOfWork, attempts: Sequence[QueuedAttempt]) -> list[PreparedAttempt]:
     """Prepare attempts of tasks whose dependencies are met, in their order."""
     task_ids = [attempt.task_id for attempt in attempts]
-    tasks = unit.tasks.find_to_run(task_ids)
+    tasks, met, promises = unit.tasks.find_material(task_ids)
     documents = unit.jobs.find_documents({attempt.job_id for attempt in attempts})
     dependencies: dict[int, list[MetDependency]] = {}
-    for found in unit.tasks.find_dependencies(task_ids):
+    for found in met:
         dependencies.setdefault(found.task_id, []).append(found)
     outputs: dict[int, list[Promise]] = {}
-    for promise in unit.tasks.find_outputs(task_ids):
+    for promise in promises:
         outputs.setdefault(promise.task_id, []).append(promise)
     task_types: dict[str, TaskTypeSpecification] | None = None
     prepared: list[PreparedAttempt] = []

@@ -136,18 +136,33 @@ _END = Prepared(
 )
 
 
+_HEAD = (
+    "SELECT id, task_id, job_id, number, task_type, priority, memory_gb FROM attempt"
+    " WHERE state = 'queued' AND NOT held AND task_type = {type} ORDER BY priority, id LIMIT {most}"
+)
+#: Where the engine can seek once for each row of a list. It plans this in a fifth of the time, and plans at each turn.
+_HEADS_OF_LIST = (
+    "unnest(CAST(:types AS varchar[]), CAST(:mosts AS integer[])) AS wanted (name, most)"
+    f" CROSS JOIN LATERAL ({_HEAD.format(type='wanted.name', most='wanted.most')}) AS head"
+)
+_ONE_HEAD = f"SELECT * FROM ({_HEAD.format(type=':type{number}', most=':most{number}')}) AS head{{number}}"  # noqa: S608
+_IS_PRESENT = " WHERE EXISTS (SELECT 1 FROM worker WHERE worker_id = :worker AND NOT gone)"
+_FIRST = (
+    "SELECT id, task_id, job_id, number, task_type, memory_gb FROM {heads}{present} ORDER BY priority, id LIMIT :most"
+)
+
+
 @lru_cache(maxsize=64)
-def _queue_query(types: int) -> Prepared:
-    """Write the query for the heads of `types` queues: one index seek each, merged by priority and age."""
-    head = (
-        "SELECT * FROM (SELECT id, task_id, job_id, number, task_type, priority, memory_gb FROM attempt"
-        " WHERE state = 'queued' AND NOT held AND task_type = :type{0} ORDER BY priority, id LIMIT :most{0}) AS head{0}"
-    )
-    heads = " UNION ALL ".join(head.format(index) for index in range(types))
-    query = (
-        "SELECT id, task_id, job_id, number, task_type, memory_gb FROM ({}) AS heads ORDER BY priority, id LIMIT :most"
-    )
-    return Prepared(text(query.format(heads)))
+def _queue_query(types: int | None, *, for_worker: bool) -> Prepared:
+    """Write the query for the heads of `types` queues, or of a list: one index seek each, merged by priority and age.
+
+    For a worker that is not there it finds nothing.
+    """
+    heads = _HEADS_OF_LIST
+    if types is not None:
+        each = (_ONE_HEAD.format(number=number) for number in range(types))
+        heads = f"({' UNION ALL '.join(each)}) AS heads"
+    return Prepared(text(_FIRST.format(heads=heads, present=_IS_PRESENT if for_worker else "")))
 
 
 class AttemptStore:
@@ -168,9 +183,9 @@ class AttemptStore:
         delayed = [attempt for attempt in attempts if attempt.not_before is not None]
         ruled = [attempt for attempt in attempts if attempt.not_before is None and _is_ruled(attempt)]
         plain = attempts if not ruled and not delayed else [one for one in attempts if not _is_ruled(one)]
-        _ADD_QUEUED.execute_many(self._connection, (_new_row(one, at) for one in plain))
+        _ADD_QUEUED.send(self._connection, (_new_row(one, at) for one in plain))
         for statement, others in ((_ADD_RULED, ruled), (_ADD_DELAYED, delayed), (_ADD_UNDECIDED, undecided)):
-            statement.execute_many(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in others))
+            statement.send(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in others))
 
     def add_expanded(self, attempts: Sequence[QueuedAttempt], at: datetime, worker_id: str) -> None:
         """Insert the attempts of flow-control tasks that were expanded where they were made."""
@@ -181,18 +196,27 @@ class AttemptStore:
             "ended_at": at,
             "worker_id": worker_id,
         }
-        _ADD_EXPANDED.execute_many(self._connection, (_new_row(attempt, at) | life for attempt in attempts))
+        _ADD_EXPANDED.send(self._connection, (_new_row(attempt, at) | life for attempt in attempts))
 
-    def find_queued(self, limits: Mapping[str, int], limit: int) -> list[QueuedAttempt]:
-        """List the oldest queued attempts of these task types, at most so many of each and in all."""
+    def find_queued(
+        self, limits: Mapping[str, int], limit: int, *, worker_id: str | None = None
+    ) -> list[QueuedAttempt]:
+        """List the oldest queued attempts of these task types, at most so many of each and in all.
+
+        Where they are for a worker, there are none unless it has announced itself and was not declared gone since.
+        """
         wanted = {name: most for name, most in limits.items() if most > 0}
         if not wanted or limit <= 0:
             return []
-        values: dict[str, Any] = {"most": limit}
-        for index, (name, most) in enumerate(wanted.items()):
-            values[f"type{index}"] = name
-            values[f"most{index}"] = min(most, limit)
-        rows = _queue_query(len(wanted)).fetch(self._connection, values)
+        values: dict[str, Any] = {"most": limit} if worker_id is None else {"most": limit, "worker": worker_id}
+        takes_lists = self._connection.dialect.name == "postgresql"
+        if takes_lists:
+            values |= {"types": list(wanted), "mosts": [min(most, limit) for most in wanted.values()]}
+        else:
+            for number, (name, most) in enumerate(wanted.items()):
+                values |= {f"type{number}": name, f"most{number}": min(most, limit)}
+        query = _queue_query(None if takes_lists else len(wanted), for_worker=worker_id is not None)
+        rows = query.fetch(self._connection, values)
         return [
             QueuedAttempt(attempt_id, task_id, job_id, number, task_type, memory_gb=memory_gb)
             for attempt_id, task_id, job_id, number, task_type, memory_gb in rows
@@ -207,7 +231,7 @@ class AttemptStore:
     ) -> None:
         """Queued to running, with the lease, in one statement: two claims cannot take the same attempt."""
         values = {"worker": worker_id, "token": lease_token, "expires": expires_at, "at": at}
-        StaleRowError.check(_TAKE.execute(self._connection, attempt_ids, values), len(attempt_ids), "attempt")
+        _TAKE.send(self._connection, attempt_ids, values, StaleRowError.expecting(len(attempt_ids), "attempt"))
 
     def record_preparation(self, prepared: Sequence[PreparedAttempt]) -> None:
         """Record the settings as evaluated, the exact input versions, and the fingerprints of attempts."""
@@ -222,12 +246,12 @@ class AttemptStore:
             for one in prepared
             if one.settings or one.inputs or one.fingerprint
         ]
-        _RECORD_PREPARATION.execute_many(self._connection, rows)
+        _RECORD_PREPARATION.send(self._connection, rows)
 
     def record_limits(self, limits: Sequence[tuple[int, float | None, float | None]]) -> None:
         """Record how long attempts may run and how much memory they may use: (id, seconds, GB)."""
         rows = [{"key": attempt_id, "seconds": seconds, "gb": gb} for attempt_id, seconds, gb in limits]
-        _RECORD_LIMITS.execute_many(self._connection, rows)
+        _RECORD_LIMITS.send(self._connection, rows)
 
     # --- what is to happen at a set time -------------------------------------------------------------------------
 
@@ -288,7 +312,7 @@ class AttemptStore:
 
     def renew_leases(self, attempt_ids: Sequence[int], expires_at: datetime) -> None:
         """Give held attempts more time."""
-        _RENEW.execute(self._connection, attempt_ids, {"expires": expires_at})
+        _RENEW.send(self._connection, attempt_ids, {"expires": expires_at})
 
     def mark_ended(self, reports: Sequence[AttemptReport], at: datetime) -> None:
         """Running or checking to the state that each report says.
@@ -315,7 +339,7 @@ class AttemptStore:
             }
             for report in reports
         ]
-        StaleRowError.check(_END.execute_many(self._connection, rows), len(reports), "attempt")
+        _END.send(self._connection, rows, StaleRowError.expecting(len(reports), "attempt"))
 
 
 def _is_ruled(attempt: QueuedAttempt) -> bool:

@@ -27,19 +27,14 @@ _COUNTING = (
     .values({column: column + bindparam(f"d_{state}") for state, column in _COUNTS.items()})
 )
 _ADD_COUNTS = Prepared(_COUNTING)
-_ADD_AND_READ_COUNTS = Prepared(_COUNTING.returning(_job.c.id, _job.c.state, *_COUNTS.values()))
 _SET_STATE = Prepared(
     update(_job).where(_job.c.id == bindparam("key")).values(state=bindparam("to"), finished_at=bindparam("end"))
 )
-_READ_COUNTS = PreparedForKeys(
-    lambda keys: select(_job.c.id, _job.c.state, *_COUNTS.values()).where(_job.c.id.in_(keys))
-)
-
-
 #: What a view of a job shows: all but its document.
 JOB_COLUMNS = [column for column in _job.c if column.name != "document"]
 _MODE = select(_job.c.rerun, _job.c.reuse).where(_job.c.id == bindparam("key"))
-_DESCRIBE = Prepared(select(*JOB_COLUMNS).where(_job.c.id == bindparam("key")))
+_ADD_COUNTS_AND_DESCRIBE = Prepared(_COUNTING.returning(*JOB_COLUMNS))
+_DESCRIBE = PreparedForKeys(lambda keys: select(*JOB_COLUMNS).where(_job.c.id.in_(keys)))
 _JobColumns = namedtuple("_JobColumns", [column.name for column in JOB_COLUMNS])  # type: ignore[misc]
 
 
@@ -116,6 +111,8 @@ class JobStore:
     def __init__(self, connection: Connection, documents: DocumentCache) -> None:
         self._connection = connection
         self._documents = documents
+        #: Jobs as they were when their counts had been saved, which is the last that most transactions do.
+        self._saved: dict[int, Any] = {}
 
     def add(
         self,
@@ -142,7 +139,9 @@ class JobStore:
             "rerun": mode.rerun,
             "reuse": mode.reuse,
         }
-        return _ADD.execute(self._connection, values)
+        job_id = _ADD.execute(self._connection, values)
+        self._documents.put(job_id, dict(document))
+        return job_id
 
     def find_mode(self, job_id: int) -> JobMode:
         """Look up how a job was submitted."""
@@ -154,8 +153,10 @@ class JobStore:
         return self._connection.execute(query).scalar_one_or_none()
 
     def describe(self, job_id: int) -> JobView:
-        """Show a job as this transaction will leave it."""
-        (row,) = _DESCRIBE.fetch(self._connection, {"key": job_id})
+        """Show a job as this transaction will leave it, whose changes are saved."""
+        if (saved := self._saved.get(job_id)) is not None:
+            return view_job(saved)
+        (row,) = _DESCRIBE.fetch(self._connection, [job_id])
         return view_job(_JobColumns(*row))
 
     def find_documents(self, job_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
@@ -180,21 +181,24 @@ class JobStore:
         ]
         rows: list[Sequence[Any]] = []
         if self._connection.dialect.update_returning:
-            for step in steps:
-                rows += _ADD_AND_READ_COUNTS.fetch(self._connection, step)
+            answers = [_ADD_COUNTS_AND_DESCRIBE.ask(self._connection, step) for step in steps]
+            rows += [row for answer in answers for row in answer()]
         else:
-            _ADD_COUNTS.execute_many(self._connection, steps)
-            rows = _READ_COUNTS.fetch(self._connection, list(changed))
+            _ADD_COUNTS.send(self._connection, steps)
+            rows = _DESCRIBE.fetch(self._connection, list(changed))
         moved = []
-        for job_id, before, *values in rows:
-            count = dict(zip(_COUNTS, values, strict=True))
+        for row in rows:
+            job: Any = _JobColumns(*row)
             state = job_state_of(
-                unfinished=count[TaskState.WAITING] + count[TaskState.QUEUED] + count[TaskState.RUNNING],
-                failed=count[TaskState.FAILED],
-                blocked=count[TaskState.BLOCKED],
-                cancelled=count[TaskState.CANCELLED],
+                unfinished=job.waiting + job.queued + job.running,
+                failed=job.failed,
+                blocked=job.blocked,
+                cancelled=job.cancelled,
             )
-            if state != before:
-                moved.append({"key": job_id, "to": state.value, "end": None if state is JobState.RUNNING else at})
-        _SET_STATE.execute_many(self._connection, moved)
+            if state != job.state:
+                end = None if state is JobState.RUNNING else at
+                moved.append({"key": job.id, "to": state.value, "end": end})
+                job = job._replace(state=state.value, finished_at=end)
+            self._saved[job.id] = job
+        _SET_STATE.send(self._connection, moved)
         return [step["key"] for step in moved if step["end"] is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, insert, select, update
 
 from services.scheduler.storage.schema import AttemptRow, KeySequenceRow, ProductPromiseRow, TaskRow
-from shared.database.prepared import Prepared
+from shared.database.prepared import Answer, Prepared
 
 _sequence = KeySequenceRow.__table__  # type: ignore[attr-defined]
 _KEYS = {
@@ -32,30 +32,32 @@ class KeyBlocks:
 
     def __init__(self) -> None:
         self._free: dict[str, range] = {}
+        self._ends: Answer = list
         self._overtaken: set[str] = set()
         self._is_sure = False
 
     def take(self, connection: Connection, name: str, count: int) -> range:
         """Take `count` successive keys of the table `name`."""
         if not self._is_sure and connection.dialect.name != "sqlite":
-            self._find_overtaken(connection)
+            self._find_overtaken()
         free = self._free.get(name, range(0))
         if len(free) < count:
             free = _reserve(connection, name, count if name in self._overtaken else max(BLOCK, count))
         self._free[name] = free[count:]
         return free[:count]
 
-    def _find_overtaken(self, connection: Connection) -> None:
+    def _find_overtaken(self) -> None:
         """Leave blocks unused after which others have reserved keys; within a transaction nobody else does."""
-        ends = _read_ends(connection)
+        ends = {name: int(next_key) for name, next_key in self._ends()}
         self._overtaken = {name for name, free in self._free.items() if free.stop != ends.get(name)}
         for name in self._overtaken:
             self._free[name] = range(0)
         self._is_sure = True
 
-    def remember(self) -> dict[str, range]:
+    def remember(self, connection: Connection) -> dict[str, range]:
         """Begin a transaction. Returns which keys are free, for `restore`."""
         self._is_sure = False
+        self._ends = _ENDS.foresee(connection)
         return dict(self._free)
 
     def forget(self) -> None:
@@ -67,13 +69,9 @@ class KeyBlocks:
         self._free = free
 
 
-def _read_ends(connection: Connection) -> dict[str, int]:
-    return {name: int(next_key) for name, next_key in _ENDS.fetch(connection)}
-
-
 def _reserve(connection: Connection, name: str, size: int) -> range:
     key = _KEYS[name]
-    found = _read_ends(connection).get(name)
+    found = dict(map(tuple, _ENDS.fetch(connection))).get(name)
     highest = connection.execute(select(func.max(key))).scalar_one()
     start = max(found or 1, (highest or 0) + 1)
     if found is None:

@@ -25,7 +25,6 @@ _HEAR = Prepared(
     .values(last_heard_at=bindparam("at"))
 )
 _DRAINING = Prepared(select(_worker.c.draining).where(_worker.c.worker_id == bindparam("worker")))
-_GONE = Prepared(select(_worker.c.gone).where(_worker.c.worker_id == bindparam("worker")))
 
 
 class TaskTypeCache:
@@ -43,6 +42,9 @@ class RegistryStore:
         self._connection = connection
         self._cache = cache
         self._rules: dict[str, TaskTypeRules] | None = None
+        # Nearly every transaction needs both.
+        self._all_rules = _ALL_RULES.foresee(connection)
+        self._stamp = _STAMP.foresee(connection)
 
     def save_worker(self, announcement: WorkerAnnouncement, at: datetime) -> None:
         """Insert a worker, or update the one of this id."""
@@ -68,7 +70,7 @@ class RegistryStore:
 
         Each announcement has a later time than all before, whatever clock it comes with: that is how caches know of it.
         """
-        newest = _STAMP.fetch(self._connection)[0][1]
+        newest = self._stamp()[0][1]
         at = at if newest is None else max(at, newest + timedelta(microseconds=1))
         known = {row.name: row.version for row in self._connection.execute(select(_type.c.name, _type.c.version))}
         released = [found for found in descriptions if known.get(found.name) != found.version]
@@ -104,11 +106,6 @@ class RegistryStore:
         """Note that a worker gave a sign of life. False if it is not known, or was declared gone."""
         return bool(_HEAR.execute(self._connection, {"worker": worker_id, "at": at}))
 
-    def is_present(self, worker_id: str) -> bool:
-        """Tell whether a worker has announced itself and was not declared gone since."""
-        found = _GONE.fetch(self._connection, {"worker": worker_id})
-        return bool(found) and not found[0][0]
-
     def mark_draining(self, worker_id: str) -> bool:
         """Note that a worker is to stop. False if it is not known, or was declared gone."""
         present = update(_worker).where(_worker.c.worker_id == worker_id, _worker.c.gone.is_(False))
@@ -125,8 +122,8 @@ class RegistryStore:
         return bool(result.rowcount)
 
     def find_task_types(self) -> dict[str, TaskTypeSpecification]:
-        """Fetch all task types by name."""
-        stamp = tuple(_STAMP.fetch(self._connection)[0])
+        """Fetch all task types by name, as they were when this transaction began."""
+        stamp = tuple(self._stamp()[0])
         if stamp != self._cache.stamp:
             self._cache.found = self._read_task_types()
             self._cache.stamp = stamp
@@ -135,8 +132,7 @@ class RegistryStore:
     def find_rules(self) -> dict[str, TaskTypeRules]:
         """Fetch what operators have set, by task type; read once in a transaction."""
         if self._rules is None:
-            rows = _ALL_RULES.fetch(self._connection)
-            self._rules = {name: TaskTypeRules.model_validate(rules) for name, rules in rows}
+            self._rules = {name: TaskTypeRules.model_validate(rules) for name, rules in self._all_rules()}
         return self._rules
 
     def save_rules(self, name: str, rules: TaskTypeRules, *, at: datetime, by: str) -> None:
@@ -145,6 +141,7 @@ class RegistryStore:
         if said := rules.said():
             self._connection.execute(insert(_rules).values(name=name, rules=said, set_at=at, set_by=by))
         self._rules = None
+        self._all_rules = _ALL_RULES.foresee(self._connection)
 
     def _read_task_types(self) -> dict[str, TaskTypeSpecification]:
         rows = self._connection.execute(select(_type.c.description)).scalars()

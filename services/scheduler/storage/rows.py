@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
@@ -27,3 +27,8 @@ class StaleRowError(RuntimeError):
         """Raise unless as many rows were changed as the caller named."""
         if changed != expected:
             raise cls(f"{expected} {what} rows were to change state, {changed} did")
+
+    @classmethod
+    def expecting(cls, expected: int, what: str) -> Callable[[int], None]:
+        """Make a check of how many rows were changed, for when that is known."""
+        return lambda changed: cls.check(changed, expected, what)

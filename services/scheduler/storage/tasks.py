@@ -137,7 +137,7 @@ class TaskStore:
 
     def add(self, tasks: Iterable[NewTask]) -> None:
         """Insert tasks; parents come before their children."""
-        _ADD.execute_many(
+        _ADD.send(
             self._connection,
             (
                 {
@@ -167,7 +167,7 @@ class TaskStore:
 
     def add_promises(self, promises: Sequence[Promise]) -> None:
         """Insert promised products. A name that is already promised is a violation of uniqueness."""
-        _ADD_PROMISE.execute_many(
+        _ADD_PROMISE.send(
             self._connection,
             (
                 {
@@ -185,7 +185,7 @@ class TaskStore:
 
     def add_dependencies(self, edges: Sequence[NewDependency]) -> None:
         """Insert edges."""
-        _ADD_EDGE.execute_many(
+        _ADD_EDGE.send(
             self._connection,
             (
                 {
@@ -251,40 +251,23 @@ class TaskStore:
 
     def find_to_run(self, task_ids: Sequence[int]) -> dict[int, TaskToRun]:
         """Fetch what a worker, or an expansion, must know of these tasks."""
-        found: dict[int, TaskToRun] = {}
-        for row in _TO_RUN.fetch(self._connection, task_ids):
-            task_id, job_id, task_type, name, job_name, directory, pointer, level, metadata, seed, *rest = row
-            parent_id, iteration, changed_settings, execution, rerun = rest
-            found[task_id] = TaskToRun(
-                task_id=task_id,
-                job_id=job_id,
-                task_type=task_type,
-                name=name,
-                job_name=job_name,
-                working_directory=directory,
-                pointer=tuple(pointer),
-                level=level,
-                metadata=metadata or {},
-                seed=seed,
-                parent_id=parent_id,
-                iteration=iteration,
-                changed_settings=changed_settings or {},
-                rerun=rerun,
-                execution=execution,
-            )
-        return found
+        return {row[0]: _to_run(row) for row in _TO_RUN.fetch(self._connection, task_ids)}
 
     def find_dependencies(self, task_ids: Sequence[int]) -> list[MetDependency]:
         """Fetch the accepted versions and metadata that these tasks depend on."""
-        rows = _DEPENDENCIES.fetch(self._connection, task_ids)
-        return [
-            MetDependency(task_id, kind, label, version, metadata or {})
-            for task_id, kind, label, version, metadata in rows
-        ]
+        return [_met(row) for row in _DEPENDENCIES.fetch(self._connection, task_ids)]
 
     def find_outputs(self, task_ids: Sequence[int]) -> list[Promise]:
         """Fetch the products that these tasks promise."""
         return [Promise(*row) for row in _OUTPUTS.fetch(self._connection, task_ids)]
+
+    def find_material(self, task_ids: Sequence[int]) -> tuple[dict[int, TaskToRun], list[MetDependency], list[Promise]]:
+        """Fetch at once what `find_to_run`, `find_dependencies` and `find_outputs` fetch."""
+        tasks, met, promises = (
+            statement.ask(self._connection, task_ids) for statement in (_TO_RUN, _DEPENDENCIES, _OUTPUTS)
+        )
+        to_run = {row[0]: _to_run(row) for row in tasks()}
+        return to_run, [_met(row) for row in met()], [Promise(*row) for row in promises()]
 
     def mark_running(self, task_ids: Sequence[int]) -> None:
         """Queued to running, for the tasks of attempts that were just claimed."""
@@ -296,7 +279,7 @@ class TaskStore:
         Two reports of the same task cannot both win: the second finds the task no longer running and is refused.
         """
         rows = [{"key": task_id, "attempt": attempt_id} for task_id, attempt_id in accepted.items()]
-        StaleRowError.check(_MARK_DONE.execute_many(self._connection, rows), len(accepted), "task")
+        _MARK_DONE.send(self._connection, rows, StaleRowError.expecting(len(accepted), "task"))
 
     def mark_queued_again(self, task_id: int, *, strikes: int, losses: int) -> None:
         """Running to queued: another attempt follows."""
@@ -320,7 +303,7 @@ class TaskStore:
     def release_consumers(self, source_ids: Sequence[int]) -> list[ReadyTask]:
         """Count down what depends on tasks that are done, and list what has become ready."""
         rows = _CONSUMERS.fetch(self._connection, source_ids)
-        _COUNT_DOWN.execute_many(self._connection, [{"key": task_id, "met": count} for task_id, count in rows])
+        _COUNT_DOWN.send(self._connection, [{"key": task_id, "met": count} for task_id, count in rows])
         return [ReadyTask(*row) for row in _READY.fetch(self._connection, sorted({row[0] for row in rows}))]
 
     def block_consumers(self, causes: Mapping[int, int]) -> list[BlockedTask]:
@@ -359,7 +342,7 @@ class TaskStore:
     def set_versions(self, versions: Mapping[int, dict[str, Any]]) -> None:
         """Give promised products the version that their readers get from now on."""
         rows = [{"key": promise_id, "found": version} for promise_id, version in versions.items()]
-        _SET_VERSION.execute_many(self._connection, rows)
+        _SET_VERSION.send(self._connection, rows)
 
     def _move(
         self,
@@ -369,7 +352,32 @@ class TaskStore:
         statement: PreparedForKeys = _MOVE,
         **values: Any,
     ) -> None:
-        changed = statement.execute(
-            self._connection, task_ids, {"before": before.value, "after": after.value, **values}
-        )
-        StaleRowError.check(changed, len(task_ids), "task")
+        values |= {"before": before.value, "after": after.value}
+        statement.send(self._connection, task_ids, values, StaleRowError.expecting(len(task_ids), "task"))
+
+
+def _to_run(row: Sequence[Any]) -> TaskToRun:
+    task_id, job_id, task_type, name, job_name, directory, pointer, level, metadata, seed, *rest = row
+    parent_id, iteration, changed_settings, execution, rerun = rest
+    return TaskToRun(
+        task_id=task_id,
+        job_id=job_id,
+        task_type=task_type,
+        name=name,
+        job_name=job_name,
+        working_directory=directory,
+        pointer=tuple(pointer),
+        level=level,
+        metadata=metadata or {},
+        seed=seed,
+        parent_id=parent_id,
+        iteration=iteration,
+        changed_settings=changed_settings or {},
+        rerun=rerun,
+        execution=execution,
+    )
+
+
+def _met(row: Sequence[Any]) -> MetDependency:
+    task_id, kind, label, version, metadata = row
+    return MetDependency(task_id, kind, label, version, metadata or {})

@@ -51,7 +51,7 @@ class SqlUnitOfWork:
 
     def save(self, changes: Changes) -> None:
         """Write what follows from a command's verbs: its events, the jobs' counts and messages."""
-        _ADD_TRANSITION.execute_many(
+        _ADD_TRANSITION.send(
             self._connection,
             (
                 {
@@ -90,7 +90,7 @@ class SqlTransactor:
         """Run `command`; its result is returned once everything it did is durable."""
 
         def run_on(connection: Connection) -> T:
-            free = self._keys.remember()
+            free = self._keys.remember(connection)
             self._documents.remember()
             try:
                 return command(SqlUnitOfWork(connection, self._keys, self._documents, self._task_types))

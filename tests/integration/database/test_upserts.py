@@ -31,8 +31,8 @@ def connection(make_database: Callable[[str], str]) -> Iterator[Connection]:
         with connection.begin():
             STAR.metadata.drop_all(connection)
             STAR.metadata.create_all(connection)
-        with connection.begin():
-            yield connection
+        connection.begin()
+        yield connection
     engine.dispose()
 
 
