@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from services.worker.logic.claiming import MOST_STORING
 from services.worker.storage.doorbells import BrokerDoorbells
 from shared.amqp.ports import Message
 from shared.amqp.topology import QueueType, Topology
+from shared.contracts.products import VersionView
 from shared.contracts.scheduler import ClaimRequest, ClaimResponse
 from shared.testing.broker import FakeBroker
+from shared.testing.product_store import FakeProductStore
 from shared.testing.scheduler import FakeScheduler
 
 from .observation import appearance
@@ -35,35 +38,48 @@ class DeafScheduler(FakeScheduler):
         return await super().claim(request)
 
 
+class ClosedStore(FakeProductStore):
+    """Is away at first, and remembers what it was brought."""
+
+    def __init__(self) -> None:
+        super().__init__(is_down=True)
+        self.brought: set[str] = set()
+
+    async def upload(self, path: Path, *, filename: str, **values: Any) -> VersionView:
+        self.brought.add(filename)
+        return await super().upload(path, filename=filename, **values)
+
+
 class Room:
     """A worker, and the broker that it listens to."""
 
-    def __init__(self, trial: Trial, broker: FakeBroker) -> None:
+    def __init__(self, trial: Trial, broker: FakeBroker, queue: str) -> None:
+        self.queue = queue
         self.scheduler = trial.scheduler
         self.broker = broker
         self.queues = broker.queues(TOPOLOGY)
 
     async def ring(self, *bodies: object) -> None:
-        messages = [Message(QUEUE, str(body).encode()) for body in bodies]
+        messages = [Message(self.queue, str(body).encode()) for body in bodies]
         assert all(found.is_confirmed for found in await self.broker.publisher(TOPOLOGY).publish_many(messages))
 
     async def until_waiting(self, number: int) -> None:
         async with asyncio.timeout(10):
             for _ in range(10_000):
-                if await self.queues.length(QUEUE) == number:
+                if await self.queues.length(self.queue) == number:
                     return
                 await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
-async def open_room(folder: Path, **options: Any) -> AsyncIterator[Room]:
+async def open_room(folder: Path, task_type: str = "act", **options: Any) -> AsyncIterator[Room]:
     broker = FakeBroker()
     doorbells = BrokerDoorbells(lambda handler: broker.consumer(TOPOLOGY, handler, prefetch=0), TOPOLOGY)
     async with open_trial(
-        folder, scheduler=DeafScheduler(), doorbells=doorbells, preload=False, only=("act",), **options
+        folder, scheduler=DeafScheduler(), doorbells=doorbells, preload=False, only=(task_type,), **options
     ) as trial:
         await trial.scheduler.until(lambda: bool(trial.scheduler.announcements))
-        yield Room(trial, broker)
+        yield Room(trial, broker, TOPOLOGY.task_queue(task_type))
 
 
 async def test_a_doorbell_brings_an_idle_worker_at_once_and_is_acknowledged(tmp_path: Path) -> None:
@@ -100,6 +116,29 @@ async def test_a_busy_worker_leaves_doorbells_to_others(tmp_path: Path) -> None:
         assert len(room.scheduler.claims) == claims
         room.scheduler.cancel(busy)
         assert (await room.scheduler.report_of(attempt)).state == "accepted"
+        await room.until_waiting(0)
+
+
+async def test_a_worker_whose_results_wait_for_the_store_takes_no_more(tmp_path: Path) -> None:
+    store = ClosedStore()
+    async with open_room(tmp_path, "copy", store=store) as room:
+        attempts = []
+        for number in range(MOST_STORING):
+            attempts.append(room.scheduler.add("copy", {"content": "x"}, outputs={"copy": f"{number}.txt"}))
+            await room.ring(attempts[-1])
+            await room.until_waiting(0)
+        async with asyncio.timeout(20):
+            await room.scheduler.until(lambda: len(store.brought) == MOST_STORING)
+        attempts.append(room.scheduler.add("copy", {"content": "x"}, outputs={"copy": "one too many.txt"}))
+        claims = len(room.scheduler.claims)
+        await room.ring(attempts[-1])
+        refused = store.refused
+        await room.scheduler.until(lambda: store.refused > refused + 2 * MOST_STORING)
+        assert len(room.scheduler.claims) == claims
+        await room.until_waiting(1)
+        store.is_down = False
+        for attempt in attempts:
+            assert (await room.scheduler.report_of(attempt)).state == "accepted"
         await room.until_waiting(0)
 
 

@@ -107,7 +107,7 @@ async def test_a_queue_of_another_kind_is_as_good_as_none() -> None:
         await Outlet(FakeLink(), Publisher(broker), QUEUE).put(b"x", bring_nothing)
 
 
-@pytest.mark.parametrize("error", [None, UnavailableError("away"), InvalidInputError("no")])
+@pytest.mark.parametrize("error", [None, UnavailableError("away"), InvalidInputError("no"), RuntimeError("a bug")])
 async def test_what_a_lost_broker_may_have_lost_is_brought_the_other_way(error: Exception | None) -> None:
     link, other = FakeLink(), OtherWay()
     outlet = Outlet(link, Publisher(FakeBroker()), QUEUE, first_rest_s=0)
