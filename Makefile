@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?=
 BENCH ?=
+# How many processes test at once; each starts servers of its own.
+TESTERS ?= 2
 
 .DEFAULT_GOAL := help
 
@@ -34,7 +36,8 @@ test: $(VENV)/.ready-dev ## Check style, types and architecture, then run all te
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile tests/architecture tests/unit tests/integration
+	$(BIN)/pytest tests/acceptance
 
 .PHONY: lint
 lint: $(VENV)/.ready-dev ## Mend style where that is safe, then check style, types and architecture

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError
 
 from shared.contracts.errors import UnavailableError
-from shared.database.engines import explain_error, find_pipeline, open_engine
+from shared.database.engines import PATIENCE, Patience, explain_error, find_pipeline, open_engine
 
 if TYPE_CHECKING:  # its driver is there only where PostgreSQL is used
     from shared.database.pipeline import Pipeline
@@ -49,12 +49,14 @@ class Database:
         See `shared.database.engines.parse_database_url`. A file's parent folder is made where it is missing.
     readers
         How many queries may run at once.
+    patience
+        With servers.
     """
 
-    def __init__(self, url: str, *, readers: int = 4) -> None:
+    def __init__(self, url: str, *, readers: int = 4, patience: Patience = PATIENCE) -> None:
         self.url = url
-        self._writer = open_engine(url, writer=True, connections=1)
-        self._readers = open_engine(url, writer=False, connections=readers)
+        self._writer = open_engine(url, writer=True, patience=patience)
+        self._readers = open_engine(url, writer=False, connections=readers, patience=patience)
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="committer")
         self._read_threads = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self._pending: list[_Command] = []

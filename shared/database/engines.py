@@ -7,6 +7,7 @@ its turn. So what holds for one writer holds for any number of processes on one 
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +23,6 @@ if TYPE_CHECKING:  # its driver is there only where PostgreSQL is used
     from shared.database.pipeline import Pipeline
 
 BUSY_TIMEOUT_MS = 30_000
-#: How long to wait for a server to answer a new connection [s].
-_CONNECT_SECONDS = 5
-#: A transaction that stands still this long, its process stopped or its host gone, gives its turn back [s]. Longer than
-#: a plan of a million tasks takes to be worked out between two statements.
-_IDLE_SECONDS = 20
-#: After how long without a sign from its host a server is taken for gone [s].
-_SILENCE_SECONDS = 25
-#: How long a writer waits for its turn [s].
-_TURN_SECONDS = 60
-
 #: How long a migration waits for another one [s].
 _MIGRATION_SECONDS = 3600
 
@@ -40,6 +31,33 @@ _TURN = 0x454153
 
 #: Under this name a connection of PostgreSQL keeps what it has still to send.
 _PIPELINE = "pipeline"
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long servers, and those who write on them, are waited for [s].
+
+    Parameters
+    ----------
+    connection
+        For a server's answer to a new connection.
+    idle
+        A transaction that stands still for longer, its process stopped or its host gone, gives its turn back. Longer
+        than a plan of a million tasks takes to be worked out between two statements.
+    silence
+        After so long without a sign from its host a server is taken for gone; and a writer's server that hangs, after
+        so long besides what may be spent waiting for the turn.
+    turn
+        A writer waits for so long until it may begin.
+    """
+
+    connection: int = 5
+    idle: int = 20
+    silence: int = 25
+    turn: int = 60
+
+
+PATIENCE = Patience()
 
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -109,7 +127,14 @@ def _show(url: URL) -> str:
 _EXPECTED = "expected sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME"
 
 
-def open_engine(text: str, *, writer: bool, connections: int = 1, changes_tables: bool = False) -> Engine:
+def open_engine(
+    text: str,
+    *,
+    writer: bool,
+    connections: int = 1,
+    changes_tables: bool = False,
+    patience: Patience = PATIENCE,
+) -> Engine:
     """Make an engine whose every commit is durable. Nothing is connected yet.
 
     Parameters
@@ -122,16 +147,18 @@ def open_engine(text: str, *, writer: bool, connections: int = 1, changes_tables
         The most at once.
     changes_tables
         For migrations: SQLite then does not enforce references between rows, and on MySQL and MariaDB, where tables
-        change outside of transactions, the turn is that of the connection.
+        change outside of transactions, the turn is that of the connection. They wait for as long as it takes.
+    patience
+        With servers.
     """
     url = parse_database_url(text)
     match url.get_backend_name():
         case "sqlite":
             return _open_sqlite(url, writer, connections, foreign_keys=not changes_tables)
         case "postgresql":
-            return _open_postgresql(url, writer, connections)
+            return _open_postgresql(url, writer, connections, patience, changes_tables=changes_tables)
         case _:
-            return _open_mysql(url, writer, connections, changes_tables=changes_tables)
+            return _open_mysql(url, writer, connections, patience, changes_tables=changes_tables)
 
 
 def _open_sqlite(url: URL, writer: bool, connections: int, *, foreign_keys: bool) -> Engine:
@@ -157,17 +184,19 @@ def _open_sqlite(url: URL, writer: bool, connections: int, *, foreign_keys: bool
     return engine
 
 
-def _open_postgresql(url: URL, writer: bool, connections: int) -> Engine:
+def _open_postgresql(url: URL, writer: bool, connections: int, patience: Patience, *, changes_tables: bool) -> Engine:
     """Wait for the turn with an advisory lock of the transaction: the server gives it back whatever becomes of us."""
-    options = [f"-c idle_in_transaction_session_timeout={_IDLE_SECONDS}s", "-c jit=off", "-c synchronous_commit=on"]
+    options = [f"-c idle_in_transaction_session_timeout={patience.idle}s", "-c jit=off", "-c synchronous_commit=on"]
     if not writer:
         options.append("-c default_transaction_read_only=on")
+    elif not changes_tables:
+        options.append(f"-c lock_timeout={patience.turn}s")
     arguments = {
-        "connect_timeout": _CONNECT_SECONDS,
+        "connect_timeout": patience.connection,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
-        "tcp_user_timeout": _SILENCE_SECONDS * 1000,
+        "tcp_user_timeout": patience.silence * 1000,
         "application_name": "eas",
         "options": " ".join(options),
     }
@@ -181,17 +210,17 @@ def _open_postgresql(url: URL, writer: bool, connections: int) -> Engine:
         _replace_nuls(connection)
 
     if writer:
-        _send_together(engine)
+        _send_together(engine, None if changes_tables else patience.turn + patience.silence)
     return engine
 
 
-def _send_together(engine: Engine) -> None:
+def _send_together(engine: Engine, patience: float | None) -> None:
     """Let a writer's statements be sent together; see `shared.database.pipeline`."""
     from shared.database.pipeline import Pipeline
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, record: Any) -> None:
-        record.info[_PIPELINE] = Pipeline(connection)
+        record.info[_PIPELINE] = Pipeline(connection, patience)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -230,25 +259,25 @@ def _replace_nuls(connection: Any) -> None:
         connection.adapters.register_dumper(str, Dumper)
 
 
-def _open_mysql(url: URL, writer: bool, connections: int, *, changes_tables: bool) -> Engine:
+def _open_mysql(url: URL, writer: bool, connections: int, patience: Patience, *, changes_tables: bool) -> Engine:
     """Wait for the turn at the one row that says which version the tables have."""
     level = "READ COMMITTED" if writer else "REPEATABLE READ"
-    arguments: dict[str, Any] = {"connect_timeout": _CONNECT_SECONDS, "charset": "utf8mb4"}
+    arguments: dict[str, Any] = {"connect_timeout": patience.connection, "charset": "utf8mb4"}
     if not changes_tables:
-        arguments |= {"read_timeout": _TURN_SECONDS + _SILENCE_SECONDS, "write_timeout": _SILENCE_SECONDS}
+        arguments |= {"read_timeout": patience.turn + patience.silence, "write_timeout": patience.silence}
     engine = _pooled(url, connections, arguments, isolation_level=level)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         session = [
             "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
-            f"innodb_lock_wait_timeout = {_TURN_SECONDS}",
+            f"innodb_lock_wait_timeout = {patience.turn}",
             "wait_timeout = 28800",
         ]
         if not writer:
             session.append("TRANSACTION READ ONLY")
         elif "MariaDB" in str(connection.get_server_info()):
-            session.append(f"idle_transaction_timeout = {_IDLE_SECONDS}")
+            session.append(f"idle_transaction_timeout = {patience.idle}")
         with connection.cursor() as cursor:
             for setting in session:
                 cursor.execute(f"SET SESSION {setting}")

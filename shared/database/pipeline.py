@@ -73,11 +73,14 @@ class Pipeline:
     ----------
     driver
         The connection.
+    patience
+        A server that is silent for so long while something is asked is taken for gone [s]; None: never.
     """
 
-    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+    def __init__(self, driver: psycopg.Connection[Any], patience: float | None = None) -> None:
         self._driver = driver
         self._server = driver.pgconn
+        self._patience = None if patience is None else patience * 1000
         self._values = Transformer(driver)
         self._waiting: list[Sent] = []
         self._begun = 0
@@ -232,7 +235,9 @@ class Pipeline:
             unsent = server.flush()
             while server.is_busy():
                 ready.register(server.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
-                ready.poll()
+                if not ready.poll(self._patience):
+                    server.finish()
+                    raise psycopg.OperationalError("the server does not answer")
                 server.consume_input()
                 unsent = unsent and server.flush()
             result = server.get_result()

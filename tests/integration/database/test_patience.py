@@ -1,0 +1,108 @@
+"""Nobody waits for ever: not for a server that hangs, not for a turn, and not for one who has it and stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from sqlalchemy import Connection, text
+
+from shared.contracts.errors import UnavailableError
+from shared.database.engine import Database
+from shared.database.engines import Patience
+from tests.support.mariadb import MariadbServer
+from tests.support.postgresql import PostgresqlServer
+from tests.support.private_server import open_server
+
+READ_TURN = text("SELECT version_num FROM alembic_version")
+
+
+@pytest.fixture(scope="module", params=[PostgresqlServer, MariadbServer])
+def server(request: pytest.FixtureRequest) -> Iterator[PostgresqlServer | MariadbServer]:
+    with open_server(request.param) as found:
+        yield found
+
+
+@pytest.fixture
+def url(server: PostgresqlServer | MariadbServer) -> str:
+    found = server.make_database()
+    name = found.rpartition("/")[2]
+    server.query(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('1')", name
+    )
+    if isinstance(server, PostgresqlServer):
+        server.query("GRANT ALL ON alembic_version TO eas", name)
+    return found
+
+
+@pytest.fixture
+async def impatient(url: str) -> AsyncIterator[Database]:
+    found = Database(url, patience=Patience(connection=1, idle=1, silence=1, turn=1))
+    await found.start()
+    await found.write(read)
+    yield found
+    await found.stop()
+
+
+@pytest.fixture
+async def other(url: str) -> AsyncIterator[Database]:
+    found = Database(url)
+    await found.start()
+    yield found
+    await found.stop()
+
+
+def read(connection: Connection) -> str:
+    found: str = connection.execute(READ_TURN).scalar_one()
+    return found
+
+
+async def test_a_writers_server_that_hangs_is_taken_for_gone(
+    impatient: Database, server: PostgresqlServer | MariadbServer
+) -> None:
+    server.suspend()
+    try:
+        for _ in range(2):
+            with pytest.raises(UnavailableError):
+                await impatient.write(read)
+    finally:
+        server.resume()
+    assert await impatient.write(read) == "1"
+
+
+async def test_a_writer_whose_turn_does_not_come_gives_up(impatient: Database, other: Database) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def linger(connection: Connection) -> str:
+        found = read(connection)
+        begun.set()
+        assert over.wait(30)
+        return found
+
+    lingering = asyncio.ensure_future(other.write(linger))
+    await asyncio.to_thread(begun.wait)
+    with pytest.raises(UnavailableError):
+        await impatient.write(read)
+    over.set()
+    assert await lingering == "1"
+    assert await impatient.write(read) == "1"
+
+
+async def test_a_writer_that_stands_still_loses_its_turn(impatient: Database, other: Database) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def stand_still(connection: Connection) -> None:
+        read(connection)
+        begun.set()
+        assert over.wait(30)
+        read(connection)
+
+    standing = asyncio.ensure_future(impatient.write(stand_still))
+    await asyncio.to_thread(begun.wait)
+    assert await other.write(read) == "1"
+    over.set()
+    with pytest.raises(UnavailableError):
+        await standing
+    assert await impatient.write(read) == "1"
