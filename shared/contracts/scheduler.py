@@ -405,7 +405,7 @@ class ReportResult(BaseModel):
 
 
 class ReportResponse(BaseModel):
-    """One result for each report, and the newly claimed attempts."""
+    """One result for each report, and the newly claimed attempts: null for a worker that has to announce itself."""
 
     results: list[ReportResult]
     claimed: ClaimResponse | None = None

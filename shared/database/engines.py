@@ -42,8 +42,8 @@ class Patience:
     connection
         For a server's answer to a new connection.
     idle
-        A transaction that stands still for longer, its process stopped or its host gone, gives its turn back. Longer
-        than a plan of a million tasks takes to be worked out between two statements.
+        A transaction that stands still for longer, its process stopped or its host gone, gives its turn back. What
+        has much to do between two statements says meanwhile that it is there.
     silence
         After so long without a sign from its host a server is taken for gone; and a writer's server that hangs, after
         so long besides what may be spent waiting for the turn.
@@ -52,12 +52,14 @@ class Patience:
     """
 
     connection: int = 5
-    idle: int = 20
+    idle: int = 4
     silence: int = 25
     turn: int = 60
 
 
 PATIENCE = Patience()
+#: Migrations have no other way to say that they are there.
+_WITH_MIGRATIONS = Patience(idle=60)
 
 _DRIVERS = {
     "sqlite": "sqlite",
@@ -133,7 +135,7 @@ def open_engine(
     writer: bool,
     connections: int = 1,
     changes_tables: bool = False,
-    patience: Patience = PATIENCE,
+    patience: Patience | None = None,
 ) -> Engine:
     """Make an engine whose every commit is durable. Nothing is connected yet.
 
@@ -149,9 +151,10 @@ def open_engine(
         For migrations: SQLite then does not enforce references between rows, and on MySQL and MariaDB, where tables
         change outside of transactions, the turn is that of the connection. They wait for as long as it takes.
     patience
-        With servers.
+        With servers; None for the usual one.
     """
     url = parse_database_url(text)
+    patience = patience or (_WITH_MIGRATIONS if changes_tables else PATIENCE)
     match url.get_backend_name():
         case "sqlite":
             return _open_sqlite(url, writer, connections, foreign_keys=not changes_tables)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
@@ -81,6 +83,24 @@ class Inspector:
         """Change something behind the service's back."""
         with self._engine.begin() as connection:
             connection.execute(text(statement), values)
+
+    @contextmanager
+    def holding_up(self, table: str) -> Iterator[None]:
+        """Let whoever wants to change a row of this table wait until the block ends. Only on servers."""
+        with self._engine.begin() as connection:
+            connection.execute(text(f"SELECT * FROM {table} FOR UPDATE"))
+            yield
+
+    def wait_until_held_up(self, table: str) -> None:
+        """Wait until somebody waits to change a row of this table. Only on servers."""
+        if self._engine.dialect.name == "postgresql":
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE :query"
+        else:
+            waiting = "SELECT count(*) FROM information_schema.processlist WHERE time_ms > 200 AND info LIKE :query"
+        deadline = time.monotonic() + 30
+        while not self.fetch(waiting, query=f"UPDATE {table} %")[0][0]:
+            assert time.monotonic() < deadline, "nobody waits"
+            time.sleep(0.02)
 
     def close(self) -> None:
         """Close all connections."""

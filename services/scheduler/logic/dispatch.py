@@ -182,7 +182,8 @@ class Dispatch:
             claimed: ClaimResponse | None = None
             if request.claim is not None:
                 attempts = hand_out(unit, changes, request.claim, self._rules)
-                claimed = ClaimResponse(attempts=attempts, lease_seconds=self._rules.lease.total_seconds())
+                if attempts or unit.registry.is_present(request.worker_id):
+                    claimed = ClaimResponse(attempts=attempts, lease_seconds=self._rules.lease.total_seconds())
             delivery.serve(unit, changes)
             unit.save(changes)
             return ReportResponse(results=results, claimed=claimed)

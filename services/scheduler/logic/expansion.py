@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
+from typing import TypeVar
 
 from services.scheduler.domain.attempt import QueuedAttempt, TaskToRun
 from services.scheduler.domain.changes import Changes
@@ -29,6 +30,8 @@ from shared.contracts.metadata import Metadata
 from shared.contracts.scheduler import AttemptReport
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 #: Who holds the attempts of flow-control tasks.
@@ -37,6 +40,8 @@ SCHEDULER = "scheduler"
 _ANNOUNCED_AT_ONCE = 500
 #: A loop holds chains, and each chain ends with the test for the next, which spawns on behalf of the loop.
 _LEVELS_BELOW_ITS_LOOP = 2
+#: After how many steps of working a plan out the database is told that somebody does: less than a second's work.
+_STEPS_BETWEEN_SIGNS = 20_000
 _FAILED_FOR_GOOD = frozenset({TaskState.FAILED, TaskState.BLOCKED, TaskState.CANCELLED})
 
 
@@ -93,7 +98,7 @@ class _Planting:
         edges, unmet = self._make_edges({(one.directory, one.filename): one for one in promises})
         states = [
             TaskState.DONE if task.expanded else TaskState.WAITING if unmet[number] else TaskState.QUEUED
-            for number, task in enumerate(tasks)
+            for number, task in enumerate(self._steadily(tasks))
         ]
         attempts = self._make_attempts(states)
         self._unit.tasks.add(self._make_tasks(states, unmet, attempts))
@@ -110,6 +115,13 @@ class _Planting:
         self._note(states, attempts)
         self._announce(promises, task_types)
         self._block_at_once(edges)
+
+    def _steadily(self, items: Iterable[T], done: int = 0) -> Iterator[T]:
+        """Go through what may be millions of things, and tell the database now and then that it goes on."""
+        for number, item in enumerate(items, done + 1):
+            if number % _STEPS_BETWEEN_SIGNS == 0:
+                self._unit.keep_turn()
+            yield item
 
     def _check_products(self) -> None:
         taken = [
@@ -147,7 +159,7 @@ class _Planting:
         keys = self._unit.tasks.take_promise_ids(len(products))
         return [
             Promise(key, self._task_ids[number], slot, *name, generation=self._generation(name))
-            for key, (name, (number, slot, _)) in zip(keys, products.items(), strict=True)
+            for key, (name, (number, slot, _)) in zip(keys, self._steadily(products.items()), strict=True)
         ]
 
     def _generation(self, name: tuple[str, str]) -> int:
@@ -156,7 +168,7 @@ class _Planting:
     def _make_edges(self, promises: dict[tuple[str, str], Promise]) -> tuple[list[NewDependency], Counter[int]]:
         edges: list[NewDependency] = []
         unmet: Counter[int] = Counter()
-        for number, task in enumerate(self._plan.tasks):
+        for number, task in enumerate(self._steadily(self._plan.tasks)):
             task_id = self._task_ids[number]
             for slot, filename in task.inputs.items():
                 name = (task.working_directory, filename)
@@ -182,7 +194,7 @@ class _Planting:
                 at=self._changes.at,
                 undecided=self._mode.reuse,
             )
-            for key, number in zip(keys, numbers, strict=True)
+            for key, number in zip(keys, self._steadily(numbers), strict=True)
             for task in (self._plan.tasks[number],)
         }
 
@@ -216,7 +228,7 @@ class _Planting:
 
     def _note(self, states: list[TaskState], attempts: dict[int, QueuedAttempt]) -> None:
         self._changes.note_new_tasks(self._job_id, Counter(states))
-        for number, attempt in attempts.items():
+        for number, attempt in self._steadily(attempts.items()):
             if states[number] is TaskState.QUEUED:
                 self._changes.note_queued(attempt)
             else:
@@ -225,7 +237,7 @@ class _Planting:
     def _announce(self, promises: list[Promise], task_types: dict[str, TaskTypeSpecification]) -> None:
         for start in range(0, len(promises), _ANNOUNCED_AT_ONCE):
             products = []
-            for promise in promises[start : start + _ANNOUNCED_AT_ONCE]:
+            for promise in self._steadily(promises[start : start + _ANNOUNCED_AT_ONCE], done=start):
                 task = self._plan.tasks[promise.task_id - self._task_ids.start]
                 specification = task_types.get(task.task_type)
                 products.append(

@@ -25,6 +25,7 @@ _HEAR = Prepared(
     .values(last_heard_at=bindparam("at"))
 )
 _DRAINING = Prepared(select(_worker.c.draining).where(_worker.c.worker_id == bindparam("worker")))
+_GONE = Prepared(select(_worker.c.gone).where(_worker.c.worker_id == bindparam("worker")))
 
 
 class TaskTypeCache:
@@ -105,6 +106,11 @@ class RegistryStore:
     def hear_from(self, worker_id: str, at: datetime) -> bool:
         """Note that a worker gave a sign of life. False if it is not known, or was declared gone."""
         return bool(_HEAR.execute(self._connection, {"worker": worker_id, "at": at}))
+
+    def is_present(self, worker_id: str) -> bool:
+        """Tell whether a worker has announced itself and was not declared gone since."""
+        found = _GONE.fetch(self._connection, {"worker": worker_id})
+        return bool(found) and not found[0][0]
 
     def mark_draining(self, worker_id: str) -> bool:
         """Note that a worker is to stop. False if it is not known, or was declared gone."""

@@ -69,6 +69,11 @@ class SqlUnitOfWork:
         changes.finished_jobs += self.jobs.add_counts(changes.counts, changes.at)
         self.outbox.add(changes.messages, changes.at)
 
+    def keep_turn(self) -> None:
+        """Let a server hear of this transaction; it ends those that it hears nothing of (`Patience.idle`)."""
+        if self._connection.dialect.name != "sqlite":
+            self._connection.exec_driver_sql("SELECT 1")
+
 
 class SqlTransactor:
     """Runs commands of the logic in transactions of the scheduler's database."""

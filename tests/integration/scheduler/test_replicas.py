@@ -12,10 +12,11 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, event, text
 
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.factory import MIGRATIONS
@@ -295,6 +296,21 @@ async def test_when_the_leader_falls_another_reaps_within_ten_seconds(
 
 
 @on_servers
+async def test_a_leader_that_is_stopped_in_a_transaction_is_followed_as_soon(
+    replicas: list[Replica], inspector: Inspector
+) -> None:
+    for replica in replicas:
+        await replica.until_ready()
+    leader, other = replicas if await replicas[0].leads() else reversed(replicas)
+    with inspector.holding_up("leadership"):
+        await asyncio.to_thread(inspector.wait_until_held_up, "leadership")  # it has the turn of all writers
+        leader.send(signal.SIGSTOP)
+    await other.until_it(leads=True, within=FAIL_OVER)
+    leader.send(signal.SIGCONT)
+    await leader.until_it(leads=False, within=FAIL_OVER)
+
+
+@on_servers
 async def test_a_leader_that_stops_in_good_order_is_followed_at_once(
     replicas: list[Replica], inspector: Inspector
 ) -> None:
@@ -327,7 +343,7 @@ async def test_one_that_stands_still_in_a_transaction_gives_its_turn_back(databa
         await asyncio.to_thread(holding.wait, 10)
         begun = asyncio.get_running_loop().time()
         await moving.write(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
-        assert asyncio.get_running_loop().time() - begun < 30
+        assert asyncio.get_running_loop().time() - begun < FAIL_OVER
         awake.set()
         with pytest.raises(UnavailableError):
             await sleeping
@@ -335,3 +351,24 @@ async def test_one_that_stands_still_in_a_transaction_gives_its_turn_back(databa
         awake.set()
         await still.stop()
         await moving.stop()
+
+
+@on_servers
+async def test_a_long_submission_keeps_saying_that_it_goes_on(open_bench: OpenBench) -> None:
+    """Working a plan out takes long between two statements, and a transaction that stands still loses its turn."""
+    said: list[str] = []
+    tasks = 30_000
+    loop = {"task": "execution_for_loop", "parameter": "i", "linear_range": [1, tasks, tasks], "task_list": [NULL]}
+    async with open_bench() as bench:
+        await bench.announce()
+
+        def listen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement == "SELECT 1":
+                said.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", listen)
+        try:
+            await bench.submit(loop)
+        finally:
+            event.remove(Engine, "before_cursor_execute", listen)
+    assert len(said) >= 4  # over edges, states, attempts and events
