@@ -35,7 +35,7 @@ class Sent:
     text
         With ``%s`` for each value.
     values
-        As the driver takes them.
+        As the server reads them.
     """
 
     __slots__ = ("_pipeline", "actions", "result", "text", "values")
@@ -103,10 +103,10 @@ class Pipeline:
             self.exchange()
 
     def put(self, text: str, values: Sequence[Any] = ()) -> Sent:
-        """Send a statement with the next exchange."""
+        """Send a statement with the next exchange, with a value for each ``%s``."""
         if len(self._waiting) >= _MOST:
             self.exchange()
-        sent = Sent(self, text, values)
+        sent = Sent(self, text, self._values.dump_sequence(values, [PyFormat.TEXT] * len(values)))
         self._waiting.append(sent)
         return sent
 
@@ -174,7 +174,8 @@ class Pipeline:
             return
         try:
             results = self._converse(sent)
-        except psycopg.Error as error:
+        except BaseException as error:
+            self._server.finish()  # whatever it has sent or was going to send
             raise _translate(sent[0].text, error) from error
         for one, result in zip(sent, results, strict=True):
             if result.status == ExecStatus.FATAL_ERROR:
@@ -209,8 +210,7 @@ class Pipeline:
                 name = new[one.text] = b"eas_%d" % next(self._numbers)
                 server.send_prepare(name, _number_places(one.text).encode())
                 are_preparations.append(one.text)
-            formats = [PyFormat.TEXT] * len(one.values)
-            server.send_query_prepared(name, self._values.dump_sequence(one.values, formats))
+            server.send_query_prepared(name, one.values)
             are_preparations.append(None)
         server.pipeline_sync()
         answers = self._receive()
@@ -236,7 +236,6 @@ class Pipeline:
             while server.is_busy():
                 ready.register(server.socket, select.POLLIN | (select.POLLOUT if unsent else 0))
                 if not ready.poll(self._patience):
-                    server.finish()
                     raise psycopg.OperationalError("the server does not answer")
                 server.consume_input()
                 unsent = unsent and server.flush()
@@ -262,5 +261,5 @@ def _number_places(text: str) -> str:
     return _PLACE.sub(lambda place: "%" if place[0] == "%%" else f"${next(numbers)}", text)
 
 
-def _translate(text: str, error: psycopg.Error) -> BaseException:
+def _translate(text: str, error: BaseException) -> BaseException:
     return DBAPIError.instance(text, None, error, psycopg.Error)

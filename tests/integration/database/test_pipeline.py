@@ -130,6 +130,20 @@ async def test_signs_that_mean_something_to_drivers_are_kept(database: Database)
     assert await database.read(lambda connection: FIND.fetch(connection, {"key": 1})) == [(1, odd)]
 
 
+async def test_a_value_that_cannot_be_sent_does_no_harm(database: Database) -> None:
+    def command(connection: Connection) -> None:
+        add(1)(connection)
+        add(2, name="half of a pair \ud800")(connection)
+
+    outcomes = await asyncio.gather(
+        *(database.write(one) for one in (command, add(3), command)), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [UnicodeEncodeError, int, UnicodeEncodeError]
+    with pytest.raises(UnicodeEncodeError):
+        await database.write(command)
+    assert await database.read(numbers) == [3]
+
+
 async def test_a_table_may_change_under_a_prepared_statement(database: Database) -> None:
     every = Prepared(select(STAR))
     await database.write(add(1))
