@@ -78,7 +78,6 @@ class Pipeline:
     """
 
     def __init__(self, driver: psycopg.Connection[Any], patience: float | None = None) -> None:
-        self._driver = driver
         self._server = driver.pgconn
         self._patience = None if patience is None else patience * 1000
         self._values = Transformer(driver)

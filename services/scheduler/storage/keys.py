@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy import Connection, func, insert, select, update
 
 from services.scheduler.storage.schema import AttemptRow, KeySequenceRow, ProductPromiseRow, TaskRow
@@ -32,7 +35,7 @@ class KeyBlocks:
 
     def __init__(self) -> None:
         self._free: dict[str, range] = {}
-        self._ends: Answer = list
+        self._ends: Answer = lambda: []
         self._overtaken: set[str] = set()
         self._is_sure = False
 
@@ -48,7 +51,7 @@ class KeyBlocks:
 
     def _find_overtaken(self) -> None:
         """Leave blocks unused after which others have reserved keys; within a transaction nobody else does."""
-        ends = {name: int(next_key) for name, next_key in self._ends()}
+        ends = _by_name(self._ends())
         self._overtaken = {name for name, free in self._free.items() if free.stop != ends.get(name)}
         for name in self._overtaken:
             self._free[name] = range(0)
@@ -69,9 +72,13 @@ class KeyBlocks:
         self._free = free
 
 
+def _by_name(rows: Sequence[Sequence[Any]]) -> dict[str, int]:
+    return {name: int(next_key) for name, next_key in rows}
+
+
 def _reserve(connection: Connection, name: str, size: int) -> range:
     key = _KEYS[name]
-    found = dict(map(tuple, _ENDS.fetch(connection))).get(name)
+    found = _by_name(_ENDS.fetch(connection)).get(name)
     highest = connection.execute(select(func.max(key))).scalar_one()
     start = max(found or 1, (highest or 0) + 1)
     if found is None:
