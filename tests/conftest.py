@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from tests.support.databases import KINDS, DatabasePool
 from tests.support.mariadb import MariadbServer
+from tests.support.mysql import MysqlServer
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer
@@ -34,6 +35,13 @@ def mariadb_server() -> Iterator[MariadbServer]:
 
 
 @pytest.fixture(scope="session")
+def mysql_server() -> Iterator[MysqlServer]:
+    """Shared: ask it for a database. A test that stops or kills its server opens one of its own."""
+    with open_server(MysqlServer) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitmqServer]:
     """Shared: ask it for a virtual host. A test that disturbs it leaves it running."""
     with open_server(RabbitmqServer) as found:
@@ -48,6 +56,11 @@ def _postgresql_pool(postgresql_server: PostgresqlServer) -> DatabasePool:
 @pytest.fixture(scope="session")
 def _mariadb_pool(mariadb_server: MariadbServer) -> DatabasePool:
     return DatabasePool(mariadb_server.make_database)
+
+
+@pytest.fixture(scope="session")
+def _mysql_pool(mysql_server: MysqlServer) -> DatabasePool:
+    return DatabasePool(mysql_server.make_database)
 
 
 @pytest.fixture(params=KINDS)

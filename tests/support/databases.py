@@ -11,9 +11,27 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
 from shared.database.engines import parse_database_url
+from tests.support.mariadb import MariadbServer
+from tests.support.mysql import MysqlServer, find_mysqld
+from tests.support.postgresql import PostgresqlServer
+
+DatabaseServer = PostgresqlServer | MariadbServer | MysqlServer
+
+#: The servers of all kinds.
+SERVERS: dict[str, Callable[[], DatabaseServer]] = {
+    "postgresql": PostgresqlServer,
+    "mariadb": MariadbServer,
+    "mysql": MysqlServer,
+}
+
+# Debian's stable releases have no MySQL, so it is no fault if it is not there.
+_ALL = "sqlite,postgresql,mariadb,mysql" if find_mysqld() else "sqlite,postgresql,mariadb"
 
 #: The kinds that all that is stored must be the same on; fewer for a quick look, as in ``EAS_TEST_DATABASES=sqlite``.
-KINDS = tuple(os.environ.get("EAS_TEST_DATABASES", "sqlite,postgresql,mariadb").split(","))
+KINDS = tuple(os.environ.get("EAS_TEST_DATABASES", _ALL).split(","))
+
+#: Those that are servers.
+SERVER_KINDS = tuple(kind for kind in KINDS if kind in SERVERS)
 
 _KEPT = frozenset({"alembic_version"})
 

@@ -134,7 +134,7 @@ def test_a_killed_restore_leaves_what_was_there_or_is_recognised(
     process.kill()
     assert process.wait() == -signal.SIGKILL
 
-    if database_kind == "mariadb":
+    if database_kind in ("mariadb", "mysql"):
         for use in (
             lambda: upgrade_schema(url, LOGS.migrations),
             lambda: dump_database(url, LOGS, small_dump.with_name("half.gz")),
@@ -416,7 +416,7 @@ def test_references_that_are_broken_are_found(make_database: Callable[[str], str
                 "FOREIGN KEY (stream_id) REFERENCES log_stream (stream_id) NOT VALID"
             )
         else:
-            off = "SET FOREIGN_KEY_CHECKS = 0" if database_kind == "mariadb" else "PRAGMA foreign_keys = OFF"
+            off = "PRAGMA foreign_keys = OFF" if database_kind == "sqlite" else "SET FOREIGN_KEY_CHECKS = 0"
             connection.exec_driver_sql(off)
             connection.exec_driver_sql("DELETE FROM log_stream")
         connection.commit()

@@ -16,37 +16,34 @@ import pytest
 
 from shared.clients.product_store import ProductStoreClient
 from shared.contracts.errors import UnavailableError
-from tests.support.mariadb import MariadbServer
-from tests.support.postgresql import PostgresqlServer
+from tests.support.databases import SERVER_KINDS, SERVERS, DatabaseServer
 from tests.support.private_server import open_server
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import StoreProcess
 
 WaitUntil = Callable[[Callable[[], bool]], None]
-Server = PostgresqlServer | MariadbServer
 
 ROUNDS = int(os.environ.get("EAS_TEST_KILLS", "3"))
 PIECEWISE_ABOVE = 100_000
 QUERY = "directory=d&filename=x&semantic_type=t&attempt_id=1000000&task_id=1&job_id=1"
 
 
-@pytest.fixture(params=[PostgresqlServer, MariadbServer], ids=["postgresql", "mariadb"])
-def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    make: Callable[[], Server] = request.param
-    with open_server(make) as found:
+@pytest.fixture(params=SERVER_KINDS)
+def server(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
+    with open_server(SERVERS[request.param]) as found:
         yield found
 
 
 @pytest.fixture
-def make_database(server: Server) -> Callable[[str], str]:
+def make_database(server: DatabaseServer) -> Callable[[str], str]:
     """Databases of the server that is killed."""
     url = server.make_database()
     return lambda _service: url
 
 
 @pytest.fixture
-def database_kind(server: Server) -> str:
+def database_kind(server: DatabaseServer) -> str:
     return type(server).__name__
 
 
@@ -120,7 +117,7 @@ async def check_all_is_there(store: StoreProcess, confirmed: dict[int, str]) -> 
 
 @pytest.mark.timeout(180 + 20 * ROUNDS)
 async def test_a_database_that_is_killed_in_the_middle_of_uploads_costs_nothing_but_time(
-    store_process: StoreProcess, server: Server, wait_until: WaitUntil
+    store_process: StoreProcess, server: DatabaseServer, wait_until: WaitUntil
 ) -> None:
     store = store_process
     store.environment["EAS_PRODUCT_STORE_TIDY_SECONDS"] = "0.1"

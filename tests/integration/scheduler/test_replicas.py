@@ -27,7 +27,7 @@ from shared.contracts.errors import UnavailableError
 from shared.contracts.scheduler import HeartbeatRequest
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
-from tests.support.databases import Inspector
+from tests.support.databases import KINDS, SERVER_KINDS, Inspector
 
 from .conftest import TASK_TYPES, Bench, OpenBench, find_wrong_counts
 
@@ -43,7 +43,7 @@ def database_kind(request: pytest.FixtureRequest) -> str:
     return kind
 
 
-on_servers = pytest.mark.parametrize("database_kind", ["postgresql", "mariadb"], indirect=True)
+on_servers = pytest.mark.parametrize("database_kind", SERVER_KINDS, indirect=True)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ async def add_job(transactor: SqlTransactor, document: dict[str, object], *, fai
     return await transactor.run(command)
 
 
-@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("database_kind", KINDS, indirect=True)
 async def test_the_document_of_a_job_that_was_taken_back_is_not_another_ones(
     transactors: tuple[SqlTransactor, SqlTransactor],
 ) -> None:

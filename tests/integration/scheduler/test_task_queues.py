@@ -18,14 +18,12 @@ from shared.amqp.settings import BrokerSettings
 from shared.amqp.topology import QueueType, Topology
 from shared.database.engine import Database
 from shared.testing.broker import FakeBroker
-from tests.support.databases import Inspector
+from tests.support.databases import KINDS, Inspector
 
 from .conftest import Bench, OpenBench
 
 QUEUES = [
-    ("sqlite", "database"),
-    ("postgresql", "database"),
-    ("mariadb", "database"),
+    *((kind, "database") for kind in KINDS),
     ("sqlite", "classic"),
     ("sqlite", "quorum"),
     ("sqlite", "fake"),

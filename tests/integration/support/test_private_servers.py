@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.mariadb import MariadbServer
+from tests.support.mysql import MysqlServer, find_mysqld
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import MissingServerError, PrivateServer, open_server
 from tests.support.rabbitmq import RabbitmqServer
 
 ROOT = Path(__file__).parents[3]
+needs_mysql = pytest.mark.skipif(find_mysqld() is None, reason="MySQL is tested where it is there")
 PARENT = """
 import json, sys
 from tests.support.{module} import {name}
@@ -63,6 +65,18 @@ def test_mariadb_keeps_its_data() -> None:
         assert server.query("SHOW TABLES", second) == ""
 
 
+@needs_mysql
+def test_mysql_keeps_its_data() -> None:
+    with open_server(MysqlServer) as server:
+        first, second = (url.rpartition("/")[2] for url in (server.make_database(), server.make_database()))
+        server.query("CREATE TABLE kept (value text); INSERT INTO kept VALUES ('a'), ('😀')", first)
+
+        interrupt(server)
+
+        assert server.query("SELECT value FROM kept ORDER BY value COLLATE utf8mb4_0900_bin", first) == "a\n😀"
+        assert server.query("SHOW TABLES", second) == ""
+
+
 def test_durable_databases_wait_for_the_disk(
     postgresql_server: PostgresqlServer, mariadb_server: MariadbServer
 ) -> None:
@@ -71,6 +85,26 @@ def test_durable_databases_wait_for_the_disk(
     flush = "SELECT @@innodb_flush_log_at_trx_commit"
     with MariadbServer(durable=True) as other:
         assert (mariadb_server.query(flush), other.query(flush)) == ("2", "1")
+
+
+@needs_mysql
+def test_durable_mysql_waits_for_the_disk(mysql_server: MysqlServer) -> None:
+    flush = "SELECT @@innodb_flush_log_at_trx_commit, @@sync_binlog, @@innodb_flush_method"
+    with MysqlServer(durable=True) as server:
+        assert mysql_server.query(flush) == "2\t0\tnosync"
+        assert server.query(flush).startswith("1\t1\t")
+        assert not server.query(flush).endswith("nosync")
+
+
+@pytest.mark.parametrize(("says", "is_it"), [("Ver 9.7.4 for Linux", True), ("Ver 10.11.6-MariaDB", False)])
+def test_the_program_of_mariadb_is_not_taken_for_mysql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, is_it: bool
+) -> None:
+    program = tmp_path / "mysqld"
+    program.write_text(f"#!/bin/sh\necho 'mysqld  {says}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (find_mysqld() == program) is is_it
 
 
 def test_rabbitmq_keeps_its_queues_until_it_is_reset(rabbitmq_server: RabbitmqServer) -> None:
@@ -111,7 +145,12 @@ def test_a_suspended_server_answers_when_it_is_resumed(rabbitmq_server: Rabbitmq
 
 @pytest.mark.parametrize(
     ("kind", "module"),
-    [(PostgresqlServer, "postgresql"), (MariadbServer, "mariadb"), (RabbitmqServer, "rabbitmq")],
+    [
+        (PostgresqlServer, "postgresql"),
+        (MariadbServer, "mariadb"),
+        pytest.param(MysqlServer, "mysql", marks=needs_mysql),
+        (RabbitmqServer, "rabbitmq"),
+    ],
 )
 def test_a_server_ends_with_a_killed_parent(
     kind: Callable[[], PrivateServer], module: str, request: pytest.FixtureRequest
