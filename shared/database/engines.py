@@ -272,6 +272,7 @@ def _open_mysql(url: URL, writer: bool, connections: int, patience: Patience, *,
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
+        is_mariadb = "MariaDB" in str(connection.get_server_info())
         session = [
             "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'",
             f"innodb_lock_wait_timeout = {patience.turn}",
@@ -279,8 +280,12 @@ def _open_mysql(url: URL, writer: bool, connections: int, patience: Patience, *,
         ]
         if not writer:
             session.append("TRANSACTION READ ONLY")
-        elif "MariaDB" in str(connection.get_server_info()):
+        elif is_mariadb:
             session.append(f"idle_transaction_timeout = {patience.idle}")
+        elif not changes_tables:
+            # MySQL cannot bound the idleness of transactions alone. A writer with nothing to write loses its
+            # connection, too, and opens another one for what comes next.
+            session.append(f"wait_timeout = {patience.idle}")
         with connection.cursor() as cursor:
             for setting in session:
                 cursor.execute(f"SET SESSION {setting}")

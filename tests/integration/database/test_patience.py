@@ -12,21 +12,21 @@ from sqlalchemy import Connection, text
 from shared.contracts.errors import UnavailableError
 from shared.database.engine import Database
 from shared.database.engines import Patience
-from tests.support.mariadb import MariadbServer
+from tests.support.databases import SERVER_KINDS, SERVERS, DatabaseServer
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import open_server
 
 READ_TURN = text("SELECT version_num FROM alembic_version")
 
 
-@pytest.fixture(scope="module", params=[PostgresqlServer, MariadbServer])
-def server(request: pytest.FixtureRequest) -> Iterator[PostgresqlServer | MariadbServer]:
-    with open_server(request.param) as found:
+@pytest.fixture(scope="module", params=SERVER_KINDS)
+def server(request: pytest.FixtureRequest) -> Iterator[DatabaseServer]:
+    with open_server(SERVERS[request.param]) as found:
         yield found
 
 
 @pytest.fixture
-def url(server: PostgresqlServer | MariadbServer) -> str:
+def url(server: DatabaseServer) -> str:
     found = server.make_database()
     name = found.rpartition("/")[2]
     server.query(
@@ -59,9 +59,7 @@ def read(connection: Connection) -> str:
     return found
 
 
-async def test_a_writers_server_that_hangs_is_taken_for_gone(
-    impatient: Database, server: PostgresqlServer | MariadbServer
-) -> None:
+async def test_a_writers_server_that_hangs_is_taken_for_gone(impatient: Database, server: DatabaseServer) -> None:
     server.suspend()
     try:
         for _ in range(2):
