@@ -286,6 +286,9 @@ def _open_mysql(url: URL, writer: bool, connections: int, patience: Patience, *,
             # MySQL cannot bound the idleness of transactions alone. A writer with nothing to write loses its
             # connection, too, and opens another one for what comes next.
             session.append(f"wait_timeout = {patience.idle}")
+        if not is_mariadb:
+            # Else it says for a day which key it found to be the next one.
+            session.append("information_schema_stats_expiry = 0")
         with connection.cursor() as cursor:
             for setting in session:
                 cursor.execute(f"SET SESSION {setting}")

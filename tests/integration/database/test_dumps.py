@@ -337,13 +337,18 @@ def test_words_are_indexed_anew_after_a_restore(make_database: Callable[[str], s
     inspector.close()
 
 
-def test_a_key_that_was_given_out_is_not_given_out_again(make_database: Callable[[str], str], tmp_path: Path) -> None:
+def test_a_key_that_was_given_out_is_not_given_out_again(
+    make_database: Callable[[str], str], database_kind: str, tmp_path: Path
+) -> None:
     url = make_database("product_store")
     create(url, PRODUCTS)
     columns = "directory, filename, semantic_type, generator_task_id, job_id, planned_at, planned, details"
     insertion = f"INSERT INTO product ({columns}) VALUES ('', :name, 's', 1, 1, 0, true, '{{}}')"
     inspector = Inspector(url)
-    for name in ("a", "b", "c"):
+    inspector.execute(insertion, name="a")
+    if database_kind == "mysql":  # which, unless asked not to, says for a day what it has found now
+        inspector.fetch("ANALYZE TABLE product")
+    for name in ("b", "c"):
         inspector.execute(insertion, name=name)
     inspector.execute("DELETE FROM product WHERE filename <> 'a'")
     inspector.close()
