@@ -2,7 +2,8 @@
 
 The column holds what `shared.database.types.Json` writes. The kinds are SQLite's words for them: ``null``, ``true``,
 ``false``, ``integer``, ``real``, ``text``, ``object`` and ``array``. MariaDB does not look into what is nested deeper
-than 31 levels: such documents have no values there.
+than 31 levels, and MySQL not into what is deeper than 100, or has more than 32,768 characters and 100 brackets: such
+documents have no values there.
 """
 
 from __future__ import annotations
@@ -200,5 +201,32 @@ def _compile_mysql_real(element: _JsonReal, compiler: SQLCompiler, **options: An
 
 
 def _extract(function: str, element: _OfJson, compiler: SQLCompiler, options: dict[str, Any]) -> str:
-    column, path, *_ = element.clauses
-    return f"{function}({compiler.process(column, **options)}, {compiler.process(path, **options)})"
+    column, path = (compiler.process(clause, **options) for clause in list(element.clauses)[:2])
+    if not compiler.dialect.is_mariadb:  # type: ignore[attr-defined]
+        column = f"CASE WHEN {_write_is_shallow(column)} THEN {column} END"
+    return f"{function}({column}, {path})"
+
+
+def _write_is_shallow(column: str) -> str:
+    """Write the condition that MySQL can look into a document: one that it cannot would fail the whole query.
+
+    Few brackets cannot be deep. Of many, all else is taken away, then innermost pairs, level by level. Its regular
+    expressions give up where texts are long.
+    """
+    brackets = f"CHAR_LENGTH({column}) - CHAR_LENGTH(REPLACE(REPLACE({column}, '[', ''), '{{', ''))"
+    alone = f"REGEXP_REPLACE({column}, '{_NO_BRACKETS}', '')"
+    pairs = f"REPLACE(REPLACE({alone}, '{{', '['), '}}', ']')"
+    peeled = (
+        f"WITH RECURSIVE peeled (level, pairs) AS (SELECT 0, {pairs} UNION ALL "  # noqa: S608 - compiled before
+        f"SELECT level + 1, REPLACE(pairs, '[]', '') FROM peeled WHERE level < {_MYSQL_LEVELS} AND pairs <> '')"
+    )
+    return (
+        f"CASE WHEN {brackets} <= {_MYSQL_LEVELS} THEN TRUE WHEN CHAR_LENGTH({column}) <= {_MYSQL_LENGTH} "  # noqa: S608
+        f"THEN ({peeled} SELECT MIN(CHAR_LENGTH(pairs)) = 0 FROM peeled) ELSE FALSE END"
+    )
+
+
+_MYSQL_LEVELS = 100
+_MYSQL_LENGTH = 32_768
+#: Texts, and what else is no bracket, as MySQL reads its literals.
+_NO_BRACKETS = r""""(?:[^"\\\\]++|\\\\.)*+"|[^\\[\\]{}"]++"""

@@ -118,6 +118,48 @@ def test_comparisons(connection: Connection, keys: list[str]) -> None:
             ], (compare, wanted)
 
 
+#: How deep engines look into documents; all others do further than any document goes.
+MOST_LEVELS = {"mariadb": 31, "mysql": 100}
+
+
+def nest(levels: int, beside: Any = None) -> dict[str, Any]:
+    """Make a document of so many objects and arrays within each other."""
+    nested: Any = []
+    for _ in range(levels - 2):
+        nested = [nested, '}"]{']
+    return {"a": 3, "b": nested, "c": beside}
+
+
+def test_documents_that_are_too_deep_have_no_values_and_are_in_nobodys_way(
+    connection: Connection, make_database: Callable[[str], str], database_kind: str
+) -> None:
+    many: list[Any] = [[{}, "[{\\"]] * 1000
+    levels = (31, 32, 99, 100, 101, 250)
+    documents = [nest(number, beside) for number in levels for beside in (None, many)]
+    writer = open_engine(make_database("json"), writer=True, changes_tables=True)
+    with writer.begin() as other:
+        rows = [{"id": 1000 + number, "found": document} for number, document in enumerate(documents)]
+        other.execute(STAR.insert(), rows)
+    writer.dispose()
+    seen = [number for number in levels for _ in range(2) if number <= MOST_LEVELS.get(database_kind, 250)]
+    equal = select(STAR.c.id).where(compare_json(STAR.c.found, ["a"], operator.eq, 3)).order_by(STAR.c.id)
+    kinds = select(STAR.c.id).where(JsonKind(STAR.c.found, ["b"]) == "array", STAR.c.id >= 1000)
+    assert list(connection.execute(equal).scalars()) == [5, 6, *range(1000, 1000 + len(seen))]
+    assert len(connection.execute(kinds).all()) == len(seen)
+
+
+def test_a_document_that_is_too_long_to_be_measured_is_in_nobodys_way(
+    connection: Connection, make_database: Callable[[str], str]
+) -> None:
+    writer = open_engine(make_database("json"), writer=True, changes_tables=True)
+    with writer.begin() as other:
+        other.execute(STAR.insert(), [{"id": 1000, "found": {"a": -2, "b": [["\\"]] * 100_000}}])
+    writer.dispose()
+    for wanted, found in ((3, [5, 6]), ("é", [17])):
+        equal = select(STAR.c.id).where(compare_json(STAR.c.found, ["a"], operator.eq, wanted)).order_by(STAR.c.id)
+        assert list(connection.execute(equal).scalars()) == found
+
+
 def _is_same_kind(found: tuple[str | None, Any], wanted: Any) -> bool:
     match wanted:
         case None:
