@@ -51,17 +51,18 @@ _ACCEPTED = select(
     _attempt.c.inputs,
     _attempt.c.outputs,
 )
-_BY_FINGERPRINT = _ACCEPTED.where(
-    _attempt.c.id.in_(
-        select(func.max(_attempt.c.id))
-        .where(
-            _attempt.c.fingerprint.in_(bindparam("digests", expanding=True)),
-            _attempt.c.fingerprint.is_not(None),
-            _attempt.c.state == AttemptState.ACCEPTED.value,
-        )
-        .group_by(_attempt.c.fingerprint)
+_NEWEST = (
+    select(func.max(_attempt.c.id).label("id"))
+    .where(
+        _attempt.c.fingerprint.in_(bindparam("digests", expanding=True)),
+        _attempt.c.fingerprint.is_not(None),
+        _attempt.c.state == AttemptState.ACCEPTED.value,
     )
+    .group_by(_attempt.c.fingerprint)
+    .subquery("newest")
 )
+# MySQL would go through all attempts and look for each within IN.
+_BY_FINGERPRINT = _ACCEPTED.join(_NEWEST, _NEWEST.c.id == _attempt.c.id)
 _OF_TASK = (
     _ACCEPTED.add_columns(_task.c.task_type)
     .join(_task, _task.c.accepted_attempt_id == _attempt.c.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.reuse import ReuseStore
 from shared.database.engines import open_engine
 from shared.database.migrations import upgrade_schema
+from tests.support.databases import SERVER_KINDS
 
 
 class Stores:
@@ -26,20 +28,20 @@ class Stores:
         self.reuse = ReuseStore(connection)
 
 
-@pytest.mark.parametrize(
-    ("call", "index"),
-    [
-        (lambda stores: stores.attempts.find_expired(datetime.now(UTC), 10), "ix_attempt_lease"),
-        (lambda stores: stores.attempts.find_held_by("w1"), "ix_attempt_lease"),
-        (lambda stores: stores.attempts.find_queued({"null": 3, "make": 2}, 4), "ix_attempt_queue"),
-        (lambda stores: stores.attempts.count_held(), "ix_attempt_lease"),
-        (lambda stores: stores.attempts.release_due(datetime.now(UTC), 10), "ix_attempt_delayed"),
-        (lambda stores: stores.attempts.find_overdue(datetime.now(UTC), 10), "ix_attempt_overdue"),
-        (lambda stores: stores.attempts.find_next_time(), "ix_attempt_overdue"),
-        (lambda stores: stores.reuse.find_undecided(0, 10), "ix_attempt_undecided"),
-        (lambda stores: stores.reuse.find_accepted(["a", "b"]), "ix_attempt_fingerprint"),
-    ],
-)
+CALLS: list[tuple[Callable[[Stores], Any], str]] = [
+    (lambda stores: stores.attempts.find_expired(datetime.now(UTC), 10), "ix_attempt_lease"),
+    (lambda stores: stores.attempts.find_held_by("w1"), "ix_attempt_lease"),
+    (lambda stores: stores.attempts.find_queued({"null": 3, "make": 2}, 4), "ix_attempt_queue"),
+    (lambda stores: stores.attempts.count_held(), "ix_attempt_lease"),
+    (lambda stores: stores.attempts.release_due(datetime.now(UTC), 10), "ix_attempt_delayed"),
+    (lambda stores: stores.attempts.find_overdue(datetime.now(UTC), 10), "ix_attempt_overdue"),
+    (lambda stores: stores.attempts.find_next_time(), "ix_attempt_overdue"),
+    (lambda stores: stores.reuse.find_undecided(0, 10), "ix_attempt_undecided"),
+    (lambda stores: stores.reuse.find_accepted(["a", "b"]), "ix_attempt_fingerprint"),
+]
+
+
+@pytest.mark.parametrize(("call", "index"), CALLS)
 def test_the_partial_index_is_used(call: Any, index: str, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
     upgrade_schema(url, MIGRATIONS)
@@ -55,3 +57,48 @@ def test_the_partial_index_is_used(call: Any, index: str, tmp_path: Path) -> Non
     engine.dispose()
     assert any(f"USING INDEX {index}" in plan or f"USING COVERING INDEX {index}" in plan for plan in plans), plans
     assert not any(plan.startswith("SCAN attempt") and "INDEX" not in plan for plan in plans), plans
+
+
+#: They count the rows that a connection reads.
+COUNTING = [kind for kind in SERVER_KINDS if kind in ("mariadb", "mysql")]
+MANY = 5000
+
+
+@pytest.mark.parametrize("database_kind", COUNTING, indirect=True)
+def test_few_rows_are_read_on_servers(database_url: str) -> None:
+    upgrade_schema(database_url, MIGRATIONS)
+    changing = open_engine(database_url, writer=True, changes_tables=True)
+    with changing.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO job (id, state, working_directory, document, seed, root_task_id, submitted_at, submitted_by)"
+            " VALUES (1, 'running', '', '{}', 1, 1, 0, 'ada')"
+        )
+        keys = [(key,) for key in range(1, MANY + 1)]
+        connection.exec_driver_sql(
+            "INSERT INTO task (id, job_id, pointer, task_type, working_directory, seed, state)"
+            " VALUES (%s, 1, '[]', 'null', '', 1, 'done')",
+            keys,
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO attempt (id, task_id, job_id, number, task_type, priority, state, queued_at, cancel_requested)"
+            " VALUES (%s, 1, 1, %s, 'null', 0, 'accepted', 0, false)",
+            [(key, key) for (key,) in keys],
+        )
+        connection.exec_driver_sql("ANALYZE TABLE attempt, task, job").close()
+    changing.dispose()
+    engine = open_engine(database_url, writer=True)
+    read: dict[str, int] = {}
+    for call, index in CALLS:
+        with engine.begin() as connection:
+            stores = Stores(connection)
+            before = count_read_rows(connection)
+            call(stores)
+            read[index] = max(read.get(index, 0), count_read_rows(connection) - before)
+    engine.dispose()
+    assert max(read.values()) < MANY / 10, read
+
+
+def count_read_rows(connection: Connection) -> int:
+    """Count the rows that a connection has ever read."""
+    counts = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'").all()
+    return sum(int(count) for _, count in counts)
