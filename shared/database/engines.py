@@ -75,11 +75,11 @@ _POSTGRESQL_FULL = frozenset({"53100", "53200"})
 #: a lock and for a transaction that stood still for too long.
 _POSTGRESQL_AWAY = frozenset({"08", "40", "53", "57"})
 _POSTGRESQL_WAITED = frozenset({"55P03", "25P03"})
-#: MariaDB's numbers for: table is full, disk is full, no space.
+#: Numbers of MySQL and MariaDB for: table is full, disk is full, no space.
 _MYSQL_FULL = frozenset({1021, 1114})
-#: MariaDB's numbers for: too many connections, shutting down, lock wait time-out, deadlock, query interrupted, and lost
-#: connections, which it tells in many ways.
-_MYSQL_AWAY = frozenset({1040, 1053, 1205, 1213, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 4031})
+#: Their numbers for: too many connections, shutting down, lock wait time-out, deadlock, query interrupted, offline, and
+#: lost connections, which they tell in many ways.
+_MYSQL_AWAY = frozenset({1040, 1053, 1205, 1213, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 3032, 4031})
 
 
 def parse_database_url(text: str) -> URL:

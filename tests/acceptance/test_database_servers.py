@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import RunningSuite, eas
-from tests.support.mariadb import MariadbServer
+from tests.support.databases import SERVER_KINDS, DatabaseServer
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import PASSWORD, USER
 
@@ -23,13 +23,13 @@ LOOP = {"task": "execution_for_loop", "parameter": "n", "linear_range": [1, 3, 3
 JOB: dict[str, Any] = {"job_name": "small", "task_list": [LOOP]}
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=SERVER_KINDS)
 def server(request: pytest.FixtureRequest) -> Callable[[str], str]:
     """Gives users the right to make databases whose names begin so, and returns the URL for them."""
     kind: str = request.param
 
     def allow(name: str) -> str:
-        found: PostgresqlServer | MariadbServer = request.getfixturevalue(f"{kind}_server")
+        found: DatabaseServer = request.getfixturevalue(f"{kind}_server")
         if isinstance(found, PostgresqlServer):
             found.query(f"ALTER ROLE {USER} CREATEDB")
             return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{found.port}/{name}"
@@ -71,9 +71,13 @@ def test_a_suite_runs_on_a_server_and_moves(server: Callable[[str], str], tmp_pa
         assert again.stop() == 0
 
 
-def test_a_user_who_may_not_make_databases_is_told_who_may(mariadb_server: MariadbServer, tmp_path: Path) -> None:
-    mariadb_server.query(f"CREATE USER IF NOT EXISTS guest@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
-    url = f"mysql://guest:{PASSWORD}@127.0.0.1:{mariadb_server.port}/forbidden"
+@pytest.mark.parametrize("kind", [kind for kind in SERVER_KINDS if kind != "postgresql"])
+def test_a_user_who_may_not_make_databases_is_told_who_may(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    found: DatabaseServer = request.getfixturevalue(f"{kind}_server")
+    found.query(f"CREATE USER IF NOT EXISTS guest@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")
+    url = f"mysql://guest:{PASSWORD}@127.0.0.1:{found.port}/forbidden"
     done = eas("up", "--data", tmp_path / "data", "--port", "0", "--database", url)
     assert (done.returncode, done.stdout) == (1, "")
     assert "An administrator of the server makes it with: CREATE DATABASE `forbidden_scheduler`" in done.stderr

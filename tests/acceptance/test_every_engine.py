@@ -32,9 +32,7 @@ from shared.contracts.errors import UnavailableError
 from shared.contracts.logs import Completeness
 from shared.contracts.scheduler import JobView
 from tests.support.cluster import SERVICES, Cluster
-from tests.support.databases import Inspector
-from tests.support.mariadb import MariadbServer
-from tests.support.postgresql import PostgresqlServer
+from tests.support.databases import KINDS, SERVERS, DatabaseServer, Inspector
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer
 
@@ -61,7 +59,7 @@ class Site:
 
     databases: dict[str, str]
     broker_url: str | None = None
-    database: PostgresqlServer | MariadbServer | None = None
+    database: DatabaseServer | None = None
     broker: RabbitmqServer | None = None
 
 
@@ -90,18 +88,14 @@ def _make_job() -> dict[str, Any]:
     return {"job_name": "restless", "working_directory": "restless", "task_list": [pairs, {"task": "hopeless"}]}
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+@pytest.fixture(params=KINDS)
 def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """SQLite with HTTP alone, PostgreSQL with RabbitMQ, MariaDB with RabbitMQ."""
+    """SQLite with HTTP alone, servers with RabbitMQ."""
     if request.param == "sqlite":
         yield Site({service: f"sqlite:///{tmp_path}/{service}.db" for service in SERVICES})
         return
-    database: PostgresqlServer | MariadbServer
     with ExitStack() as stack:
-        if request.param == "postgresql":
-            database = stack.enter_context(open_server(PostgresqlServer))
-        else:
-            database = stack.enter_context(open_server(MariadbServer))
+        database = stack.enter_context(open_server(SERVERS[request.param]))
         broker = stack.enter_context(open_server(RabbitmqServer))
         databases = {service: database.make_database() for service in SERVICES}
         yield Site(databases, broker.url, database, broker)

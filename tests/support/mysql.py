@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pymysql
+import pytest
 from pymysql.constants import CLIENT
 
 from tests.support.private_server import PASSWORD, USER, MissingServerError, PrivateServer
@@ -23,6 +24,9 @@ def find_mysqld() -> Path | None:
             if says.returncode == 0 and "MariaDB" not in says.stdout:
                 return Path(found)
     return None
+
+
+needs_mysql = pytest.mark.skipif(find_mysqld() is None, reason="MySQL is tested where it is there")
 
 
 class MysqlServer(PrivateServer):

@@ -15,9 +15,7 @@ from shared.database.creation import make_database as create
 from shared.database.dump import dump_database
 from shared.database.inspection import inspect_database
 from shared.database.restore import restore_database
-from tests.support.databases import Inspector
-from tests.support.mariadb import MariadbServer
-from tests.support.postgresql import PostgresqlServer
+from tests.support.databases import SERVER_KINDS, DatabaseServer, Inspector
 
 from .conftest import Bench, OpenBench, find_wrong_counts, version
 
@@ -60,8 +58,7 @@ def chain(filename: str) -> list[dict[str, Any]]:
 async def test_every_row_is_the_same_after_all_kinds(
     open_bench: OpenBench,
     database_url: str,
-    postgresql_server: PostgresqlServer,
-    mariadb_server: MariadbServer,
+    request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> None:
     async with open_bench() as bench:
@@ -82,7 +79,8 @@ async def test_every_row_is_the_same_after_all_kinds(
 
     last = f"sqlite:///{tmp_path}/again.db"
     source = database_url
-    for target in (postgresql_server.make_database(), mariadb_server.make_database(), last):
+    servers: list[DatabaseServer] = [request.getfixturevalue(f"{kind}_server") for kind in SERVER_KINDS]
+    for target in (*(server.make_database() for server in servers), last):
         dump = tmp_path / "dump.gz"
         dump_database(source, SCHEDULER, dump, overwrite=True)
         create(target, SCHEDULER)

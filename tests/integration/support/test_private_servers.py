@@ -14,13 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.mariadb import MariadbServer
-from tests.support.mysql import MysqlServer, find_mysqld
+from tests.support.mysql import MysqlServer, find_mysqld, needs_mysql
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import MissingServerError, PrivateServer, open_server
 from tests.support.rabbitmq import RabbitmqServer
 
 ROOT = Path(__file__).parents[3]
-needs_mysql = pytest.mark.skipif(find_mysqld() is None, reason="MySQL is tested where it is there")
 PARENT = """
 import json, sys
 from tests.support.{module} import {name}

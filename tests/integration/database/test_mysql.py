@@ -1,0 +1,46 @@
+"""What MySQL has, and MariaDB has not."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.contracts.errors import UnavailableError
+from shared.database.engine import Database
+from shared.database.engines import open_engine
+from shared.database.servers import explained
+from tests.support.mysql import MysqlServer, needs_mysql
+
+pytestmark = needs_mysql
+
+
+def test_passwords_are_told_as_mysql_wants_them(mysql_server: MysqlServer) -> None:
+    url = mysql_server.make_database()
+    assert mysql_server.query("SELECT DISTINCT plugin FROM user WHERE user = 'eas'") == "caching_sha2_password"
+    mysql_server.query("FLUSH PRIVILEGES")  # which makes the server forget whom it has let in
+    engine = open_engine(url, writer=False)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Ssl_version'").one()[1].startswith("TLS")
+    engine.dispose()
+
+
+async def test_a_server_that_its_administrator_took_offline_is_away(mysql_server: MysqlServer) -> None:
+    url = mysql_server.make_database()
+    mysql_server.query(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32)); INSERT INTO alembic_version VALUES ('1')",
+        url.rpartition("/")[2],
+    )
+    database = Database(url)
+    await database.start()
+    try:
+        assert await database.write(lambda connection: connection.exec_driver_sql("SELECT 1").scalar_one()) == 1
+        mysql_server.query("SET GLOBAL offline_mode = ON")
+        try:
+            with pytest.raises(UnavailableError):
+                await database.write(lambda connection: connection.exec_driver_sql("SELECT 2").scalar_one())
+            with pytest.raises(UnavailableError), explained(url):
+                open_engine(url, writer=False).connect()
+        finally:
+            mysql_server.query("SET GLOBAL offline_mode = OFF")
+        assert await database.write(lambda connection: connection.exec_driver_sql("SELECT 3").scalar_one()) == 3
+    finally:
+        await database.stop()
