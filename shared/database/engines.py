@@ -294,7 +294,9 @@ def _open_mysql(url: URL, writer: bool, connections: int, patience: Patience, *,
                 cursor.execute(f"SET SESSION {setting}")
 
     if changes_tables:
-        _begin_with(engine, f"SELECT GET_LOCK(CONCAT('eas migrates ', DATABASE()), {_MIGRATION_SECONDS})")
+        # MySQL's locks have names of at most 64 characters, and so have its databases.
+        name = "CONCAT('eas migrates ', LEFT(SHA2(DATABASE(), 256), 48))"
+        _begin_with(engine, f"SELECT GET_LOCK({name}, {_MIGRATION_SECONDS})")
     elif writer:
         _begin_with(engine, "SELECT version_num FROM alembic_version FOR UPDATE")
     return engine

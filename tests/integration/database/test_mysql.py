@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from services.product_store.factory import MIGRATIONS
 from shared.contracts.errors import UnavailableError
 from shared.database.engine import Database
 from shared.database.engines import open_engine
+from shared.database.migrations import list_revisions, upgrade_schema
 from shared.database.servers import explained
 from tests.support.mysql import MysqlServer, needs_mysql
+from tests.support.private_server import USER
 
 pytestmark = needs_mysql
 
@@ -21,6 +24,13 @@ def test_passwords_are_told_as_mysql_wants_them(mysql_server: MysqlServer) -> No
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Ssl_version'").one()[1].startswith("TLS")
     engine.dispose()
+
+
+def test_a_database_may_have_the_longest_name_that_there_is(mysql_server: MysqlServer) -> None:
+    url = mysql_server.make_database()
+    name = "long_name_" * 6 + "1234"
+    mysql_server.query(f"CREATE DATABASE {name}; GRANT ALL ON {name}.* TO {USER}@'127.0.0.1'")
+    assert upgrade_schema(f"{url.rpartition('/')[0]}/{name}", MIGRATIONS) == (None, list_revisions(MIGRATIONS)[0])
 
 
 async def test_a_server_that_its_administrator_took_offline_is_away(mysql_server: MysqlServer) -> None:
