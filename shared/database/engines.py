@@ -282,7 +282,7 @@ def _open_mysql(url: URL, writer: bool, connections: int, patience: Patience, *,
             session.append("TRANSACTION READ ONLY")
         elif is_mariadb:
             session.append(f"idle_transaction_timeout = {patience.idle}")
-        elif not changes_tables:
+        else:
             # MySQL cannot bound the idleness of transactions alone. A writer with nothing to write loses its
             # connection, too, and opens another one for what comes next.
             session.append(f"wait_timeout = {patience.idle}")

@@ -114,7 +114,8 @@ class Inspector:
         if self._engine.dialect.name == "postgresql":
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE :query"
         else:
-            waiting = "SELECT count(*) FROM information_schema.processlist WHERE time_ms > 200 AND info LIKE :query"
+            lasting = "time_ms > 200" if getattr(self._engine.dialect, "is_mariadb", False) else "time > 0"
+            waiting = f"SELECT count(*) FROM information_schema.processlist WHERE {lasting} AND info LIKE :query"
         deadline = time.monotonic() + 30
         while not self.fetch(waiting, query=f"UPDATE {table} %")[0][0]:
             assert time.monotonic() < deadline, "nobody waits"
