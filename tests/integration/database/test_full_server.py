@@ -17,10 +17,13 @@ from shared.contracts.errors import InsufficientStorageError
 from shared.database.engine import Database
 from tests.support.databases import Inspector
 from tests.support.mariadb import MariadbServer
+from tests.support.mysql import MysqlServer, needs_mysql
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import open_server
 
 MEGABYTE = 2**20
+#: All tables in one file that does not grow.
+ONE_FILE = {"innodb_data_file_path": "ibdata1:12M", "innodb_file_per_table": "off"}
 
 
 @contextmanager
@@ -54,12 +57,17 @@ def small_postgresql() -> Iterator[Small]:
 
 @contextmanager
 def small_mariadb() -> Iterator[Small]:
-    settings = {"innodb_data_file_path": "ibdata1:12M", "innodb_file_per_table": "off"}
-    with open_server(lambda: MariadbServer(durable=False, **settings)) as server:
+    with open_server(lambda: MariadbServer(durable=False, **ONE_FILE)) as server:
         yield server.make_database(), None  # which cannot even drop a table then
 
 
-@pytest.mark.parametrize("open_small", [small_postgresql, small_mariadb])
+@contextmanager
+def small_mysql() -> Iterator[Small]:
+    with open_server(lambda: MysqlServer(durable=False, **ONE_FILE)) as server:
+        yield server.make_database(), None
+
+
+@pytest.mark.parametrize("open_small", [small_postgresql, small_mariadb, pytest.param(small_mysql, marks=needs_mysql)])
 async def test_a_full_disk_is_told_apart_and_passes(
     open_small: Callable[[], AbstractContextManager[Small]],
 ) -> None:
