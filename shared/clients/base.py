@@ -83,7 +83,7 @@ class ServiceClient:
             response = await self._http.request(method, path.lstrip("/"), **extra)
         except httpx.HTTPError as error:
             raise UnavailableError(
-                f"{self._http.base_url}{path.lstrip('/')}: {error or type(error).__name__}"
+                f"{self._http.base_url}{path.lstrip('/')}: {str(error) or type(error).__name__}"
             ) from error
         raise_for_error(response)
         return response.content

@@ -223,5 +223,7 @@ def _run_nested_in(pipeline: Pipeline, connection: Connection, entry: _Command) 
         entry.error = explain_error(error, connection.dialect)
         if pipeline.take_back(begin):
             return
+        if begin.result is None or pipeline.is_broken:
+            raise  # the transaction could not even begin, or is lost: so are all commands of the group
         pipeline.put("ROLLBACK TO SAVEPOINT command")
     pipeline.put("RELEASE SAVEPOINT command")

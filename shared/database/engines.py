@@ -189,10 +189,12 @@ def _open_sqlite(url: URL, writer: bool, connections: int, *, foreign_keys: bool
 
 def _open_postgresql(url: URL, writer: bool, connections: int, patience: Patience, *, changes_tables: bool) -> Engine:
     """Wait for the turn with an advisory lock of the transaction: the server gives it back whatever becomes of us."""
-    options = [f"-c idle_in_transaction_session_timeout={patience.idle}s", "-c jit=off", "-c synchronous_commit=on"]
-    if not writer:
+    options = ["-c jit=off", "-c synchronous_commit=on"]
+    if writer:
+        options.append(f"-c idle_in_transaction_session_timeout={patience.idle}s")
+    else:
         options.append("-c default_transaction_read_only=on")
-    elif not changes_tables:
+    if writer and not changes_tables:
         options.append(f"-c lock_timeout={patience.turn}s")
     arguments = {
         "connect_timeout": patience.connection,

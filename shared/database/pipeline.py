@@ -21,6 +21,9 @@ from sqlalchemy.exc import DBAPIError
 
 #: How many statements wait at most to be sent: what inserts millions of rows must not gather them all.
 _MOST = 256
+#: And how many bytes of their values. So many fit into the buffers of a connection whose server is busy, with its turn
+#: for instance: what does not fit counts as silence of its host.
+_MOST_BYTES = 32 * 1024
 
 _PLACE = re.compile("%[s%]")
 
@@ -82,9 +85,15 @@ class Pipeline:
         self._patience = None if patience is None else patience * 1000
         self._values = Transformer(driver)
         self._waiting: list[Sent] = []
+        self._bytes = 0
         self._begun = 0
         self._names: dict[str, bytes] = {}
         self._numbers = count(1)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the connection is lost."""
+        return bool(self._server.status == ConnStatus.BAD)
 
     def begin(self, *statements: str) -> None:
         """Begin a transaction with these statements, which wait to be sent.
@@ -103,10 +112,13 @@ class Pipeline:
 
     def put(self, text: str, values: Sequence[Any] = ()) -> Sent:
         """Send a statement with the next exchange, with a value for each ``%s``."""
-        if len(self._waiting) >= _MOST:
+        dumped = self._values.dump_sequence(values, [PyFormat.TEXT] * len(values))
+        size = sum(len(value) for value in dumped if value is not None)
+        if len(self._waiting) >= _MOST or self._bytes + size > _MOST_BYTES:
             self.exchange()
-        sent = Sent(self, text, self._values.dump_sequence(values, [PyFormat.TEXT] * len(values)))
+        sent = Sent(self, text, dumped)
         self._waiting.append(sent)
+        self._bytes += size
         return sent
 
     def when_answered(self, action: Callable[[], None]) -> None:
@@ -168,7 +180,7 @@ class Pipeline:
         sqlalchemy.exc.DBAPIError
             The server refused a statement, or is gone. What was put after that statement was not carried out.
         """
-        sent, self._waiting = self._waiting, []
+        sent, self._waiting, self._bytes = self._waiting, [], 0
         if not sent:
             return
         try:
@@ -195,7 +207,7 @@ class Pipeline:
         error = error_from_result(result)
         if isinstance(error, FeatureNotSupported):
             self._names = {}  # a table changed under a statement that was prepared
-        is_servers_word = error.sqlstate is not None and self._server.status != ConnStatus.BAD
+        is_servers_word = error.sqlstate is not None and not self.is_broken
         return error if is_servers_word else psycopg.OperationalError(str(error))
 
     def _converse(self, sent: Sequence[Sent]) -> list[Any]:
@@ -240,7 +252,7 @@ class Pipeline:
                 unsent = unsent and server.flush()
             result = server.get_result()
             if result is None:
-                if server.status == ConnStatus.BAD:
+                if self.is_broken:
                     raise psycopg.OperationalError(server.error_message.decode(errors="replace"))
             elif result.status == ExecStatus.PIPELINE_SYNC:
                 return results
@@ -248,7 +260,7 @@ class Pipeline:
                 results.append(result)
 
     def _has_news(self) -> bool:
-        if self._server.status == ConnStatus.BAD:
+        if self.is_broken:
             return True
         ready = select.poll()
         ready.register(self._server.socket, select.POLLIN)

@@ -342,7 +342,7 @@ async def test_whatever_dies_the_history_is_that_of_an_undisturbed_run(
         inspectors = {service: Inspector(url) for service, url in site.databases.items()}
         for inspector in inspectors.values():
             stack.callback(inspector.close)
-        await until_heard(inspectors["scheduler"])
+        await until_heard(inspectors["scheduler"], inspectors["product_store"])
         cluster.stop_workers()
         assert (job.state.value, job.counts.failed) == ("failed", 1)
         check_rows(inspectors["scheduler"])
@@ -356,13 +356,20 @@ async def test_whatever_dies_the_history_is_that_of_an_undisturbed_run(
     assert history == await make_reference()
 
 
-async def until_heard(scheduler: Inspector) -> None:
-    """Wait until the product store has heard every verdict."""
+async def until_heard(scheduler: Inspector, store: Inspector) -> None:
+    """Wait until the product store has heard every verdict; what has left the outbox may still be with the broker."""
 
-    async def is_empty() -> bool:
+    async def is_told() -> bool:
         return not scheduler.fetch("SELECT COUNT(*) FROM outbox")[0][0]
 
-    await until(is_empty)
+    async def is_heard() -> bool:
+        accepted = scheduler.fetch("SELECT id FROM attempt WHERE state = 'accepted'")
+        judged = store.fetch("SELECT attempt_id FROM version WHERE passed_qc")
+        made = store.fetch("SELECT attempt_id FROM version")
+        return {row[0] for row in accepted} & {row[0] for row in made} == {row[0] for row in judged}
+
+    await until(is_told)
+    await until(is_heard)
 
 
 _REFERENCE: list[History] = []

@@ -105,7 +105,7 @@ class Election:
             async with asyncio.timeout(self._lease.total_seconds()):
                 mine = await self._transactor.run(self._claim)
         except (UnavailableError, TimeoutError) as error:
-            logger.warning("cannot say who leads: %s", error or "the database does not answer")
+            logger.warning("cannot say who leads: %s", str(error) or "the database does not answer")
             if asyncio.get_running_loop().time() > self._until:
                 await self._end_loops()
             return

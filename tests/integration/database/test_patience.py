@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, select, text
+from sqlalchemy.dialects.mysql import LONGTEXT
 
 from shared.contracts.errors import UnavailableError
 from shared.database.engine import Database
 from shared.database.engines import Patience
+from shared.database.prepared import prepare_insert
 from tests.support.databases import SERVER_KINDS, SERVERS, DatabaseServer
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import open_server
 
+LONG_TEXT = Text().with_variant(LONGTEXT, "mysql")
 READ_TURN = text("SELECT version_num FROM alembic_version")
 
 
@@ -104,3 +108,59 @@ async def test_a_writer_that_stands_still_loses_its_turn(impatient: Database, ot
     with pytest.raises(UnavailableError):
         await standing
     assert await impatient.write(read) == "1"
+
+
+async def test_a_turn_that_does_not_come_is_missed_by_all_of_a_group(impatient: Database, other: Database) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def linger(connection: Connection) -> None:
+        read(connection)
+        begun.set()
+        assert over.wait(30)
+
+    lingering = asyncio.ensure_future(other.write(linger))
+    await asyncio.to_thread(begun.wait)
+    outcomes = await asyncio.gather(*(impatient.write(read) for _ in range(4)), return_exceptions=True)
+    over.set()
+    assert [type(outcome) for outcome in outcomes] == [UnavailableError] * 4
+    await lingering
+    assert await impatient.write(read) == "1"
+
+
+async def test_much_that_waits_to_be_sent_is_no_silence(url: str, other: Database) -> None:
+    sender = Database(url, patience=Patience(silence=2))
+    await sender.start()
+    begun = threading.Event()
+    table = Table("heap", MetaData(), Column("number", Integer, primary_key=True), Column("content", LONG_TEXT))
+    await other.write(table.metadata.create_all)
+    add = prepare_insert(table, "number", "content")
+
+    def linger(connection: Connection) -> None:
+        read(connection)
+        begun.set()
+        for _ in range(6):
+            time.sleep(1)
+            read(connection)
+
+    def send(connection: Connection) -> int:
+        add.send(connection, ({"number": number, "content": "x" * 200_000} for number in range(1, 51)))
+        return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+    try:
+        lingering = asyncio.ensure_future(other.write(linger))
+        await asyncio.to_thread(begun.wait)
+        assert await sender.write(send) == 50
+        await lingering
+    finally:
+        await sender.stop()
+
+
+async def test_a_reader_may_stand_still(impatient: Database) -> None:
+    """It has nobody's turn; whoever dumps a database may have to wait for a slow disk."""
+
+    def stand_still(connection: Connection) -> str:
+        read(connection)
+        time.sleep(2.5)
+        return read(connection)
+
+    assert await impatient.read(stand_still) == "1"
