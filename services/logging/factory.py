@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sqlalchemy import text
 
 from services.logging.logic.arrivals import Arrivals
@@ -13,6 +11,7 @@ from services.logging.logic.retention import Retention
 from services.logging.logic.retrieval import Retrieval
 from services.logging.logic.tail import Tail
 from services.logging.settings import LoggingSettings
+from services.logging.storage.database import DATABASE
 from services.logging.storage.records import RecordCatalog
 from services.logging.storage.retention import RecordRemoval
 from services.logging.storage.tallies import TallyCatalog
@@ -20,7 +19,7 @@ from services.logging.storage.text_indexes import make_text_index
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
 
-MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+MIGRATIONS = DATABASE.migrations
 
 
 class LoggingFactory:
@@ -47,7 +46,7 @@ class LoggingFactory:
 
     def prepare(self) -> None:
         """Bring the tables up to date. Blocks."""
-        upgrade_schema(self._database.url, MIGRATIONS)
+        upgrade_schema(self._database.url, MIGRATIONS, owner=DATABASE)
 
     async def start(self) -> None:
         """Begin to accept writes."""

@@ -24,6 +24,7 @@ from services.product_store.logic.retrieval import Retrieval
 from services.product_store.settings import ProductStoreSettings
 from services.product_store.storage.archive import FileArchive
 from services.product_store.storage.catalog import DatabaseCatalog
+from services.product_store.storage.database import DATABASE
 from services.product_store.storage.partials import PartialArchive
 from services.product_store.storage.preview_processes import PreviewProcesses
 from services.product_store.storage.spool import ArchiveError
@@ -34,7 +35,7 @@ from shared.database.migrations import upgrade_schema
 if TYPE_CHECKING:
     from services.product_store.storage.bucket import BucketArchive
 
-MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+MIGRATIONS = DATABASE.migrations
 
 
 _PAUSE_BETWEEN_SCRUBS_S = 3600.0
@@ -96,7 +97,7 @@ class ProductStoreFactory:
     def prepare(self) -> None:
         """Bring the tables up to date and take the archive into use. Blocks."""
         self._archive.start()
-        upgrade_schema(self._database.url, MIGRATIONS)
+        upgrade_schema(self._database.url, MIGRATIONS, owner=DATABASE)
 
     async def start(self) -> None:
         """Tidy up after an earlier process, then accept uploads."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.scheduler.domain.policies import RetryLimits
@@ -34,6 +33,7 @@ from services.scheduler.logic.timers import Timers
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.storage.broker_announcer import BrokerAnnouncer
 from services.scheduler.storage.containers import ContainerCatalog
+from services.scheduler.storage.database import DATABASE
 from services.scheduler.storage.diagnostics import DiagnosticsReader
 from services.scheduler.storage.events import ChangeReader
 from services.scheduler.storage.explanations import ExplanationReader
@@ -53,7 +53,7 @@ from shared.database.migrations import upgrade_schema
 if TYPE_CHECKING:
     from services.scheduler.storage.broker_queues import ConnectedTaskQueues
 
-MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
+MIGRATIONS = DATABASE.migrations
 
 
 def _now() -> datetime:
@@ -132,7 +132,7 @@ class SchedulerFactory:
 
     def prepare(self) -> None:
         """Bring the tables up to date. Blocks."""
-        upgrade_schema(self._database.url, MIGRATIONS)
+        upgrade_schema(self._database.url, MIGRATIONS, owner=DATABASE)
 
     @property
     def leads(self) -> bool:

@@ -129,6 +129,13 @@ def refuse_foreign_tables(connection: Connection, description: DatabaseDescripti
         raise ForeignDatabaseError(place, description.service, ", ".join(sorted(strange)))
 
 
+def refuse_other_service(connection: Connection, description: DatabaseDescription, place: str) -> None:
+    """Raise `ForeignDatabaseError` where all tables are another service's: its revisions have the same numbers."""
+    there = list_tables(connection, description)
+    if there and not set(there) & set(description.metadata.tables):
+        raise ForeignDatabaseError(place, description.service, ", ".join(sorted(there)))
+
+
 def refuse_contents(connection: Connection, description: DatabaseDescription, place: str) -> None:
     """Raise `DatabaseNotEmptyError` where there are rows."""
     counts = count_rows(connection, list_tables(connection, description))

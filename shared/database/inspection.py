@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from shared.contracts.errors import EasError
-from shared.database.contents import count_things, list_tables
+from shared.database.contents import count_things, list_tables, refuse_other_service
 from shared.database.description import DatabaseDescription
 from shared.database.engines import open_engine, show_url
 from shared.database.errors import InterruptedRestoreError
@@ -64,6 +64,7 @@ def inspect_database(url: str, description: DatabaseDescription) -> Inspection:
             with explained(url), engine.connect() as connection, connection.begin():
                 findings.append(Finding("reached"))
                 findings += _look_at_server(connection, description)
+                refuse_other_service(connection, description, place)
                 revision = _look_at_revision(connection, description, place)
                 findings.append(revision)
                 if revision.problem is None:

@@ -18,8 +18,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
 
 from shared.contracts.errors import UnavailableError
-from shared.database.contents import RESTORE_MARKER, list_virtual_tables
+from shared.database.contents import RESTORE_MARKER, list_virtual_tables, refuse_other_service
 from shared.database.ddl import is_for
+from shared.database.description import DatabaseDescription
 from shared.database.engines import explain_error, open_engine, show_url
 from shared.database.errors import InterruptedRestoreError, NewerDatabaseError
 
@@ -73,7 +74,12 @@ def migrate(connection: Connection, folder: Path, revision: str = "head") -> tup
 
 
 def upgrade_schema(
-    url: str, folder: Path, revision: str = "head", *, patience: float = _PATIENCE_SECONDS
+    url: str,
+    folder: Path,
+    revision: str = "head",
+    *,
+    owner: DatabaseDescription | None = None,
+    patience: float = _PATIENCE_SECONDS,
 ) -> tuple[str | None, str]:
     """Apply all migrations in `folder` that the database at `url` has not seen, in one transaction.
 
@@ -89,6 +95,8 @@ def upgrade_schema(
         The service's ``storage/migrations``, with its ``env.py`` and ``versions``.
     revision
         How far to go.
+    owner
+        The service whose the database has to be.
     patience
         How long to wait for a server that does not answer yet [s].
 
@@ -101,6 +109,8 @@ def upgrade_schema(
     ------
     BrokenReferencesError
         The migrations are at fault.
+    ForeignDatabaseError
+        The database is another service's.
     InterruptedRestoreError
         The database is half restored.
     NewerDatabaseError
@@ -111,6 +121,8 @@ def upgrade_schema(
         with _connect(engine, patience) as connection, connection.begin():
             if has_interrupted_restore(connection):
                 raise InterruptedRestoreError(show_url(url))
+            if owner is not None and read_revision(connection) is not None:
+                refuse_other_service(connection, owner, show_url(url))
             change = migrate(connection, folder, revision)
             if engine.dialect.name == "sqlite":
                 _check_references(connection)

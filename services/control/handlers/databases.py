@@ -92,7 +92,7 @@ def upgrade(
     def bring(found: ServiceDatabase) -> Step:
         require_database(found.url)
         with explained(found.url):
-            before, after = upgrade_schema(found.url, found.description.migrations, patience=0)
+            before, after = upgrade_schema(found.url, found.description.migrations, owner=found.description, patience=0)
         words = f"is at revision {after}" if before == after else f"from revision {before or 'none'} to {after}"
         return {"from": before, "to": after}, f"{found.service}: {words}"
 
