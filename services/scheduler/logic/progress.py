@@ -83,7 +83,9 @@ def record_reports(
 
     The same report sent again, as after a lost answer, is answered as it was the first time.
     """
-    known = unit.attempts.find_known([report.attempt_id for report in reports])
+    attempt_ids = [report.attempt_id for report in reports]
+    unit.tasks.foresee_ends(attempt_ids)
+    known = unit.attempts.find_known(attempt_ids)
     results: list[ReportResult] = []
     valid: dict[int, tuple[KnownAttempt, AttemptReport]] = {}
     for report in reports:

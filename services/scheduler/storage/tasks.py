@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
 from services.scheduler.storage.schema import AttemptRow, DependencyRow, JobRow, ProductPromiseRow, TaskRow
 from shared.contracts.states import FailureReason, TaskState
-from shared.database.prepared import Prepared, PreparedForKeys, prepare_insert
+from shared.database.engines import find_pipeline
+from shared.database.prepared import Answer, Prepared, PreparedForKeys, prepare_insert
 
 _task = TaskRow.__table__  # type: ignore[attr-defined]
 _promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
@@ -60,16 +62,23 @@ _DEPENDENCIES = PreparedForKeys(
         .where(_edge.c.task_id.in_(keys))
     )
 )
-_OUTPUTS = PreparedForKeys(
-    lambda keys: select(
-        _promise.c.id,
-        _promise.c.task_id,
-        _promise.c.slot,
-        _promise.c.directory,
-        _promise.c.filename,
-        _promise.c.version,
-        _promise.c.generation,
-    ).where(_promise.c.task_id.in_(keys))
+_OUTPUT = (
+    _promise.c.id,
+    _promise.c.task_id,
+    _promise.c.slot,
+    _promise.c.directory,
+    _promise.c.filename,
+    _promise.c.version,
+    _promise.c.generation,
+)
+_OUTPUTS = PreparedForKeys(lambda keys: select(*_OUTPUT).where(_promise.c.task_id.in_(keys)))
+# The same and what follows by attempts, whose tasks are all listed, with NULL where there is nothing.
+_OUTPUTS_OF_ATTEMPTS = PreparedForKeys(
+    lambda keys: (
+        select(_attempt.c.task_id, *_OUTPUT)
+        .outerjoin_from(_attempt, _promise, _promise.c.task_id == _attempt.c.task_id)
+        .where(_attempt.c.id.in_(keys))
+    )
 )
 
 
@@ -104,6 +113,14 @@ _MARK_DONE = Prepared(
 _CONSUMERS = PreparedForKeys(
     lambda keys: select(_edge.c.task_id, func.count()).where(_edge.c.source_id.in_(keys)).group_by(_edge.c.task_id)
 )
+_CONSUMERS_OF_ATTEMPTS = PreparedForKeys(
+    lambda keys: (
+        select(_attempt.c.task_id, _edge.c.task_id, func.count())
+        .outerjoin_from(_attempt, _edge, _edge.c.source_id == _attempt.c.task_id)
+        .where(_attempt.c.id.in_(keys))
+        .group_by(_attempt.c.task_id, _edge.c.task_id)
+    )
+)
 _COUNT_DOWN = Prepared(
     update(_task).where(_task.c.id == bindparam("key")).values(unmet=_task.c.unmet - bindparam("met"))
 )
@@ -124,6 +141,8 @@ class TaskStore:
     def __init__(self, connection: Connection, keys: KeyBlocks) -> None:
         self._connection = connection
         self._keys = keys
+        self._outputs_ahead: Answer | None = None
+        self._consumers_ahead: Answer | None = None
 
     # --- new tasks -----------------------------------------------------------------------------------------------
 
@@ -257,9 +276,21 @@ class TaskStore:
         """Fetch the accepted versions and metadata that these tasks depend on."""
         return [_met(row) for row in _DEPENDENCIES.fetch(self._connection, task_ids)]
 
+    def foresee_ends(self, attempt_ids: Sequence[int]) -> None:
+        """Ask what `find_outputs` and `release_consumers` will want to know of the tasks of these attempts.
+
+        It is worth it only where it goes with the next question, and holds until edges or promises are added.
+        """
+        if find_pipeline(self._connection) is not None:
+            self._outputs_ahead = _OUTPUTS_OF_ATTEMPTS.ask(self._connection, attempt_ids)
+            self._consumers_ahead = _CONSUMERS_OF_ATTEMPTS.ask(self._connection, attempt_ids)
+
     def find_outputs(self, task_ids: Sequence[int]) -> list[Promise]:
         """Fetch the products that these tasks promise."""
-        return [Promise(*row) for row in _OUTPUTS.fetch(self._connection, task_ids)]
+        ahead, self._outputs_ahead = self._outputs_ahead, None
+        found = _take_foreseen(ahead, task_ids)
+        rows = _OUTPUTS.fetch(self._connection, task_ids) if found is None else [row[1:] for row in found]
+        return [Promise(*row) for row in rows]
 
     def find_material(self, task_ids: Sequence[int]) -> tuple[dict[int, TaskToRun], list[MetDependency], list[Promise]]:
         """Fetch at once what `find_to_run`, `find_dependencies` and `find_outputs` fetch."""
@@ -302,9 +333,19 @@ class TaskStore:
 
     def release_consumers(self, source_ids: Sequence[int]) -> list[ReadyTask]:
         """Count down what depends on tasks that are done, and list what has become ready."""
-        rows = _CONSUMERS.fetch(self._connection, source_ids)
-        _COUNT_DOWN.send(self._connection, [{"key": task_id, "met": count} for task_id, count in rows])
-        return [ReadyTask(*row) for row in _READY.fetch(self._connection, sorted({row[0] for row in rows}))]
+        edges = self._count_edges(source_ids)
+        _COUNT_DOWN.send(self._connection, [{"key": task_id, "met": count} for task_id, count in edges.items()])
+        return [ReadyTask(*row) for row in _READY.fetch(self._connection, sorted(edges))]
+
+    def _count_edges(self, source_ids: Sequence[int]) -> Counter[int]:
+        """Count, for each task that depends on these, how often it does."""
+        edges: Counter[int] = Counter()
+        ahead, self._consumers_ahead = self._consumers_ahead, None
+        found = _take_foreseen(ahead, source_ids)
+        rows = _CONSUMERS.fetch(self._connection, source_ids) if found is None else [row[1:] for row in found]
+        for task_id, count in rows:
+            edges[task_id] += count
+        return edges
 
     def block_consumers(self, causes: Mapping[int, int]) -> list[BlockedTask]:
         """Waiting to blocked, for all that depends, directly or through others, on tasks that will not be done.
@@ -354,6 +395,16 @@ class TaskStore:
     ) -> None:
         values |= {"before": before.value, "after": after.value}
         statement.send(self._connection, task_ids, values, StaleRowError.expecting(len(task_ids), "task"))
+
+
+def _take_foreseen(ahead: Answer | None, task_ids: Sequence[int]) -> list[Sequence[Any]] | None:
+    """Take the rows of these tasks, which are named in the first column; None if one of them was not foreseen."""
+    if ahead is None:
+        return None
+    rows, wanted = ahead(), frozenset(task_ids)
+    if not wanted <= {row[0] for row in rows}:
+        return None
+    return [row for row in rows if row[0] in wanted and row[1] is not None]
 
 
 def _to_run(row: Sequence[Any]) -> TaskToRun:
