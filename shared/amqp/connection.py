@@ -13,6 +13,7 @@ import aio_pika
 import aiormq
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import CONNECTION_EXCEPTIONS
+from aiormq.exceptions import InvalidFrameError, ProbableAuthenticationError
 from yarl import URL
 
 from shared.amqp.errors import BrokerUnavailableError
@@ -201,10 +202,24 @@ class BrokerConnection:
             with unavailable(f"no connection to the broker at {self._place}"):
                 async with asyncio.timeout(self.settings.timeout_s):
                     await connection.connect()
+        except BrokerUnavailableError as error:
+            await self._discard(connection)
+            raise self._explain(error) from error.__cause__
         except BaseException:
             await self._discard(connection)
             raise
         return connection
+
+    def _explain(self, error: BrokerUnavailableError) -> BrokerUnavailableError:
+        """Say in words what an operator can mend; the library shows the broker's last word only as an object."""
+        match error.__cause__:
+            case ProbableAuthenticationError():
+                message = f"the broker at {self._place} refuses the user {self._url.user!r} or the password"
+            case InvalidFrameError() as fault if "Connection.OpenOk" in str(fault):
+                message = f"the broker at {self._place} has no such virtual host, or {self._url.user!r} may not use it"
+            case _:
+                return error
+        return BrokerUnavailableError(message)
 
     async def _serve(self, connection: AbstractConnection, lost: asyncio.Event) -> None:
         """Offer a connection until it is lost."""

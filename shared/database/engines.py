@@ -126,7 +126,10 @@ def _show(url: URL) -> str:
     return f"{kind}://{user}{host}{port}/{url.database or ''}"
 
 
-_EXPECTED = "expected sqlite:///FILE, postgresql://USER:PASSWORD@HOST/NAME or mysql://USER:PASSWORD@HOST/NAME"
+_EXPECTED = (
+    "expected sqlite:///FILE, postgresql://USER:PASSWORD@HOST:PORT/NAME or mysql://USER:PASSWORD@HOST:PORT/NAME; "
+    "in a user or password '@' is written %40, ':' %3A, '/' %2F and '%' %25"
+)
 
 
 def open_engine(

@@ -31,5 +31,5 @@ def place_dumps(file: str, services: Sequence[str], *, is_folder: bool) -> dict[
     if is_folder or file.endswith("/"):
         file = f"{file.rstrip('/')}/{_NAME}"
     if _PLACE not in file and len(services) > 1:
-        raise UsageError(f"FILE {file}: expected a folder, a path with {_PLACE} in it, or one service with --service")
+        raise UsageError(f"{file}: expected a folder, a path with {_PLACE} in it, or one service with --service")
     return {service: Path(file.replace(_PLACE, service)) for service in services}

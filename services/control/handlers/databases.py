@@ -116,9 +116,9 @@ def dump(
     paths = place_dumps(file, [found.service for found in chosen], is_folder=Path(file).is_dir())
     for path in paths.values():
         if not path.parent.is_dir():
-            raise UsageError(f"FILE {path}: no such folder")
+            raise UsageError(f"{path}: no such folder")
         if path.exists() and not overwrite:
-            raise UsageError(f"FILE {path} is there already; --overwrite replaces it")
+            raise UsageError(f"{path} is there already; --overwrite replaces it")
 
     def write(found: ServiceDatabase) -> Step:
         path = paths[found.service]

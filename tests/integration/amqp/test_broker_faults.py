@@ -8,7 +8,7 @@ import logging
 import os
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -230,6 +230,22 @@ async def test_the_password_is_not_logged(own_server: RabbitmqServer, caplog: py
     assert "Connecting to" in caplog.text
     assert "geheim" not in caplog.text
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda url: url.replace(":secret@", ":wrong@"), "refuses the user 'eas' or the password"),
+        (lambda url: f"{url.rpartition('/')[0]}/nowhere", "has no such virtual host, or 'eas' may not use it"),
+    ],
+)
+async def test_what_an_operator_can_mend_is_said_in_words(
+    change: Callable[[str], str], words: str, own_server: RabbitmqServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(BrokerUnavailableError):
+        async with talk_to(change(own_server.make_vhost()), timeout_s=3):
+            pass
+    assert words in caplog.text
 
 
 async def test_an_absence_is_said_once(own_server: RabbitmqServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -111,6 +111,7 @@ async def test_commits_are_durable_and_foreign_keys_hold(database: Database) -> 
     [
         ("oracle://scott:tiger@localhost/eas", "expected sqlite:///FILE"),
         ("data/eas.db", "expected sqlite:///FILE"),
+        ("postgresql://eas:ti@ger:x/@localhost:port/eas", "'@' is written %40"),
         ("sqlite://", "give a file"),
         ("postgresql://eas:tiger@localhost", "name of the database is missing"),
     ],
