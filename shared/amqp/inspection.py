@@ -21,8 +21,10 @@ from shared.contracts.errors import NotFoundError
 #: The broker counts no further in a prefetch.
 _MOST_LISTED = 65535
 
-#: After how much silence no more messages are expected [s].
+#: After how much silence no more messages are expected, and not even a first one: a broker with other work takes its
+#: time to begin, with quorum queues above all [s].
 _QUIET_S = 0.5
+_FIRST_S = 3.0
 
 
 class QueueInspector:
@@ -112,5 +114,5 @@ async def _collect(arrived: asyncio.Queue[bytes], wanted: int) -> list[bytes]:
     found: list[bytes] = []
     with suppress(TimeoutError):
         while len(found) < wanted:
-            found.append(await asyncio.wait_for(arrived.get(), _QUIET_S))
+            found.append(await asyncio.wait_for(arrived.get(), _QUIET_S if found else _FIRST_S))
     return found
