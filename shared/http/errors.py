@@ -56,7 +56,8 @@ async def _render_eas_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, EasError)  # noqa: S101 - registered for this class only
     status = status_of(error)
     if status >= 500:
-        logger.error("%s: %s", error.slug, error.message, exc_info=error)
+        is_news = not isinstance(error, kinds.UnavailableError)  # where a server is away, its absence says it all
+        logger.error("%s: %s", error.slug, error.message, exc_info=error if is_news else None)
     headers = _HEADERS.get(status)
     body = ErrorBody(slug=error.slug, message=error.message, where=error.where, problems=error.problems)
     return render_error(status, body, headers)
@@ -90,7 +91,7 @@ async def _render_http_error(_request: Request, error: Exception) -> Response:
 async def _render_unexpected(_request: Request, error: Exception) -> Response:
     logger.error("unexpected error", exc_info=error)
     body = ErrorBody(slug="internal", message="An unexpected error; the service's log has it under the request id.")
-    return render_error(500, body)
+    return render_error(500, body, {"X-Request-ID": current_request_id() or ""})
 
 
 def install_error_handlers(app: FastAPI) -> None:

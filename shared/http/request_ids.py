@@ -38,7 +38,6 @@ class RequestIdMiddleware:
             await send(message)
 
         token = _current.set(request_id.decode())
-        try:
-            await self._app(scope, receive, send_with_id)
-        finally:
-            _current.reset(token)
+        # Not reset after an error: what answers an unexpected one does so outside of here, and wants to name it.
+        await self._app(scope, receive, send_with_id)
+        _current.reset(token)
