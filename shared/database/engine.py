@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, RootTransaction
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from shared.contracts.errors import UnavailableError
 from shared.database.engines import PATIENCE, Patience, explain_error, find_pipeline, open_engine
@@ -207,8 +207,9 @@ def _run_nested(connection: Connection, entry: _Command) -> None:
         entry.error = explain_error(error, connection.dialect)
         try:
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT command")
-        except DBAPIError:
-            # The database has taken the whole transaction back, as it may on a full disk: all fail for the same reason.
+        except SQLAlchemyError:
+            # The database has taken the whole transaction back, as it may on a full disk, or the connection is lost:
+            # all fail for the same reason.
             raise error from None
     connection.exec_driver_sql("RELEASE SAVEPOINT command")
 

@@ -245,7 +245,8 @@ def _send_together(engine: Engine, patience: float | None) -> None:
 
     @event.listens_for(engine, "rollback")
     def _rollback(connection: Connection) -> None:
-        connection.info[_PIPELINE].roll_back()
+        if not connection.invalidated:  # else there is nothing left to undo
+            connection.info[_PIPELINE].roll_back()
 
 
 def find_pipeline(connection: Connection) -> Pipeline | None:

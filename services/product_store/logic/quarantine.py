@@ -50,10 +50,12 @@ class Quarantine:
             It was purged in between.
         """
         now = self._clock()
-        damage = await self._catalog.write(lambda catalog: catalog.damages.mark(version, finding, now))
-        if damage is not None:
-            logger.error("version %d (%s) is damaged: %s", version.version_id, version.store_name, finding)
-        if damage is not None and await self._isolate(damage):
+        async with self._moving:  # who finds the same at the same time waits until the bytes are where they belong
+            damage = await self._catalog.write(lambda catalog: catalog.damages.mark(version, finding, now))
+            if damage is not None:
+                logger.error("version %d (%s) is damaged: %s", version.version_id, version.store_name, finding)
+            is_damaged = damage is not None and await self._move(damage)
+        if is_damaged:
             raise DamagedError(f"version {version.version_id} is damaged: {finding}")
         known = await self._catalog.read(lambda catalog: catalog.versions.get(version.version_id))
         check_not_purged(known or version)
@@ -65,7 +67,8 @@ class Quarantine:
         """Move what was found damaged and is not in quarantine yet, and tell how much."""
         pending = await self._catalog.read(lambda catalog: catalog.damages.find_pending())
         for damage in pending:
-            await self._isolate(damage)
+            async with self._moving:
+                await self._move(damage)
         return len(pending)
 
     async def examine(self, version: Version) -> bool:
@@ -92,12 +95,8 @@ class Quarantine:
         """List damages by id, from the first beyond `after`."""
         return await self._catalog.read(lambda catalog: catalog.damages.select(after, limit, healed=healed))
 
-    async def _isolate(self, damage: Damage) -> bool:
-        """Move damaged bytes to quarantine, and tell whether they are damaged."""
-        async with self._moving:
-            return await self._move(damage)
-
     async def _move(self, damage: Damage) -> bool:
+        """Move damaged bytes to quarantine, and tell whether they are damaged."""
         name = damage.quarantine_name
         if not await self._archive.quarantine(damage.store_name, name):
             await self._settle(damage, Custody.MISSING)

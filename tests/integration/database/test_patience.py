@@ -127,6 +127,22 @@ async def test_a_turn_that_does_not_come_is_missed_by_all_of_a_group(impatient: 
     assert await impatient.write(read) == "1"
 
 
+async def test_a_connection_that_is_lost_is_lost_for_all_of_a_group(
+    impatient: Database, server: DatabaseServer
+) -> None:
+    is_postgresql = isinstance(server, PostgresqlServer)
+
+    def lose(connection: Connection) -> str:
+        ask = "SELECT pg_backend_pid()" if is_postgresql else "SELECT connection_id()"
+        own = connection.execute(text(ask)).scalar_one()
+        server.query(f"SELECT pg_terminate_backend({own}, 5000)" if is_postgresql else f"KILL {own}")
+        return read(connection)
+
+    outcomes = await asyncio.gather(*(impatient.write(one) for one in (read, lose, read)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [UnavailableError] * 3
+    assert await impatient.write(read) == "1"
+
+
 async def test_much_that_waits_to_be_sent_is_no_silence(url: str, other: Database) -> None:
     sender = Database(url, patience=Patience(silence=2))
     await sender.start()
