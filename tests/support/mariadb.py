@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import subprocess
-from itertools import count
-from pathlib import Path
 
-from tests.support.private_server import PASSWORD, USER, Command, PrivateServer
+from tests.support.mysql_kind import MysqlKind
+from tests.support.private_server import Command
 
 
-class MariadbServer(PrivateServer):
-    """MariaDB in a temporary folder.
-
-    Parameters
-    ----------
-    durable
-        Wait for the disk at every commit, as in production. Even without, what is committed survives ``kill()``,
-        which is not a power failure.
-    settings
-        Further settings of the server, such as ``max_connections=20``.
-    """
+class MariadbServer(MysqlKind):
+    """MariaDB in a temporary folder; see `MysqlKind`."""
 
     PACKAGE = "mariadb-server"
-    ACCOUNT = "mysql"
 
     def __init__(self, *, durable: bool = False, **settings: str | float) -> None:
         self._programs = {
@@ -30,7 +19,7 @@ class MariadbServer(PrivateServer):
             for name in ("mariadbd", "mariadb-install-db", "mariadb-admin", "mariadb")
         }
         super().__init__()
-        self._settings: dict[str, str | float] = {
+        self._settings = {
             "bind_address": "127.0.0.1",
             "port": self.port,
             "socket": str(self._socket),
@@ -44,30 +33,11 @@ class MariadbServer(PrivateServer):
         if not durable:
             self._settings |= {"innodb_flush_log_at_trx_commit": 2, "innodb_flush_method": "nosync"}
         self._settings |= settings
-        self._numbers = count(1)
-
-    def make_database(self) -> str:
-        """Make an empty database of utf8mb4. Returns its URL, with a user who may do anything there."""
-        name = f"eas_{next(self._numbers)}"
-        self.query(
-            f"CREATE DATABASE {name} CHARACTER SET utf8mb4;"
-            f"CREATE USER IF NOT EXISTS {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';"
-            f"GRANT ALL ON {name}.* TO {USER}@'127.0.0.1'"
-        )
-        return f"mysql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{name}"
 
     def query(self, statement: str, database: str = "mysql") -> str:
         """Run statements as superuser. Returns their rows as lines, with tabs between columns."""
         options = ["--default-character-set=utf8mb4", "--batch", "--skip-column-names"]
         return self._run([self._programs["mariadb"], *self._as_root, *options, database], statement).strip()
-
-    @property
-    def _data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def _socket(self) -> Path:
-        return self.folder / "socket"
 
     @property
     def _as_root(self) -> list[str]:
@@ -87,8 +57,7 @@ class MariadbServer(PrivateServer):
         )
 
     def _launch(self) -> None:
-        settings = [f"--{name.replace('_', '-')}={value}" for name, value in self._settings.items()]
-        self._spawn([self._programs["mariadbd"], "--no-defaults", *settings])
+        self._spawn([self._programs["mariadbd"], "--no-defaults", *self._options])
 
     def _answers(self) -> bool:
         command: Command = [self._programs["mariadb-admin"], *self._as_root, "--connect-timeout=5", "--silent", "ping"]

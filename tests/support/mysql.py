@@ -6,14 +6,14 @@ import shutil
 import socket
 import subprocess
 from contextlib import closing
-from itertools import count
 from pathlib import Path
 
 import pymysql
 import pytest
 from pymysql.constants import CLIENT
 
-from tests.support.private_server import PASSWORD, USER, MissingServerError, PrivateServer
+from tests.support.mysql_kind import MysqlKind
+from tests.support.private_server import MissingServerError
 
 
 def find_mysqld() -> Path | None:
@@ -29,20 +29,10 @@ def find_mysqld() -> Path | None:
 needs_mysql = pytest.mark.skipif(find_mysqld() is None, reason="MySQL is tested where it is there")
 
 
-class MysqlServer(PrivateServer):
-    """MySQL in a temporary folder.
-
-    Parameters
-    ----------
-    durable
-        Wait for the disk at every commit, as in production. Even without, what is committed survives ``kill()``,
-        which is not a power failure.
-    settings
-        Further settings of the server, such as ``max_connections=20``.
-    """
+class MysqlServer(MysqlKind):
+    """MySQL in a temporary folder; see `MysqlKind`."""
 
     PACKAGE = "mysql-server"
-    ACCOUNT = "mysql"
 
     def __init__(self, *, durable: bool = False, **settings: str | float) -> None:
         program = find_mysqld()
@@ -50,7 +40,7 @@ class MysqlServer(PrivateServer):
             raise MissingServerError("MySQL's mysqld", self.PACKAGE)
         self._program = program
         super().__init__()
-        self._settings: dict[str, str | float] = {
+        self._settings = {
             "bind_address": "127.0.0.1",
             "port": self.port,
             "socket": str(self._socket),
@@ -69,17 +59,6 @@ class MysqlServer(PrivateServer):
                 "sync_binlog": 0,
             }
         self._settings |= settings
-        self._numbers = count(1)
-
-    def make_database(self) -> str:
-        """Make an empty database of utf8mb4. Returns its URL, with a user who may do anything there."""
-        name = f"eas_{next(self._numbers)}"
-        self.query(
-            f"CREATE DATABASE {name} CHARACTER SET utf8mb4;"
-            f"CREATE USER IF NOT EXISTS {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';"
-            f"GRANT ALL ON {name}.* TO {USER}@'127.0.0.1'"
-        )
-        return f"mysql://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{name}"
 
     def query(self, statement: str, database: str = "mysql") -> str:
         """Run statements as superuser. Returns their rows as lines, with tabs between columns."""
@@ -92,14 +71,6 @@ class MysqlServer(PrivateServer):
                     break
             connection.commit()
         return "\n".join(lines)
-
-    @property
-    def _data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def _socket(self) -> Path:
-        return self.folder / "socket"
 
     def _connect(self, database: str | None = None) -> pymysql.Connection:
         return pymysql.connect(
@@ -124,8 +95,7 @@ class MysqlServer(PrivateServer):
         )
 
     def _launch(self) -> None:
-        settings = [f"--{name.replace('_', '-')}={value}" for name, value in self._settings.items()]
-        self._spawn([self._program, "--no-defaults", *settings])
+        self._spawn([self._program, "--no-defaults", *self._options])
 
     def _answers(self) -> bool:
         try:
