@@ -48,7 +48,7 @@ def unavailable(what: str) -> Iterator[None]:
             raise
         raise BrokerUnavailableError(f"{what}: the channel was closed") from error
     except CONNECTION_EXCEPTIONS as error:
-        raise BrokerUnavailableError(f"{what}: {error or type(error).__name__}") from error
+        raise BrokerUnavailableError(f"{what}: {str(error) or type(error).__name__}") from error
     except Exception as error:
         if type(error) is not Exception:  # a bare one is what waits on a channel gets that is closed without a reason
             raise

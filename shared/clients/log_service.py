@@ -52,7 +52,7 @@ class LogClient(ServiceClient):
         try:
             response = await self._http.post("records", content=body, headers={"Content-Type": "application/json"})
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}records: {error or type(error).__name__}") from error
+            raise UnavailableError(f"{self._http.base_url}records: {str(error) or type(error).__name__}") from error
         raise_for_error(response)
         return self._read(IngestResponse.model_validate_json, response.content)
 
@@ -103,7 +103,9 @@ class LogClient(ServiceClient):
                     if event is not None:
                         yield self._read(_FOLLOWED[event.name], event.data.encode())
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}records/follow: {error or type(error).__name__}") from error
+            raise UnavailableError(
+                f"{self._http.base_url}records/follow: {str(error) or type(error).__name__}"
+            ) from error
         raise UnavailableError(f"{self._http.base_url}records/follow: the stream ended")
 
     async def get_retention(self) -> RetentionPolicy:
@@ -134,4 +136,6 @@ class LogClient(ServiceClient):
                 async for piece in response.aiter_bytes():
                     yield piece
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}records/export: {error or type(error).__name__}") from error
+            raise UnavailableError(
+                f"{self._http.base_url}records/export: {str(error) or type(error).__name__}"
+            ) from error

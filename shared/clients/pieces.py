@@ -147,7 +147,7 @@ class PiecewiseUploads:
                 method, path, headers=headers, content=content, timeout=TRANSFER_TIMEOUT
             )
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
+            raise UnavailableError(f"{self._http.base_url}{path}: {str(error) or type(error).__name__}") from error
         raise_for_error(response)
         return response
 

@@ -99,7 +99,7 @@ class PreviewClient(ServiceClient):
                 timeout=httpx.Timeout(READ_TIMEOUT, connect=5.0),
             )
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
+            raise UnavailableError(f"{self._http.base_url}{path}: {str(error) or type(error).__name__}") from error
         raise_for_error(response)
         try:
             form = PreviewForm(response.headers.get(FORM_HEADER, ""))

@@ -296,7 +296,7 @@ class ProductStoreClient(InventoryClient, RemovalClient, PreviewClient):
             raise self._unavailable("versions", error) from error
 
     def _unavailable(self, path: str, error: httpx.HTTPError) -> UnavailableError:
-        return UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}")
+        return UnavailableError(f"{self._http.base_url}{path}: {str(error) or type(error).__name__}")
 
 
 def _read_answer(answer: DepositAnswer, deposit: SmallDeposit) -> VersionView | EasError:

@@ -58,6 +58,6 @@ class SchedulerConnection(ServiceClient):
                 method, path, content=text, headers=typed, timeout=httpx.Timeout(LONG, connect=5.0)
             )
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
+            raise UnavailableError(f"{self._http.base_url}{path}: {str(error) or type(error).__name__}") from error
         raise_for_error(response)
         return response.content

@@ -148,7 +148,7 @@ class JobCalls(SchedulerConnection):
                         yield self._read(JobEnd.model_validate_json, event.data.encode())
                         return
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}{path}: {error or type(error).__name__}") from error
+            raise UnavailableError(f"{self._http.base_url}{path}: {str(error) or type(error).__name__}") from error
         raise UnavailableError(f"{self._http.base_url}{path}: the stream has ended")
 
 

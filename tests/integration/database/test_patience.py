@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, select, text
@@ -74,7 +75,9 @@ async def test_a_writers_server_that_hangs_is_taken_for_gone(impatient: Database
     assert await impatient.write(read) == "1"
 
 
-async def test_a_writer_whose_turn_does_not_come_gives_up(impatient: Database, other: Database) -> None:
+@asynccontextmanager
+async def turn_of(database: Database) -> AsyncIterator[None]:
+    """Let a writer of this database have the turn for as long as the block lasts."""
     begun, over = threading.Event(), threading.Event()
 
     def linger(connection: Connection) -> str:
@@ -83,12 +86,19 @@ async def test_a_writer_whose_turn_does_not_come_gives_up(impatient: Database, o
         assert over.wait(30)
         return found
 
-    lingering = asyncio.ensure_future(other.write(linger))
+    lingering = asyncio.ensure_future(database.write(linger))
     await asyncio.to_thread(begun.wait)
-    with pytest.raises(UnavailableError):
-        await impatient.write(read)
-    over.set()
+    try:
+        yield
+    finally:
+        over.set()
     assert await lingering == "1"
+
+
+async def test_a_writer_whose_turn_does_not_come_gives_up(impatient: Database, other: Database) -> None:
+    async with turn_of(other):
+        with pytest.raises(UnavailableError):
+            await impatient.write(read)
     assert await impatient.write(read) == "1"
 
 
@@ -111,19 +121,9 @@ async def test_a_writer_that_stands_still_loses_its_turn(impatient: Database, ot
 
 
 async def test_a_turn_that_does_not_come_is_missed_by_all_of_a_group(impatient: Database, other: Database) -> None:
-    begun, over = threading.Event(), threading.Event()
-
-    def linger(connection: Connection) -> None:
-        read(connection)
-        begun.set()
-        assert over.wait(30)
-
-    lingering = asyncio.ensure_future(other.write(linger))
-    await asyncio.to_thread(begun.wait)
-    outcomes = await asyncio.gather(*(impatient.write(read) for _ in range(4)), return_exceptions=True)
-    over.set()
+    async with turn_of(other):
+        outcomes = await asyncio.gather(*(impatient.write(read) for _ in range(4)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [UnavailableError] * 4
-    await lingering
     assert await impatient.write(read) == "1"
 
 
