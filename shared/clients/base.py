@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from shared.clients.proxies import describe_way, explain_failure, make_client
 from shared.contracts.errors import EasError, ErrorBody, UnavailableError, rebuild_error
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -41,13 +42,7 @@ class ServiceClient:
 
     def __init__(self, url: str, token: str | None, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.AsyncClient(
-            base_url=url.rstrip("/") + "/",
-            headers=headers,
-            timeout=DEFAULT_TIMEOUT,
-            transport=transport,
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=60.0),
-        )
+        self._http = make_client(url, headers, DEFAULT_TIMEOUT, transport)
 
     async def __aenter__(self: Self) -> Self:
         return self
@@ -82,9 +77,7 @@ class ServiceClient:
         try:
             response = await self._http.request(method, path.lstrip("/"), **extra)
         except httpx.HTTPError as error:
-            raise UnavailableError(
-                f"{self._http.base_url}{path.lstrip('/')}: {str(error) or type(error).__name__}"
-            ) from error
+            raise explain_failure(f"{self._http.base_url}{path.lstrip('/')}", error) from error
         raise_for_error(response)
         return response.content
 
@@ -115,6 +108,7 @@ def raise_for_error(response: httpx.Response) -> None:
     try:
         body = ErrorBody.model_validate_json(response.content)
     except ValidationError:
-        message = f"{response.request.url}: HTTP {response.status_code}"
+        url = response.request.url
+        message = f"{url}: HTTP {response.status_code}{describe_way(url)}"
         raise (UnavailableError if response.status_code >= 500 else EasError)(message) from None
     raise rebuild_error(body)

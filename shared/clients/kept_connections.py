@@ -12,10 +12,10 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
+from shared.clients.proxies import find_proxy
 from shared.contracts.errors import UnavailableError
 
 CONNECT_TIMEOUT = 5.0
@@ -69,10 +69,7 @@ class KeptConnections:
     @staticmethod
     def suits(url: str) -> bool:
         """Tell whether a service can be reached this way: over HTTP, and not through a proxy."""
-        found = httpx.URL(url)
-        proxies = getproxies()
-        through_proxy = (found.scheme in proxies or "all" in proxies) and not proxy_bypass(found.host)
-        return found.scheme in ("http", "https") and not through_proxy
+        return httpx.URL(url).scheme in ("http", "https") and find_proxy(url) is None
 
     async def post(
         self, path: str, body: bytes, timeout_seconds: float, headers: Mapping[str, str] = MappingProxyType({})

@@ -8,6 +8,7 @@ import httpx
 
 from shared.clients.base import DEFAULT_TIMEOUT, ServiceClient, raise_for_error
 from shared.clients.event_stream import read_events
+from shared.clients.proxies import explain_failure
 from shared.contracts.errors import UnavailableError
 from shared.contracts.log_retention import RetentionPolicy, RetentionReport
 from shared.contracts.logs import (
@@ -52,7 +53,7 @@ class LogClient(ServiceClient):
         try:
             response = await self._http.post("records", content=body, headers={"Content-Type": "application/json"})
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}records: {str(error) or type(error).__name__}") from error
+            raise explain_failure(f"{self._http.base_url}records", error) from error
         raise_for_error(response)
         return self._read(IngestResponse.model_validate_json, response.content)
 
@@ -103,9 +104,7 @@ class LogClient(ServiceClient):
                     if event is not None:
                         yield self._read(_FOLLOWED[event.name], event.data.encode())
         except httpx.HTTPError as error:
-            raise UnavailableError(
-                f"{self._http.base_url}records/follow: {str(error) or type(error).__name__}"
-            ) from error
+            raise explain_failure(f"{self._http.base_url}records/follow", error) from error
         raise UnavailableError(f"{self._http.base_url}records/follow: the stream ended")
 
     async def get_retention(self) -> RetentionPolicy:
@@ -136,6 +135,4 @@ class LogClient(ServiceClient):
                 async for piece in response.aiter_bytes():
                     yield piece
         except httpx.HTTPError as error:
-            raise UnavailableError(
-                f"{self._http.base_url}records/export: {str(error) or type(error).__name__}"
-            ) from error
+            raise explain_failure(f"{self._http.base_url}records/export", error) from error

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from shared.clients.base import Model, raise_for_error
 from shared.clients.bulk import BulkConnections
+from shared.clients.proxies import explain_failure
 from shared.contracts.digests import REPR_DIGEST, format_digest
 from shared.contracts.errors import DamagedError, NotFoundError, RangeError, UnavailableError
 from shared.contracts.products import VersionView
@@ -147,7 +148,7 @@ class PiecewiseUploads:
                 method, path, headers=headers, content=content, timeout=TRANSFER_TIMEOUT
             )
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}{path}: {str(error) or type(error).__name__}") from error
+            raise explain_failure(f"{self._http.base_url}{path}", error) from error
         raise_for_error(response)
         return response
 

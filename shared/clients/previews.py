@@ -8,6 +8,7 @@ import httpx
 from pydantic import ValidationError
 
 from shared.clients.base import ServiceClient, raise_for_error
+from shared.clients.proxies import explain_failure
 from shared.contracts.errors import InvalidInputError, UnavailableError
 from shared.contracts.previews import (
     FORM_HEADER,
@@ -99,7 +100,7 @@ class PreviewClient(ServiceClient):
                 timeout=httpx.Timeout(READ_TIMEOUT, connect=5.0),
             )
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}{path}: {str(error) or type(error).__name__}") from error
+            raise explain_failure(f"{self._http.base_url}{path}", error) from error
         raise_for_error(response)
         try:
             form = PreviewForm(response.headers.get(FORM_HEADER, ""))

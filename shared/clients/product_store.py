@@ -21,6 +21,7 @@ from shared.clients.inventory import InventoryClient
 from shared.clients.kept_connections import KeptConnections
 from shared.clients.pieces import BLOCK_SIZE, TRANSFER_TIMEOUT, PiecewiseUploads, check_stored, read_blocks
 from shared.clients.previews import PreviewClient
+from shared.clients.proxies import explain_failure
 from shared.clients.removals import RemovalClient
 from shared.clients.small_files import SmallFile, read_files, split
 from shared.contracts.deposits import DepositAnswer, DepositRequest, DepositResponse, SmallDeposit
@@ -296,7 +297,7 @@ class ProductStoreClient(InventoryClient, RemovalClient, PreviewClient):
             raise self._unavailable("versions", error) from error
 
     def _unavailable(self, path: str, error: httpx.HTTPError) -> UnavailableError:
-        return UnavailableError(f"{self._http.base_url}{path}: {str(error) or type(error).__name__}")
+        return explain_failure(f"{self._http.base_url}{path}", error)
 
 
 def _read_answer(answer: DepositAnswer, deposit: SmallDeposit) -> VersionView | EasError:

@@ -20,6 +20,9 @@ import pytest
 READY = re.compile(r"EAS is ready at (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)\n")
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("EAS_")},
+    # As at an institute behind a proxy, which cannot lead to this machine's own addresses.
+    "http_proxy": "http://127.0.0.1:9",
+    "no_proxy": "",
     "EAS_WORKER_PRELOAD": "false",
     "EAS_WORKER_ONLY": "null,error,ingest_external_lcs,synthesis_batman,verify,transit_search_bls_reference",
     "EAS_WORKER_GRACE_SECONDS": "1",

@@ -30,10 +30,12 @@ from services.product_store.domain.damage import StoredObject
 from services.product_store.storage.archive import IncomingFile
 from services.product_store.storage.bucket_file import BLOCK_SIZE, BucketFile
 from services.product_store.storage.spool import ArchiveError, Arrival, Spool, put_place, read_place
+from shared.clients.proxies import find_proxy
 from shared.contracts.errors import InsufficientStorageError, UnavailableError
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
+    from obstore.store import ClientConfig
 
 logger = logging.getLogger(__name__)
 
@@ -274,9 +276,21 @@ def _connect(address: BucketAddress) -> S3Store:
             "allow_http": bool(endpoint and endpoint.startswith("http://")),
             "connect_timeout": timedelta(seconds=5),
             "timeout": timedelta(minutes=5),
+            **_choose_way(endpoint),
         },
         retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=30)},
     )
+
+
+def _choose_way(endpoint: str | None) -> ClientConfig:
+    """Say whether a proxy leads to the object storage; what the environment says counts as for all other clients."""
+    if endpoint is None:
+        return {}
+    proxy = find_proxy(endpoint)
+    if proxy is not None:
+        return {"proxy_url": proxy.url}
+    # Only a proxy that is named here keeps the library from those of the environment.
+    return {"proxy_url": endpoint, "proxy_excludes": "*"}
 
 
 def _choose_part(size: int) -> int:

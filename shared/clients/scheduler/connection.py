@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from shared.clients.base import Model, ServiceClient, raise_for_error
 from shared.clients.kept_connections import KeptConnections
-from shared.contracts.errors import UnavailableError
+from shared.clients.proxies import explain_failure
 
 #: How much longer than the scheduler may wait the client waits for its answer [s].
 PATIENCE = 10.0
@@ -58,6 +58,6 @@ class SchedulerConnection(ServiceClient):
                 method, path, content=text, headers=typed, timeout=httpx.Timeout(LONG, connect=5.0)
             )
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}{path}: {str(error) or type(error).__name__}") from error
+            raise explain_failure(f"{self._http.base_url}{path}", error) from error
         raise_for_error(response)
         return response.content

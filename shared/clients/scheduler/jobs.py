@@ -10,6 +10,7 @@ import orjson
 
 from shared.clients.base import raise_for_error
 from shared.clients.event_stream import read_events
+from shared.clients.proxies import explain_failure
 from shared.clients.scheduler.connection import PATIENCE, SchedulerConnection
 from shared.contracts.diagnostics import JobEnd, StateChange
 from shared.contracts.errors import UnavailableError
@@ -148,7 +149,7 @@ class JobCalls(SchedulerConnection):
                         yield self._read(JobEnd.model_validate_json, event.data.encode())
                         return
         except httpx.HTTPError as error:
-            raise UnavailableError(f"{self._http.base_url}{path}: {str(error) or type(error).__name__}") from error
+            raise explain_failure(f"{self._http.base_url}{path}", error) from error
         raise UnavailableError(f"{self._http.base_url}{path}: the stream has ended")
 
 

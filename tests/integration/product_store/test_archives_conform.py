@@ -348,6 +348,16 @@ async def test_damage_is_put_aside_when_the_bucket_is_back(behind_door: RunningS
     assert list(behind_door.archive.objects("quarantine")) == [f"quarantine/{damage.quarantined_as}"]
 
 
+async def test_a_bucket_of_this_machine_is_reached_past_a_proxy(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    async for found in run_store(tmp_path, BucketContents(tmp_path, bucket, bucket.endpoint)):
+        assert (await found.upload(b"abc")).size == 3
+    assert list(bucket.list("objects").values()) == [b"abc"]
+
+
 async def test_another_bucket_is_not_taken_for_this_one(tmp_path: Path, bucket: Bucket) -> None:
     archive = BucketContents(tmp_path, bucket, bucket.endpoint)
     async for store in run_store(tmp_path, archive):
