@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from shared.signals import hear_signals
 from tests.support.databases import KINDS, DatabasePool
 from tests.support.mariadb import MariadbServer
 from tests.support.mysql import MysqlServer
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer
+
+# A test that interrupts itself, or a program that it starts, would wait for ever where SIGINT is ignored.
+hear_signals()
 
 # A busy machine is no fault of the code.
 settings.register_profile("eas", deadline=None)

@@ -27,6 +27,7 @@ from services.control.views.documents import print_json_error
 from services.control.views.text import plain
 from shared.contracts.errors import EasError, InvalidInputError, ProductExistsError, TooLargeError
 from shared.database.errors import DatabaseRefusedError
+from shared.signals import hear_signals
 
 #: Errors that the user has to mend in what was given; all others have status 1.
 REFUSALS = (DatabaseRefusedError, InvalidInputError, ProductExistsError, TooLargeError, UsageError)
@@ -109,6 +110,7 @@ def _show(error: EasError, status: int, *, as_json: bool) -> None:
 
 def main() -> None:
     """Run the command that the command line asks for."""
+    hear_signals()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 
-import uvicorn
 from fastapi import FastAPI
 
 from services.logging.factory import LoggingFactory
@@ -15,8 +14,9 @@ from services.logging.storage.database import DATABASE
 from shared.amqp.rooms import take_in
 from shared.contracts.logs import LOG_QUEUE
 from shared.database.description import DatabaseDescription
-from shared.http.auth import TokenTable, refuse_open_listener
+from shared.http.auth import TokenTable
 from shared.http.service import create_service_app
+from shared.http.serving import prepare_process, serve
 
 #: New objects between two looks for garbage: each batch makes thousands, and they are gone without any look.
 GARBAGE_THRESHOLD = 20_000
@@ -59,12 +59,12 @@ def describe_database() -> DatabaseDescription:
 def main() -> None:
     """Run the log service by itself."""
     settings = LoggingSettings()
-    refuse_open_listener(settings.host, TokenTable.from_optional_file(settings.tokens_file))
+    prepare_process(settings)
     app = create_app(settings)
     # The collector would walk through all imported code again and again.
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
-    uvicorn.run(app, host=settings.host, port=settings.port, timeout_graceful_shutdown=STOP_SECONDS)
+    serve(app, settings, stop_seconds=STOP_SECONDS)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uvicorn
 from fastapi import FastAPI
 
 from services.product_store.factory import ProductStoreFactory
@@ -23,8 +22,9 @@ from services.product_store.storage.database import DATABASE
 from shared.amqp.rooms import take_in
 from shared.contracts.products import PRODUCT_QUEUE
 from shared.database.description import DatabaseDescription
-from shared.http.auth import TokenTable, refuse_open_listener
+from shared.http.auth import TokenTable
 from shared.http.service import create_service_app
+from shared.http.serving import prepare_process, serve
 
 
 def create_app(settings: ProductStoreSettings | None = None) -> FastAPI:
@@ -70,8 +70,8 @@ def describe_database() -> DatabaseDescription:
 def main() -> None:
     """Run the product store by itself."""
     settings = ProductStoreSettings()
-    refuse_open_listener(settings.host, TokenTable.from_optional_file(settings.tokens_file))
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port)
+    prepare_process(settings)
+    serve(create_app(settings), settings)
 
 
 if __name__ == "__main__":

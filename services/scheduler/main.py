@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import uvicorn
 from fastapi import FastAPI
 
 from services.scheduler.factory import SchedulerFactory
@@ -24,8 +23,9 @@ from services.scheduler.handlers.dependencies import provide
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.storage.database import DATABASE
 from shared.database.description import DatabaseDescription
-from shared.http.auth import TokenTable, refuse_open_listener
+from shared.http.auth import TokenTable
 from shared.http.service import create_service_app
+from shared.http.serving import prepare_process, serve
 
 #: How long streams and long polls may go on when the service is to stop [s].
 STOP_SECONDS = 5
@@ -70,8 +70,8 @@ def describe_database() -> DatabaseDescription:
 def main() -> None:
     """Run the scheduler by itself."""
     settings = SchedulerSettings()
-    refuse_open_listener(settings.host, TokenTable.from_optional_file(settings.tokens_file))
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, timeout_graceful_shutdown=STOP_SECONDS)
+    prepare_process(settings)
+    serve(create_app(settings), settings, stop_seconds=STOP_SECONDS)
 
 
 if __name__ == "__main__":

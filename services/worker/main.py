@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 
 import uvloop
@@ -17,6 +16,8 @@ from services.worker.settings import TokenError, WorkerSettings
 from services.worker.storage.fork_server import ForkServerError
 from services.worker.storage.workspace import WorkspaceError
 from shared.contracts.errors import EasError
+from shared.log_lines import write_log_lines
+from shared.signals import choose_stop_signals, hear_signals
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,10 @@ EXPECTED = (EasError, ForkServerError, NoTaskTypesError, TokenError, WorkspaceEr
 
 
 async def run_worker(settings: WorkerSettings) -> None:
-    """Work until SIGTERM, SIGINT or, if it is to follow its parent, the end of standard input."""
+    """Work until SIGTERM, SIGINT, SIGHUP (unless ignored) or, if it is to follow its parent, the end of its input."""
     async with open_worker(settings) as worker:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in choose_stop_signals():
             loop.add_signal_handler(number, worker.stop)
         if settings.follow_parent:
             loop.add_reader(sys.stdin.fileno(), _watch_parent, worker)
@@ -44,8 +45,8 @@ def _watch_parent(worker: Worker) -> None:
 
 def main() -> None:
     """Run a worker. Exit status: 0 if it was stopped, 1 if it cannot work, 2 if its settings are wrong."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    hear_signals()
+    write_log_lines()
     try:
         settings = WorkerSettings()
     except ValidationError as error:

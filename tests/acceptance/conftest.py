@@ -76,16 +76,19 @@ class RunningSuite:
         Its data folder.
     options
         Further options of ``eas up``.
+    ignored
+        Signals that it is started with ignored, such as ``INT HUP``.
     environment
         Further environment variables.
     """
 
-    def __init__(self, data: Path, *options: str | Path, **environment: str) -> None:
+    def __init__(self, data: Path, *options: str | Path, ignored: str = "", **environment: str) -> None:
         self.data = data
         self.errors = data.parent / f"{data.name}.err"
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
                 [
+                    *(("sh", "-c", f'trap "" {ignored}; exec "$@"', "sh") if ignored else ()),
                     sys.executable,
                     "-m",
                     "services.control.main",

@@ -31,9 +31,11 @@ def running_tasks(suite: RunningSuite) -> list[Any]:
     return [worker for worker in suite.get("/scheduler/workers") if worker["running"]]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_suite_stops_cleanly(tmp_path: Path, number: signal.Signals) -> None:
-    suite = RunningSuite(tmp_path / "data", "--workers", "1")
+@pytest.mark.parametrize(("number", "ignored"), [(signal.SIGINT, "INT HUP"), (signal.SIGTERM, ""), (signal.SIGHUP, "")])
+def test_a_suite_stops_cleanly(tmp_path: Path, number: signal.Signals, ignored: str) -> None:
+    suite = RunningSuite(tmp_path / "data", "--workers", "1", ignored=ignored)
+    if ignored:
+        suite.process.send_signal(signal.SIGHUP)
     suite.submit({"task_list": [{"task": "null"}]}, "--wait")
 
     assert suite.stop(number) == 0

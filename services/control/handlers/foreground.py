@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 
 import uvloop
 
 from services.control.logic.stop_requests import StopRequests
 from services.control.suite import SuiteTerms, run_suite
+from shared.signals import choose_stop_signals
 
 #: What the one line on standard output says; scripts wait for it.
 READY_LINE = "EAS is ready at {url} (Ctrl-C stops it)"
@@ -44,7 +44,7 @@ async def _run(terms: SuiteTerms, follow_stdin: bool) -> None:
             loop.remove_reader(sys.stdin.fileno())
             stop.make()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in choose_stop_signals():
         loop.add_signal_handler(number, hear_signal)
     if follow_stdin:
         loop.add_reader(sys.stdin.fileno(), watch_stdin)

@@ -16,6 +16,7 @@ from services.control.storage.author_process import ask_author_process
 from services.control.views.text import plain
 from shared.clients.suite.endpoint import DEFAULT_FOLDER
 from shared.contracts.authoring import InspectionRequest
+from shared.log_lines import write_log_lines
 
 
 def up(
@@ -53,7 +54,7 @@ def up(
         grace_seconds = float(os.environ.get("EAS_WORKER_GRACE_SECONDS", "10"))
     except ValueError as error:
         raise UsageError(f"EAS_WORKER_GRACE_SECONDS: {error}") from error
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    write_log_lines(own_level=logging.WARNING)
 
     # Only this command needs the services: all others start quickly and do without them.
     from services.control.handlers.foreground import run_in_foreground
