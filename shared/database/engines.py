@@ -18,6 +18,7 @@ from sqlalchemy.pool import QueuePool
 
 from shared.contracts.errors import EasError, InsufficientStorageError, InvalidInputError, UnavailableError
 from shared.database import ddl  # noqa: F401 - what MySQL and MariaDB need to hear of tables
+from shared.database.index_room import require_room, secure_index
 
 if TYPE_CHECKING:  # its driver is there only where PostgreSQL is used
     from shared.database.pipeline import Pipeline
@@ -169,8 +170,13 @@ def open_engine(
 
 def _open_sqlite(url: URL, writer: bool, connections: int, *, foreign_keys: bool) -> Engine:
     """Begin with ``BEGIN IMMEDIATE``, so that a transaction that will write never has to upgrade a read lock."""
-    Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    file = Path(str(url.database))
+    file.parent.mkdir(parents=True, exist_ok=True)
     engine = _pooled(url, connections, {"check_same_thread": False})
+
+    @event.listens_for(engine, "do_connect")
+    def _look_for_room(*_: Any) -> None:
+        require_room(file)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -182,9 +188,11 @@ def _open_sqlite(url: URL, writer: bool, connections: int, *, foreign_keys: bool
             f"busy_timeout={BUSY_TIMEOUT_MS}",
             "cache_size=-65536",
             "temp_store=MEMORY",
+            "mmap_size=0",  # a full or damaged disk is an error then, not a signal
             *(() if writer else ("query_only=ON",)),
         ):
             connection.execute(f"PRAGMA {pragma}").close()
+        secure_index(file)
 
     _begin_with(engine, "BEGIN IMMEDIATE" if writer else "BEGIN")
     return engine
