@@ -61,7 +61,7 @@ class JournalHandler(logging.Handler):
     What a call says with ``extra`` is kept as typed fields: ``logger.info("found", extra={"period": 3.85})``.
 
     Emitting never raises and never waits for the network. What cannot be written is counted, said once on stderr, and a
-    WARNING record tells the number as soon as there is room, at the latest when the attempt is cleared.
+    WARNING record of the attempt tells the number as soon as there is room, also when the attempt has ended by then.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ class JournalHandler(logging.Handler):
         self._journal = Journal(self._spool, f"{self._process_id}-{start}", self._bound)
         self._next_free = 0
         self._next: OrderedDict[int, int] = OrderedDict()
-        self._dropped = 0
-        self._dropped_for = _NOBODY
+        self._dropped: dict[AttemptContext, int] = {}
+        self._unended: set[int] = set()
         self._failing = False
 
     def set_attempt(self, attempt_id: int, *, task_id: int = 0, job_id: int = 0) -> None:
@@ -112,6 +112,7 @@ class JournalHandler(logging.Handler):
         with self.lock:  # type: ignore[union-attr]
             self._report_dropped()
             self._say_how_many(self._context.attempt_id)
+            self._make_up()
             self._context = AttemptContext(attempt_id, task_id, job_id)
 
     def clear_attempt(self) -> None:
@@ -144,6 +145,7 @@ class JournalHandler(logging.Handler):
             if self._journal is not None and os.getpid() == self._process_id:
                 self._report_dropped()
                 self._say_how_many(self._context.attempt_id)
+                self._make_up()
                 self._journal.close()
         super().close()
 
@@ -154,17 +156,22 @@ class JournalHandler(logging.Handler):
         if pressure > 2 or (pressure > 1 and record.levelno < logging.WARNING):
             self._count_dropped(context)
             return
-        if self._dropped and not self._failing and (pressure <= 1 or context != self._dropped_for):
+        if self._dropped and not self._failing and (pressure <= 1 or self._dropped.keys() != {context}):
             self._report_dropped()
         self._append(self._line(record, context, sequence), context)
+        if self._unended and not self._failing:
+            self._report_dropped()
+            self._make_up()
 
-    def _append(self, line: bytes, context: AttemptContext) -> None:
+    def _append(self, line: bytes, context: AttemptContext, dropped: int = 1) -> None:
+        """Write a line, or count the records that are missing without it."""
         assert self._journal is not None  # noqa: S101 - made by `_begin`
         try:
             self._journal.append(line)
             self._failing = False
         except OSError as error:
-            self._count_dropped(context)
+            self._count_dropped(context, dropped)
+            self._journal.mark_gap()
             if not self._failing and sys.stderr is not None:
                 print(f"log records are being lost: {error}", file=sys.stderr)
             self._failing = True
@@ -176,24 +183,39 @@ class JournalHandler(logging.Handler):
         number = self._next.get(attempt_id, 0)
         self._next[attempt_id] = number + 1
         if number == 0 and len(self._next) > _REMEMBERED_ATTEMPTS:
-            self._next.popitem(last=False)
+            forgotten, _ = self._next.popitem(last=False)
+            self._unended.discard(forgotten)
+            self._dropped = {found: count for found, count in self._dropped.items() if found.attempt_id != forgotten}
         return number
 
-    def _count_dropped(self, context: AttemptContext) -> None:
-        self._dropped += 1
-        self._dropped_for = context
+    def _return_number(self, attempt_id: int) -> None:
+        """Take back the last number of an attempt: nothing was lost that had it."""
+        if attempt_id == 0:
+            self._next_free -= 1
+        elif attempt_id in self._next:
+            self._next[attempt_id] -= 1
+
+    def _count_dropped(self, context: AttemptContext, count: int = 1) -> None:
+        self._dropped[context] = self._dropped.get(context, 0) + count
 
     def _report_dropped(self) -> None:
-        """Write how many records were dropped, even where the spool is still full."""
-        if not self._dropped:
-            return
-        dropped, self._dropped = self._dropped, 0
-        text = "%d records dropped: the spool or its disk is full"
-        notice = logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (dropped,), None)
-        context = self._dropped_for
-        self._append(self._line(notice, context, self._take_number(context.attempt_id)), context)
-        if self._failing:
-            self._dropped = dropped
+        """Write, for each attempt, how many of its records were dropped, even where the spool is still full."""
+        for context in list(self._dropped):
+            dropped = self._dropped.pop(context)
+            text = "%d records dropped: the spool or its disk is full"
+            notice = logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (dropped,), None)
+            self._append(self._line(notice, context, self._take_number(context.attempt_id)), context, dropped)
+            if self._failing:
+                self._return_number(context.attempt_id)
+                return
+
+    def _make_up(self) -> None:
+        """Write what could not be written of attempts that ended while the disk was full."""
+        for attempt_id in list(self._unended):
+            self._unended.discard(attempt_id)
+            self._say_how_many(attempt_id)
+            if attempt_id in self._unended:
+                return
 
     def _say_how_many(self, attempt_id: int) -> None:
         """Write how many records this stream has of an attempt, if it has any, for the service to compare."""
@@ -204,7 +226,9 @@ class JournalHandler(logging.Handler):
         try:
             self._journal.append(orjson.dumps(ending))
         except OSError:
-            self._failing = True  # the shipper makes up for it, or the attempt's completeness stays unknown
+            self._failing = True
+            self._unended.add(attempt_id)
+            self._journal.mark_gap()
 
     def _line(self, record: logging.LogRecord, context: AttemptContext, sequence: int) -> bytes:
         arguments = plain_arguments(record.args)

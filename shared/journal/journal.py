@@ -8,6 +8,9 @@ power cut can lose the last seconds.)
 A writer holds a lock on its current segment; the kernel lets go of it when the process dies, however it dies. A segment
 without a lock is finished: nothing will be added to it, and the shipper deletes it once all of it is stored.
 
+A full disk: the writer goes on in a file whose blocks were set aside before (`shared.journal.reserve`). Where there is
+none left, the line is not written, and the segment is marked: its writer had more to say than it holds.
+
 Back-pressure: the files of a spool folder are bounded in size, together. While they exceed the bound, records below
 WARNING are dropped and counted; beyond twice the bound, all are. The number a dropped record would have had stays
 unused, so the gap is visible, and a WARNING record says how many were dropped.
@@ -21,12 +24,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.disk import is_full
+from shared.journal.reserve import PIECE_BYTES, take_piece
+
 SUFFIX = ".ndjson"
 REJECTED_NAME = "rejected"
 SEGMENT_BYTES = 1024 * 1024
 #: Two and a half million records: a day's outage at 29 a second.
 SPOOL_BYTES = 1024 * 1024 * 1024
 MEASURE_EVERY = 0.25
+
+#: The mode of a segment, and the bit in it that says that lines are missing. A full disk can still store a mode.
+_MODE, _GAP = 0o600, 0o040
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,11 @@ def lock_segment(descriptor: int) -> bool:
     return True
 
 
+def has_gap(descriptor: int) -> bool:
+    """Tell whether lines are missing from an open segment because its disk was full."""
+    return bool(os.fstat(descriptor).st_mode & _GAP)
+
+
 class Journal:
     """One process's journal in a spool folder. Not thread-safe: the logging handler that owns it holds a lock.
 
@@ -98,6 +112,7 @@ class Journal:
         self._bound = bound
         self._segment = 0
         self._written = 0
+        self._limit = 0
         self._torn = False
         self._descriptor = -1
         self._measured = -float("inf")
@@ -109,18 +124,20 @@ class Journal:
         Raises
         ------
         OSError
-            The line could not be written, or not all of it: the disk is full, say. What there is of it is closed off,
-            so that the next line starts afresh.
+            The line could not be written, or not all of it: the disk is full, say, and so is the reserve. What there
+            is of it is taken back.
         """
-        if self._descriptor < 0 or self._written + len(line) >= self._bound.segment:
-            self._open_next()
-        data = b"\n" + line + b"\n" if self._torn else line + b"\n"
-        self._torn = True
-        count = os.write(self._descriptor, data)
-        self._written += count
-        if count != len(data):
-            raise OSError(f"{self._spool}: {count} of {len(data)} bytes written; is the disk full?")
-        self._torn = False
+        try:
+            self._write(line)
+        except OSError as error:
+            if not is_full(error) or not self._open_reserve():
+                raise
+            self._write(line)
+
+    def mark_gap(self) -> None:
+        """Note, on the disk, that a line is missing from the current segment. Takes no room."""
+        if self._descriptor >= 0:
+            os.fchmod(self._descriptor, _MODE | _GAP)
 
     def pressure(self) -> float:
         """Tell how full the folder is, as a fraction of its bound, as of at most `measure_every` ago."""
@@ -138,6 +155,27 @@ class Journal:
         self._written = 0
         self._torn = False
 
+    def _write(self, line: bytes) -> None:
+        if self._descriptor < 0 or self._written + len(line) >= self._limit:
+            self._open_next()
+        data = b"\n" + line + b"\n" if self._torn else line + b"\n"
+        count = os.write(self._descriptor, data)
+        try:
+            while count < len(data):  # the next call tells why
+                count += os.write(self._descriptor, data[count:])
+        except OSError:
+            self._take_back(count)
+            raise
+        self._written += count
+        self._torn = False
+
+    def _take_back(self, count: int) -> None:
+        """Remove the first bytes of a line that could not be written; else close it off before the next one."""
+        self._torn = True
+        length = os.fstat(self._descriptor).st_size - count
+        os.ftruncate(self._descriptor, length)
+        self._torn = False
+
     def _open_next(self) -> None:
         """Go on to the next segment, holding its lock before the old one is let go.
 
@@ -145,11 +183,27 @@ class Journal:
         made.
         """
         while True:
-            path = self._spool / f"{self._name}.{self._segment:06d}{SUFFIX}"
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+            path = self._next_path()
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, _MODE)
             self._segment += 1
             if lock_segment(descriptor) and os.fstat(descriptor).st_nlink > 0:
                 break
             os.close(descriptor)
+        self._change_to(descriptor, self._bound.segment)
+
+    def _open_reserve(self) -> bool:
+        """Go on in a file of the reserve; False where there is none."""
+        descriptor = take_piece(self._spool, self._next_path(), lock_segment)
+        if descriptor is None:
+            return False
+        self._segment += 1
+        self._change_to(descriptor, PIECE_BYTES)
+        return True
+
+    def _next_path(self) -> Path:
+        return self._spool / f"{self._name}.{self._segment:06d}{SUFFIX}"
+
+    def _change_to(self, descriptor: int, limit: int) -> None:
         self.close()
         self._descriptor = descriptor
+        self._limit = limit

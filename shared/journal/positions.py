@@ -8,6 +8,8 @@ from pathlib import Path
 
 import orjson
 
+from shared.disk import is_full
+
 logger = logging.getLogger(__name__)
 
 
@@ -15,12 +17,14 @@ class Positions:
     """Segment name to the number of its bytes that the log service has.
 
     Replaced as a whole, by a rename. A position that is too low costs nothing but a repetition, which the service
-    recognises; so a file that cannot be read counts as empty, and nothing is fsynced.
+    recognises; so a file that cannot be read counts as empty, one that a full disk does not take is written later, and
+    nothing is fsynced.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._by_name: dict[str, int] = {}
+        self._full = False
         try:
             found = orjson.loads(path.read_bytes())
             self._by_name = {str(name): int(position) for name, position in found.items()}
@@ -46,5 +50,16 @@ class Positions:
 
     def _save(self) -> None:
         temporary = self._path.with_name(f".{self._path.name}")
-        temporary.write_bytes(orjson.dumps(self._by_name))
-        os.replace(temporary, self._path)  # noqa: PTH105
+        try:
+            temporary.write_bytes(orjson.dumps(self._by_name))
+            os.replace(temporary, self._path)  # noqa: PTH105
+        except OSError as error:
+            if not is_full(error):
+                raise
+            if not self._full:
+                logger.warning(
+                    "%s cannot be written (%s); what is shipped meanwhile may be sent again", self._path, error
+                )
+            self._full = True
+        else:
+            self._full = False

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from shared.journal.journal import REJECTED_NAME, SUFFIX, list_segments, lock_segment
+from shared.journal.journal import REJECTED_NAME, SUFFIX, has_gap, list_segments, lock_segment
 from shared.journal.positions import Positions
 
 logger = logging.getLogger(__name__)
@@ -144,7 +144,12 @@ class Spool:
 
 
 def _find_missing_ending(segment: Path, descriptor: int) -> bytes | None:
-    """Make the ending of a dead writer's last attempt, if it did not write it, from its last record."""
+    """Make the ending of a dead writer's last attempt, if it did not write it, from its last record.
+
+    Nobody knows how many records there were where a full disk did not take all of them.
+    """
+    if has_gap(descriptor):
+        return None
     writer, _, _ = segment.name.removesuffix(SUFFIX).rpartition(".")
     if any(found.name > segment.name for found in segment.parent.glob(f"{glob.escape(writer)}.*{SUFFIX}")):
         return None

@@ -105,6 +105,33 @@ def test_a_torn_last_line_waits_while_its_writer_lives_and_is_set_aside_when_it_
     assert (spool.folder / "rejected").read_bytes() == b'{"torn\n'
 
 
+def test_a_full_disk_does_not_stop_the_shipping_of_what_is_there(spool: Spool) -> None:
+    (spool.folder / ".positions.json").symlink_to("/dev/full")
+    journal = Journal(spool.folder, "writer")
+    journal.append(b"one")
+    assert take(spool) == [b"one"]
+    journal.append(b"two")
+    assert take(spool) == [b"two"]
+    (spool.folder / ".positions.json").unlink()
+    journal.append(b"three")
+    assert take(spool) == [b"three"]
+    assert (spool.folder / "positions.json").read_bytes() == b'{"writer.000000.ndjson":14}'
+
+
+@pytest.mark.parametrize("gap", [False, True])
+def test_nobody_says_how_many_records_a_dead_writer_had_when_a_full_disk_did_not_take_all(
+    spool: Spool, gap: bool
+) -> None:
+    record = b'{"attempt_id":5,"stream":"w","sequence":2}'
+    journal = Journal(spool.folder, "writer")
+    journal.append(record)
+    if gap:
+        journal.mark_gap()
+    journal.close()
+    ending = [] if gap else [b'{"emitted":3,"attempt_id":5,"stream":"w"}']
+    assert take(spool) + take(spool) == [record, *ending]
+
+
 def test_a_line_longer_than_one_read_comes_out_whole(spool: Spool) -> None:
     journal = Journal(spool.folder, "writer")
     long = b"x" * 3_000_000
@@ -114,7 +141,7 @@ def test_a_line_longer_than_one_read_comes_out_whole(spool: Spool) -> None:
     assert take(spool) == [b"short"]
 
 
-def test_a_write_that_ends_half_way_raises_and_the_next_line_starts_afresh(tmp_path: Path) -> None:
+def test_a_write_that_ends_half_way_raises_and_leaves_nothing_behind(tmp_path: Path) -> None:
     """The limit on the size of files stands in for a full disk: both end a write half-way."""
     script = f"""
 import resource, signal
@@ -135,7 +162,7 @@ journal.append(b"after")
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert found.stdout.split() == ["refused", "refused"]
     spool = Spool(tmp_path)
-    assert take(spool) == [b"before", b"cut s", b"after"]
+    assert take(spool) == [b"before", b"after"]
     spool.close()
 
 
