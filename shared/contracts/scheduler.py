@@ -292,6 +292,9 @@ class WorkerWelcome(BaseModel):
     lease_seconds: float
     heartbeat_seconds: float
     resources: ResourcesView | None = Field(default=None, description="What each worker of its container was given.")
+    time: datetime | None = Field(
+        default=None, description="The scheduler's clock in the middle of the time that the request took it."
+    )
 
 
 class WorkerView(BaseModel):
@@ -306,6 +309,10 @@ class WorkerView(BaseModel):
     running: int
     gone: bool
     container: str | None = None
+    paused: str | None = Field(default=None, description="Why it takes nothing at present; null where it does.")
+    clock_offset: float | None = Field(
+        default=None, description="How far its clock is ahead of the scheduler's, as it measured [s]."
+    )
 
 
 class TaskTypeView(BaseModel):
@@ -424,6 +431,14 @@ class HeartbeatRequest(BaseModel):
 
     worker_id: str
     attempts: list[HeldAttempt] = Field(default_factory=list)
+    paused: str | None = Field(default=None, max_length=512, description="Why it takes nothing at present.")
+    clock_offset: float | None = Field(
+        default=None,
+        ge=-1e10,
+        le=1e10,
+        allow_inf_nan=False,
+        description="How far its clock is ahead of the scheduler's, by earlier answers [s].",
+    )
 
 
 class HeartbeatResponse(BaseModel):
@@ -434,3 +449,6 @@ class HeartbeatResponse(BaseModel):
     closed: list[int]
     lease_seconds: float
     drain: bool = Field(default=False, description="The worker is to finish or hand back what it has, and stop.")
+    time: datetime | None = Field(
+        default=None, description="The scheduler's clock in the middle of the time that the request took it."
+    )

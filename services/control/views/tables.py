@@ -121,7 +121,8 @@ def tabulate_products(products: Iterable[ProductView]) -> Table:
 def tabulate_workers(workers: Iterable[WorkerView]) -> Table:
     """One line a worker."""
     table = make_table(
-        "worker", "container", "host", "process", "slots", "running", "last heard", "", right=("slots", "running")
+        *("worker", "container", "host", "process", "slots", "running", "last heard", "clock", ""),
+        right=("slots", "running", "clock"),
     )
     now = datetime.now(UTC)
     for worker in workers:
@@ -134,9 +135,18 @@ def tabulate_workers(workers: Iterable[WorkerView]) -> Table:
             str(worker.slots),
             str(worker.running),
             f"{max(silence, 0):.0f} s ago",
-            Text("gone", "dim") if worker.gone else Text("here", "green"),
+            "-" if worker.clock_offset is None else f"{worker.clock_offset:+.1f} s",
+            _presence_text(worker),
         )
     return table
+
+
+def _presence_text(worker: WorkerView) -> Text:
+    if worker.gone:
+        return Text("gone", "dim")
+    if worker.paused is not None:
+        return Text(f"paused: {plain(worker.paused)}", "yellow")
+    return Text("here", "green")
 
 
 def tabulate_containers(containers: Iterable[ContainerView]) -> Table:

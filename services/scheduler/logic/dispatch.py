@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.containers import Resources
@@ -59,7 +60,9 @@ class Dispatch:
         given = await self._transactor.run(command)
         lease = self._rules.lease.total_seconds()
         resources = None if given is None else ResourcesView(cpu=given.cpu, gpu=given.gpu, memory_gb=given.memory_gb)
-        return WorkerWelcome(lease_seconds=lease, heartbeat_seconds=lease / 4, resources=resources)
+        return WorkerWelcome(
+            lease_seconds=lease, heartbeat_seconds=lease / 4, resources=resources, time=self._middle_of(at)
+        )
 
     async def dismiss(self, worker_id: str, *, in_good_order: bool = False) -> int:
         """Declare a worker gone; its attempts are lost at once. Returns how many there were.
@@ -202,4 +205,9 @@ class Dispatch:
             unit.save(changes)
             return response
 
-        return await self._transactor.run(command)
+        response = await self._transactor.run(command)
+        return response.model_copy(update={"time": self._middle_of(changes.at)})
+
+    def _middle_of(self, begun: datetime) -> datetime:
+        """Tell the time half-way between the beginning of a request and now."""
+        return begun + (self._clock() - begun) / 2

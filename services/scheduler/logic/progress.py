@@ -276,7 +276,7 @@ def beat(unit: UnitOfWork, changes: Changes, request: HeartbeatRequest, lease: t
 
     A lease that lapsed while nobody could be told, and that nobody took, is renewed like any other.
     """
-    unit.registry.hear_from(request.worker_id, changes.at)
+    unit.registry.note_beat(request.worker_id, changes.at, paused=request.paused, clock_offset=request.clock_offset)
     known = unit.attempts.find_known([held.attempt_id for held in request.attempts])
     renewed: list[int] = []
     closed: list[int] = []

@@ -24,6 +24,11 @@ _HEAR = Prepared(
     .where(_worker.c.worker_id == bindparam("worker"), _worker.c.gone.is_(False))
     .values(last_heard_at=bindparam("at"))
 )
+_BEAT = Prepared(
+    update(_worker)
+    .where(_worker.c.worker_id == bindparam("worker"), _worker.c.gone.is_(False))
+    .values(last_heard_at=bindparam("at"), paused=bindparam("paused"), clock_offset=bindparam("clock_offset"))
+)
 _DRAINING = Prepared(select(_worker.c.draining).where(_worker.c.worker_id == bindparam("worker")))
 _GONE = Prepared(select(_worker.c.gone).where(_worker.c.worker_id == bindparam("worker")))
 
@@ -58,6 +63,7 @@ class RegistryStore:
             "last_heard_at": at,
             "gone": False,
             "draining": False,
+            "paused": None,
             "task_types": sorted(found.name for found in announcement.task_types),
         }
         result = self._connection.execute(
@@ -106,6 +112,11 @@ class RegistryStore:
     def hear_from(self, worker_id: str, at: datetime) -> bool:
         """Note that a worker gave a sign of life. False if it is not known, or was declared gone."""
         return bool(_HEAR.execute(self._connection, {"worker": worker_id, "at": at}))
+
+    def note_beat(self, worker_id: str, at: datetime, *, paused: str | None, clock_offset: float | None) -> bool:
+        """Note a sign of life with what the worker says of itself. False as for `hear_from`."""
+        values = {"worker": worker_id, "at": at, "paused": paused, "clock_offset": clock_offset}
+        return bool(_BEAT.execute(self._connection, values))
 
     def is_present(self, worker_id: str) -> bool:
         """Tell whether a worker has announced itself and was not declared gone since."""

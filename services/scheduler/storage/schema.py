@@ -155,6 +155,8 @@ class WorkerRow(SchedulerRow, table=True):
     task_types: list[str] | None = _json()
     container: str | None = Field(default=None, sa_column=Column(String(64)))
     draining: bool = _flag()
+    paused: str | None = Field(default=None, sa_column=Column(String(512)))
+    clock_offset: float | None = None
 
 
 class JobRow(SchedulerRow, table=True):

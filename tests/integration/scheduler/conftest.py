@@ -22,6 +22,7 @@ from shared.contracts.scheduler import (
     SlotDescription,
     TaskTypeDescription,
     WorkerAnnouncement,
+    WorkerWelcome,
 )
 from shared.contracts.states import TaskState
 from tests.support.databases import Inspector
@@ -59,8 +60,8 @@ class Bench:
         self.http = http
         self.worker_id = worker_id
 
-    async def announce(self, worker_id: str | None = None) -> None:
-        await self.client.announce(
+    async def announce(self, worker_id: str | None = None) -> WorkerWelcome:
+        return await self.client.announce(
             WorkerAnnouncement(
                 worker_id=worker_id or self.worker_id, host="here", process_id=1, slots=1, task_types=TASK_TYPES
             )

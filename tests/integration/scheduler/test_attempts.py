@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
@@ -216,6 +217,28 @@ async def test_a_worker_that_is_to_stop_hears_of_it_with_every_beat_and_others_d
     await bench.client.dismiss("w1")
     await bench.announce("w1")
     assert not (await bench.client.beat(HeartbeatRequest(worker_id="w1"))).drain
+
+
+async def test_what_a_worker_says_of_itself_is_listed_until_it_says_otherwise(bench: Bench) -> None:
+    words = "its disk is full: /scratch has 12 MB left, 88 MB are missing"
+    await bench.client.beat(HeartbeatRequest(worker_id="w1", paused=words, clock_offset=-37.25))
+    (worker,) = await bench.client.list_workers()
+    assert (worker.paused, worker.clock_offset) == (words, -37.25)
+    await bench.announce("w1")
+    (worker,) = await bench.client.list_workers()
+    assert worker.paused is None
+    await bench.client.beat(HeartbeatRequest(worker_id="w1", clock_offset=0.5))
+    (worker,) = await bench.client.list_workers()
+    assert (worker.paused, worker.clock_offset) == (None, 0.5)
+
+
+async def test_a_worker_is_told_the_schedulers_time(bench: Bench) -> None:
+    before = datetime.now(UTC)
+    answer = await bench.client.beat(HeartbeatRequest(worker_id="w1"))
+    welcome = await bench.announce("w1")
+    assert answer.time is not None
+    assert welcome.time is not None
+    assert before <= answer.time <= welcome.time <= datetime.now(UTC)
 
 
 async def test_only_a_worker_that_is_there_can_be_told_to_stop(bench: Bench) -> None:

@@ -16,13 +16,14 @@ from services.control.views.tables import (
     tabulate_plan,
     tabulate_products,
     tabulate_results,
+    tabulate_workers,
     write_records,
 )
 from services.control.views.text import metadata_text, number_text, plain
 from services.control.views.tree import write_tree
 from shared.contracts.logs import StoredRecord
 from shared.contracts.products import ProductView
-from shared.contracts.scheduler import DeferredPlace, JobPlan, JobView, ResultView, TaskCounts, TaskLine
+from shared.contracts.scheduler import DeferredPlace, JobPlan, JobView, ResultView, TaskCounts, TaskLine, WorkerView
 from shared.contracts.states import FailureReason, JobState, TaskState
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -85,6 +86,18 @@ def test_a_plan_shows_sums_and_where_more_will_follow() -> None:
         ["products", "2"],
         ["more", "at", "$.task_list[1]", "(execution_for_loop)", "3", "times"],
     ]
+
+
+def test_workers_show_why_they_pause_and_how_far_their_clocks_are_off() -> None:
+    common: dict[str, Any] = {"host": "h", "process_id": 1, "slots": 1, "running": 0, "gone": False}
+    common |= {"announced_at": NOON, "last_heard_at": NOON}
+    found = [
+        WorkerView(worker_id="a", **common, paused="its disk is full: 88 MB are missing", clock_offset=-37.25),
+        WorkerView(worker_id="b", **common),
+    ]
+    *_, paused, well = render(tabulate_workers(found))
+    assert paused.endswith("-37.2 s  paused: its disk is full: 88 MB are missing")
+    assert well.endswith("-  here")
 
 
 def test_names_cannot_command_the_terminal() -> None:
