@@ -79,7 +79,7 @@ def numbers_of(lines: list[dict[str, Any]], attempt_id: int) -> list[int]:
 
 
 def last_ending(lines: list[dict[str, Any]], attempt_id: int) -> int:
-    return max(line["emitted"] for line in lines if line["attempt_id"] == attempt_id and "emitted" in line)
+    return max(int(line["emitted"]) for line in lines if line["attempt_id"] == attempt_id and "emitted" in line)
 
 
 def dropped(lines: list[dict[str, Any]], attempt_id: int) -> int:
