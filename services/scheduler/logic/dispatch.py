@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from datetime import datetime
 
+from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.containers import Resources
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.containers import admit
-from services.scheduler.logic.handout import hand_out
-from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.faulty_attempts import FaultyAttempts
+from services.scheduler.logic.handout import choose_attempts, hand_out, hand_out_chosen
+from services.scheduler.logic.losses import Losses
+from services.scheduler.logic.polls import Delivery, Polls
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
-from services.scheduler.logic.progress import beat, lose, record_reports
+from services.scheduler.logic.progress import beat, record_reports
 from shared.contracts.containers import ResourcesView
-from shared.contracts.errors import NotFoundError
+from shared.contracts.errors import EasError, NotFoundError
 from shared.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
@@ -22,12 +27,17 @@ from shared.contracts.scheduler import (
     ClaimResponse,
     HeartbeatRequest,
     HeartbeatResponse,
+    HeldAttempt,
     ReportRequest,
     ReportResponse,
+    ReportResult,
     WorkerAnnouncement,
     WorkerWelcome,
 )
 from shared.contracts.states import FailureReason
+from shared.isolation import describe_error, handle_each, is_passing
+
+logger = logging.getLogger(__name__)
 
 
 class Dispatch:
@@ -39,6 +49,8 @@ class Dispatch:
         self._clock = clock
         self._polls = polls
         self._rules = polls.rules
+        self._faulty = FaultyAttempts(transactor, bells, clock, polls.rules.limits)
+        self._losses = Losses(transactor, bells, clock, polls.rules.limits)
         self._handing_back: set[asyncio.Task[None]] = set()
 
     async def announce(self, announcement: WorkerAnnouncement) -> WorkerWelcome:
@@ -74,19 +86,14 @@ class Dispatch:
         NotFoundError
             No worker of this id.
         """
-        changes = Changes(self._clock())
 
-        def command(unit: UnitOfWork) -> int:
+        def find_held(unit: UnitOfWork) -> list[KnownAttempt]:
             if not unit.registry.mark_gone(worker_id):
                 raise NotFoundError(f"there is no worker {worker_id!r}", where="path.worker_id")
-            held = unit.attempts.find_held_by(worker_id)
-            reason = FailureReason.EVICTED if in_good_order else FailureReason.LOST
-            lose(unit, changes, held, f"worker {worker_id} is gone", self._rules.limits, reason=reason)
-            unit.save(changes)
-            return len(held)
+            return unit.attempts.find_held_by(worker_id)
 
-        lost = await self._transactor.run(command)
-        self._bells.ring(changes)
+        reason = FailureReason.EVICTED if in_good_order else FailureReason.LOST
+        lost = await self._losses.lose(find_held, f"worker {worker_id} is gone", reason=reason)
         self._bells.wake_claims()
         return lost
 
@@ -149,6 +156,27 @@ class Dispatch:
         task.add_done_callback(self._handing_back.discard)
 
     async def _claim_once(self, request: ClaimRequest) -> list[ClaimedAttempt]:
+        taking = asyncio.ensure_future(self._take(request))
+        try:
+            return await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            # The caller has gone, but the command will be carried out.
+            taking.add_done_callback(lambda done: self._hand_back_result(request.worker_id, done))
+            raise
+
+    async def _take(self, request: ClaimRequest) -> list[ClaimedAttempt]:
+        """Take what a worker asks for. An attempt that cannot be handed out fails, and the others are handed out."""
+        try:
+            return await self._take_together(request)
+        except NotFoundError:
+            raise
+        except Exception as error:
+            if is_passing(error):
+                raise
+            logger.exception("attempts cannot be handed out together to worker %s", request.worker_id)
+        return await self._take_apart(request)
+
+    async def _take_together(self, request: ClaimRequest) -> list[ClaimedAttempt]:
         changes = Changes(self._clock())
 
         def command(unit: UnitOfWork) -> list[ClaimedAttempt]:
@@ -158,14 +186,36 @@ class Dispatch:
             unit.save(changes)
             return claimed
 
-        taking = asyncio.ensure_future(self._transactor.run(command))
-        try:
-            claimed = await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            # The caller has gone, but the command will be carried out.
-            taking.add_done_callback(lambda done: self._hand_back_result(request.worker_id, done))
-            raise
+        claimed = await self._transactor.run(command)
         self._bells.ring(changes)
+        return claimed
+
+    async def _take_apart(self, request: ClaimRequest) -> list[ClaimedAttempt]:
+        claimed: list[ClaimedAttempt] = []
+
+        async def take(attempts: Sequence[QueuedAttempt]) -> None:
+            changes = Changes(self._clock())
+
+            def command(unit: UnitOfWork) -> list[ClaimedAttempt]:
+                taken = hand_out_chosen(unit, changes, attempts, request.worker_id, self._rules)
+                unit.save(changes)
+                return taken
+
+            claimed.extend(await self._transactor.run(command))
+            self._bells.ring(changes)
+
+        async def fail(attempt: QueuedAttempt, error: Exception) -> None:
+            # One that another worker has taken meanwhile is held under a lease and is left alone.
+            await self._faulty.end(
+                attempt.attempt_id, error, "hand the task out", reason=FailureReason.INPUT, lease_token=""
+            )
+
+        try:
+            await handle_each(await self._transactor.run(lambda unit: choose_attempts(unit, request)), take, fail)
+        except Exception:
+            if not claimed:
+                raise
+            logger.exception("worker %s gets fewer attempts than it could", request.worker_id)
         return claimed
 
     def _hand_back_result(self, worker_id: str, done: asyncio.Future[list[ClaimedAttempt]]) -> None:
@@ -177,8 +227,34 @@ class Dispatch:
 
         A chain of tasks so moves on with one round trip and one commit per task.
         """
+        try:
+            return await self._polls.serve_during(lambda delivery: self._record_together(request, delivery))
+        except Exception as error:
+            if is_passing(error):
+                raise
+            logger.exception("the reports of worker %s cannot be recorded together", request.worker_id)
+        return ReportResponse(results=[await self._record_alone(request.worker_id, one) for one in request.reports])
+
+    async def _record_alone(self, worker_id: str, report: AttemptReport) -> ReportResult:
+        """Record one report. If it cannot be recorded, whatever is raised, its attempt fails with the reason."""
+        request = ReportRequest(worker_id=worker_id, reports=[report])
+        try:
+            return (await self._record_together(request, Delivery(None))).results[0]
+        except Exception as error:
+            if is_passing(error):
+                raise
+            await self._faulty.end(
+                report.attempt_id,
+                error,
+                "record what was reported of the attempt",
+                reason=FailureReason.SCIENCE,
+                lease_token=report.lease_token,
+            )
+            message = f"it cannot be recorded, so the attempt has failed: {describe_error(error)}"
+            return ReportResult(attempt_id=report.attempt_id, recorded=False, slug=EasError.slug, message=message)
+
+    async def _record_together(self, request: ReportRequest, delivery: Delivery) -> ReportResponse:
         changes = Changes(self._clock())
-        delivery = self._polls.prepare()
 
         def command(unit: UnitOfWork) -> ReportResponse:
             results = record_reports(unit, changes, request.worker_id, request.reports, self._rules.limits)
@@ -191,13 +267,36 @@ class Dispatch:
             unit.save(changes)
             return ReportResponse(results=results, claimed=claimed)
 
-        with delivery:
-            response = await self._transactor.run(command)
+        response = await self._transactor.run(command)
         self._bells.ring(changes)
         return response
 
     async def beat(self, request: HeartbeatRequest) -> HeartbeatResponse:
-        """Renew what a worker holds."""
+        """Renew what a worker holds. Where one lease cannot be renewed, the others are; that one runs out."""
+        try:
+            return await self._beat_together(request)
+        except Exception as error:
+            if is_passing(error) or not request.attempts:
+                raise
+            logger.exception("the leases of worker %s cannot be renewed together", request.worker_id)
+        answers: list[HeartbeatResponse] = []
+
+        async def renew(held: Sequence[HeldAttempt]) -> None:
+            answers.append(await self._beat_together(request.model_copy(update={"attempts": list(held)})))
+
+        async def leave(held: HeldAttempt, error: Exception) -> None:
+            logger.error("attempt %d: its lease cannot be renewed and will run out: %s", held.attempt_id, error)
+
+        await handle_each(request.attempts, renew, leave)
+        return HeartbeatResponse(
+            renewed=[attempt_id for answer in answers for attempt_id in answer.renewed],
+            cancel=[attempt_id for answer in answers for attempt_id in answer.cancel],
+            closed=[attempt_id for answer in answers for attempt_id in answer.closed],
+            lease_seconds=self._rules.lease.total_seconds(),
+            drain=any(answer.drain for answer in answers),
+        )
+
+    async def _beat_together(self, request: HeartbeatRequest) -> HeartbeatResponse:
         changes = Changes(self._clock())
 
         def command(unit: UnitOfWork) -> HeartbeatResponse:

@@ -22,20 +22,20 @@ from services.scheduler.domain.rules import NO_RULES, complete_rules, queue_atte
 from services.scheduler.domain.task import FILE, METADATA, NewDependency, NewTask, Promise
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.faulty_attempts import FaultyAttempts
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from services.scheduler.logic.progress import block_what_follows, settle
+from services.scheduler.logic.taking import SCHEDULER, take_attempts
 from shared.contracts.errors import EasError, InvalidJobError, Problem, ProductExistsError
 from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import Metadata
 from shared.contracts.scheduler import AttemptReport
 from shared.contracts.states import AttemptState, FailureReason, TaskState
+from shared.isolation import is_passing
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-#: Who holds the attempts of flow-control tasks.
-SCHEDULER = "scheduler"
 
 _ANNOUNCED_AT_ONCE = 500
 #: A loop holds chains, and each chain ends with the test for the next, which spawns on behalf of the loop.
@@ -298,6 +298,8 @@ class Expansion:
         self, transactor: Transactor, bells: Bells, clock: Clock, limits: RetryLimits, max_iterations: int
     ) -> None:
         self._max_iterations = max_iterations
+        self._faulty = FaultyAttempts(transactor, bells, clock, limits)
+        self._passed_over: set[int] = set()
         self._transactor = transactor
         self._bells = bells
         self._clock = clock
@@ -312,10 +314,45 @@ class Expansion:
             await self._bells.expansion.wait()
 
     async def expand_next(self) -> bool:
-        """Expand one flow-control task. False if none is ready."""
-        candidate = await self._transactor.run(_find_candidate)
-        if candidate is None:
-            return False
+        """Expand one flow-control task. False if none is ready.
+
+        One that cannot be expanded, whatever is raised, fails with the reason. One that cannot even be failed is passed
+        over until the scheduler starts again.
+        """
+        found: list[QueuedAttempt] = []
+
+        def find(unit: UnitOfWork) -> _Candidate | None:
+            found[:] = self._find_next(unit)
+            return _describe(unit, found[0]) if found else None
+
+        try:
+            candidate = await self._transactor.run(find)
+            if candidate is None:
+                return False
+            await self._expand(candidate)
+        except Exception as error:
+            if not found or (is_passing(error) and not isinstance(error, MemoryError)):
+                raise
+            await self._fail(found[0], error)
+        return True
+
+    def _find_next(self, unit: UnitOfWork) -> list[QueuedAttempt]:
+        """Find the next attempt to expand, or none."""
+        most = 1 + len(self._passed_over)
+        queued = unit.attempts.find_queued(dict.fromkeys(FLOW_TYPES, most), most)
+        return [attempt for attempt in queued if attempt.attempt_id not in self._passed_over][:1]
+
+    async def _fail(self, attempt: QueuedAttempt, error: Exception) -> None:
+        try:
+            reason = FailureReason.INPUT
+            await self._faulty.end(attempt.attempt_id, error, "expand the task", reason=reason, lease_token="")
+        except Exception as second:
+            if is_passing(second):
+                raise
+            logger.exception("attempt %d cannot be failed either and is passed over", attempt.attempt_id)
+            self._passed_over.add(attempt.attempt_id)
+
+    async def _expand(self, candidate: _Candidate) -> None:
         problems = ProblemList()
         plan = await asyncio.to_thread(
             expand, candidate.flow, candidate.task_types, problems, max_iterations=self._max_iterations
@@ -327,10 +364,11 @@ class Expansion:
             try:
                 await self._finish(candidate, plan, None)
             except EasError as error:
+                if is_passing(error):
+                    raise
                 fault = error
         if fault is not None:
             await self._finish(candidate, plan, fault)
-        return True
 
     async def _finish(self, candidate: _Candidate, plan: Plan, fault: EasError | None) -> None:
         """Run the attempt from queued to its end in one transaction, with all that comes of it."""
@@ -369,36 +407,7 @@ class Expansion:
         self._bells.ring(changes)
 
 
-def take_attempts(
-    unit: UnitOfWork,
-    changes: Changes,
-    attempts: list[QueuedAttempt],
-    worker_id: str,
-    lease_token: str,
-    lease: timedelta,
-) -> None:
-    """Queued to running, for attempts and their tasks."""
-    unit.attempts.mark_running(
-        [attempt.attempt_id for attempt in attempts],
-        worker_id=worker_id,
-        lease_token=lease_token,
-        expires_at=changes.at + lease,
-        at=changes.at,
-    )
-    unit.tasks.mark_running([attempt.task_id for attempt in attempts])
-    for attempt in attempts:
-        changes.note_attempt(
-            attempt.job_id, attempt.task_id, attempt.attempt_id, AttemptState.QUEUED, AttemptState.RUNNING
-        )
-        changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.RUNNING)
-        changes.queued[attempt.task_type] -= 1
-
-
-def _find_candidate(unit: UnitOfWork) -> _Candidate | None:
-    queued = unit.attempts.find_queued(dict.fromkeys(FLOW_TYPES, 1), 1)
-    if not queued:
-        return None
-    attempt = queued[0]
+def _describe(unit: UnitOfWork, attempt: QueuedAttempt) -> _Candidate:
     task = unit.tasks.find_to_run([attempt.task_id])[attempt.task_id]
     document = unit.jobs.find_documents([attempt.job_id])[attempt.job_id]
     requested: dict[str, Metadata] = {

@@ -13,10 +13,10 @@ from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.rules import count_room, find_rules
-from services.scheduler.logic.expansion import take_attempts
 from services.scheduler.logic.ports import UnitOfWork
 from services.scheduler.logic.preparation import prepare_attempts
 from services.scheduler.logic.progress import settle
+from services.scheduler.logic.taking import take_attempts
 from shared.contracts.scheduler import AttemptReport, ClaimedAttempt, ClaimRequest, OutputVersion
 from shared.contracts.states import FailureReason
 
@@ -42,15 +42,26 @@ def hand_out(unit: UnitOfWork, changes: Changes, request: ClaimRequest, rules: D
 
     Some may fail here, so that fewer come back.
     """
+    return hand_out_chosen(unit, changes, choose_attempts(unit, request), request.worker_id, rules)
+
+
+def choose_attempts(unit: UnitOfWork, request: ClaimRequest) -> list[QueuedAttempt]:
+    """List the attempts that a claim would get, and leave them where they are."""
     wanted = {name: most for name, most in request.limits.items() if name not in FLOW_TYPES}
     of_types = unit.registry.find_rules()
-    if any(name in wanted and rules.max_running is not None for name, rules in of_types.items()):
+    if any(name in wanted and found.max_running is not None for name, found in of_types.items()):
         wanted = count_room(wanted, unit.attempts.count_held(), of_types)
-    queued = unit.attempts.find_queued(wanted, request.limit, worker_id=request.worker_id)
+    return unit.attempts.find_queued(wanted, request.limit, worker_id=request.worker_id)
+
+
+def hand_out_chosen(
+    unit: UnitOfWork, changes: Changes, queued: Sequence[QueuedAttempt], worker_id: str, rules: DispatchRules
+) -> list[ClaimedAttempt]:
+    """Take attempts for a worker. Raises where another transaction has taken one of them."""
     if not queued:
         return []
     token = token_hex(8)
-    take_attempts(unit, changes, queued, request.worker_id, token, rules.lease)
+    take_attempts(unit, changes, queued, worker_id, token, rules.lease)
     return _Briefing(unit, changes, token, rules.limits).brief(queued)
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TypeVar
 
 from services.scheduler.domain.changes import Changes
 from services.scheduler.logic.handout import DispatchRules, hand_out
 from services.scheduler.logic.ports import UnitOfWork
 from shared.contracts.scheduler import ClaimedAttempt, ClaimRequest
+from shared.isolation import is_passing
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -64,21 +68,32 @@ class Poll:
 
 
 class Delivery:
-    """What one transaction hands to polls. It is delivered after the commit, or abandoned with the transaction."""
+    """What one transaction hands to polls. It is delivered after the commit, or abandoned with the transaction.
 
-    def __init__(self, polls: Polls) -> None:
+    Parameters
+    ----------
+    polls
+        Those who wait; None: nobody is served.
+    """
+
+    def __init__(self, polls: Polls | None) -> None:
         self._polls = polls
+        self.has_served = False
         self._served: list[tuple[Poll, list[ClaimedAttempt]]] = []
 
     def serve(self, unit: UnitOfWork, changes: Changes) -> None:
         """Hand new attempts to those who wait for them, within the transaction."""
+        if self._polls is None:
+            return
+        rules = self._polls.rules
         for poll in self._polls.waiting():
             if not any(changes.queued[name] > 0 for name in poll.request.limits):
                 continue
             if not poll.take():
                 continue
+            self.has_served = True
             self._served.append((poll, []))
-            self._served[-1] = (poll, hand_out(unit, changes, poll.request, self._polls.rules))
+            self._served[-1] = (poll, hand_out(unit, changes, poll.request, rules))
             if not self._served[-1][1]:
                 self._served.pop()
                 poll.release()
@@ -117,9 +132,26 @@ class Polls:
         """List the polls, those that have waited longest first."""
         return list(self._waiting)
 
-    def prepare(self) -> Delivery:
-        """Begin what a transaction may hand out."""
-        return Delivery(self)
+    async def serve_during(self, run: Callable[[Delivery], Awaitable[T]]) -> T:
+        """Run what commits a transaction, which may hand new attempts to those who wait.
+
+        If it fails after it has begun to hand out, it is run once more without: an attempt that cannot be handed out
+        must not undo what somebody else has asked for. Whoever waits looks by itself then.
+
+        Parameters
+        ----------
+        run
+            Runs the transaction. Called a second time, it begins anew.
+        """
+        delivery = Delivery(self)
+        try:
+            with delivery:
+                return await run(delivery)
+        except Exception as error:
+            if is_passing(error) or not delivery.has_served:
+                raise
+            logger.exception("new attempts cannot be handed out along with what made them; whoever waits will ask")
+        return await run(Delivery(None))
 
     async def wait(
         self,

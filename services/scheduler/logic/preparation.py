@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,16 @@ from services.scheduler.domain.task import FILE, METADATA, Promise
 from services.scheduler.domain.task_settings import TaskTypeSpecification, check_settings, evaluate_settings
 from services.scheduler.logic.ports import UnitOfWork
 from shared.contracts.metadata import Metadata
+from shared.isolation import describe_error, is_passing
+
+logger = logging.getLogger(__name__)
 
 
 def prepare_attempts(unit: UnitOfWork, attempts: Sequence[QueuedAttempt]) -> list[PreparedAttempt]:
-    """Prepare attempts of tasks whose dependencies are met, in their order."""
+    """Prepare attempts of tasks whose dependencies are met, in their order.
+
+    One that cannot be prepared, whatever is raised, comes back with the `fault`, and the others are prepared.
+    """
     task_ids = [attempt.task_id for attempt in attempts]
     tasks, met, promises = unit.tasks.find_material(task_ids)
     documents = unit.jobs.find_documents({attempt.job_id for attempt in attempts})
@@ -32,15 +39,22 @@ def prepare_attempts(unit: UnitOfWork, attempts: Sequence[QueuedAttempt]) -> lis
     prepared: list[PreparedAttempt] = []
     for attempt in attempts:
         task = tasks[attempt.task_id]
-        settings = task_settings_of(resolve_pointer(documents[task.job_id], task.pointer))
-        settings |= task.changed_settings
         needs = dependencies.get(attempt.task_id, ())
         promised = outputs.get(attempt.task_id, ())
-        if not settings and not needs and not promised:
-            prepared.append(PreparedAttempt(attempt, task))
-            continue
-        task_types = task_types or unit.registry.find_task_types()
-        prepared.append(_prepare(attempt, task, settings, needs, promised, task_types.get(task.task_type)))
+        try:
+            settings = task_settings_of(resolve_pointer(documents[task.job_id], task.pointer))
+            settings |= task.changed_settings
+            if not settings and not needs and not promised:
+                prepared.append(PreparedAttempt(attempt, task))
+                continue
+            task_types = task_types or unit.registry.find_task_types()
+            prepared.append(_prepare(attempt, task, settings, needs, promised, task_types.get(task.task_type)))
+        except Exception as error:
+            if is_passing(error):
+                raise
+            logger.exception("attempt %d cannot be prepared", attempt.attempt_id)
+            fault = f"its settings and inputs cannot be worked out: {describe_error(error)}"
+            prepared.append(PreparedAttempt(attempt, task, fault=fault))
     return prepared
 
 

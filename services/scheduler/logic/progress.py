@@ -235,6 +235,25 @@ def _try_again_or_fail(
     block_what_follows(unit, changes, [attempt.task_id])
 
 
+def fail_for_good(unit: UnitOfWork, changes: Changes, attempt: KnownAttempt, report: AttemptReport) -> None:
+    """End a held attempt and its task as failed, with the least that this takes: no rules, no retry, no verdicts."""
+    reason = report.reason or FailureReason.INFRASTRUCTURE
+    unit.attempts.mark_ended([report], changes.at)
+    changes.note_attempt(
+        attempt.job_id, attempt.task_id, attempt.attempt_id, attempt.state, AttemptState(report.state), reason
+    )
+    unit.tasks.mark_ended(
+        attempt.task_id,
+        TaskState.FAILED,
+        reason=reason,
+        message=report.message or reason.value,
+        strikes=attempt.strikes + 1,
+        losses=attempt.losses,
+    )
+    changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.FAILED)
+    block_what_follows(unit, changes, [attempt.task_id])
+
+
 def _verdicts(report: AttemptReport, at: datetime) -> dict[str, Any]:
     accepted = report.state == "accepted"
     return {

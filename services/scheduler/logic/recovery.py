@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
-from services.scheduler.logic.progress import lose
+from services.scheduler.logic.losses import Losses
+from services.scheduler.logic.ports import Clock, Transactor
 
 logger = logging.getLogger(__name__)
 
@@ -20,10 +19,8 @@ class Recovery:
     """Finds attempts that nobody works on any more."""
 
     def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, limits: RetryLimits, every: float) -> None:
-        self._transactor = transactor
-        self._bells = bells
+        self._losses = Losses(transactor, bells, clock, limits)
         self._clock = clock
-        self._limits = limits
         self._every = every
 
     async def run(self) -> None:
@@ -41,16 +38,11 @@ class Recovery:
 
         A heartbeat that commits first saves its attempt: the reaper then no longer finds its lease expired.
         """
-        changes = Changes(self._clock())
-
-        def command(unit: UnitOfWork) -> int:
-            expired = unit.attempts.find_expired(changes.at, _AT_ONCE)
-            lose(unit, changes, expired, "its lease expired: nothing was heard from its worker", self._limits)
-            unit.save(changes)
-            return len(expired)
-
-        count = await self._transactor.run(command)
+        at = self._clock()
+        count = await self._losses.lose(
+            lambda unit: unit.attempts.find_expired(at, _AT_ONCE),
+            "its lease expired: nothing was heard from its worker",
+        )
         if count:
             logger.warning("%d attempts were lost: their leases expired", count)
-            self._bells.ring(changes)
         return count

@@ -14,20 +14,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from secrets import token_hex
 
+from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.reuse import AcceptedAttempt, compare, describe_adopted, plan_adoptions
 from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.expansion import SCHEDULER, take_attempts
-from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.polls import Delivery, Polls
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork, VersionAdopter
 from services.scheduler.logic.preparation import prepare_attempts
 from services.scheduler.logic.progress import settle
-from shared.contracts.errors import EasError, UnavailableError
+from services.scheduler.logic.taking import SCHEDULER, take_attempts
+from shared.contracts.errors import UnavailableError
 from shared.contracts.products import Adoption, AdoptionAnswer
 from shared.contracts.reuse import ReuseDecision, ReuseView
 from shared.contracts.scheduler import AttemptReport, OutputVersion
+from shared.isolation import describe_error, handle_each, is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -131,9 +133,56 @@ class Reuse:
             raise unavailable
 
     async def _look(self, after: int) -> _Findings:
-        """Look at undecided attempts; decide at once on those that need nothing of the product store."""
+        """Look at undecided attempts; decide at once on those that need nothing of the product store.
+
+        An attempt on which nothing can be decided, whatever is raised, is released: it runs.
+        """
+        try:
+            return await self._polls.serve_during(lambda delivery: self._look_together(after, delivery))
+        except Exception as error:
+            if is_passing(error):
+                raise
+            logger.exception("attempts that might adopt something cannot be decided on together")
+        attempts = await self._transactor.run(lambda unit: unit.reuse.find_undecided(after, _AT_ONCE))
+        found = _Findings(after=attempts[-1].attempt_id if attempts else after, more=bool(attempts))
+
+        async def decide(part: Sequence[QueuedAttempt]) -> None:
+            found.matches.extend(await self._decide_on(part))
+
+        await handle_each(attempts, decide, self._release)
+        return found
+
+    async def _decide_on(self, attempts: Sequence[QueuedAttempt]) -> list[_Match]:
         changes = Changes(self._clock())
-        delivery = self._polls.prepare()
+
+        def command(unit: UnitOfWork) -> list[_Match]:
+            undecided = unit.reuse.keep_undecided([attempt.attempt_id for attempt in attempts])
+            still = [attempt for attempt in attempts if attempt.attempt_id in undecided]
+            matches = _Decision(unit, changes, self._limits).decide(prepare_attempts(unit, still))
+            unit.save(changes)
+            return matches
+
+        matches = await self._transactor.run(command)
+        self._bells.ring(changes)
+        return matches
+
+    async def _release(self, attempt: QueuedAttempt, error: Exception) -> None:
+        """Let an attempt run, since it cannot be found out what it could adopt."""
+        changes = Changes(self._clock())
+        words = f"the scheduler could not look for something to adopt: {describe_error(error)}"
+        logger.error("attempt %d: %s", attempt.attempt_id, words, exc_info=error)
+
+        def command(unit: UnitOfWork) -> None:
+            if unit.reuse.keep_undecided([attempt.attempt_id]):
+                view = ReuseView(decision=ReuseDecision.UNUSABLE, message=words)
+                unit.reuse.mark_decided({attempt.attempt_id: view})
+                changes.note_room(attempt.task_type)
+
+        await self._transactor.run(command)
+        self._bells.ring(changes)
+
+    async def _look_together(self, after: int, delivery: Delivery) -> _Findings:
+        changes = Changes(self._clock())
 
         def command(unit: UnitOfWork) -> _Findings:
             found = _Findings(after=after)
@@ -152,8 +201,7 @@ class Reuse:
             unit.save(changes)
             return found
 
-        with delivery:
-            found = await self._transactor.run(command)
+        found = await self._transactor.run(command)
         self._bells.ring(changes)
         return found
 
@@ -163,32 +211,51 @@ class Reuse:
         The other order could show readers a version that the store does not have yet. If the scheduler stops in
         between, the same question gets the same answer.
         """
-        adoptions = [adoption for match in matches for adoption in match.adoptions]
-        answers = iter(await self._ask(adoptions))
-        answered = {match.attempt_id: [next(answers) for _ in match.adoptions] for match in matches}
+        answered = await self._ask(matches)
+        try:
+            await self._polls.serve_during(lambda delivery: self._record(matches, answered, delivery))
+        except Exception as error:
+            if is_passing(error):
+                raise
+            logger.exception("what was adopted cannot be recorded together")
+            await handle_each(
+                matches,
+                lambda part: self._record(part, answered, Delivery(None)),
+                lambda match, fault: self._release(match.prepared.attempt, fault),
+            )
+
+    async def _record(
+        self, matches: Sequence[_Match], answered: Mapping[int, Sequence[AdoptionAnswer]], delivery: Delivery
+    ) -> None:
         changes = Changes(self._clock())
-        delivery = self._polls.prepare()
 
         def command(unit: UnitOfWork) -> None:
-            open_ids = unit.reuse.keep_undecided(list(answered))
+            open_ids = unit.reuse.keep_undecided([match.attempt_id for match in matches])
             still = [match for match in matches if match.attempt_id in open_ids]
             _Decision(unit, changes, self._limits).finish(still, answered)
             delivery.serve(unit, changes)
             unit.save(changes)
 
-        with delivery:
-            await self._transactor.run(command)
+        await self._transactor.run(command)
         self._bells.ring(changes)
 
-    async def _ask(self, adoptions: Sequence[Adoption]) -> list[AdoptionAnswer]:
-        """Ask the product store. What it refuses as a whole cannot be adopted."""
-        try:
-            return await self._adopter.adopt(adoptions)
-        except UnavailableError:
-            raise
-        except EasError as error:
-            logger.exception("the product store refuses adoptions")
-            return [AdoptionAnswer(message=str(error))] * len(adoptions)
+    async def _ask(self, matches: Sequence[_Match]) -> dict[int, list[AdoptionAnswer]]:
+        """Ask the product store, by attempt. What it refuses cannot be adopted; the other attempts' versions can."""
+        answered: dict[int, list[AdoptionAnswer]] = {}
+
+        async def ask(part: Sequence[_Match]) -> None:
+            answers = await self._adopter.adopt([adoption for match in part for adoption in match.adoptions])
+            if len(answers) != sum(len(match.adoptions) for match in part):
+                raise ValueError(f"the product store gave {len(answers)} answers for another number of questions")
+            following = iter(answers)
+            answered.update({match.attempt_id: [next(following) for _ in match.adoptions] for match in part})
+
+        async def refuse(match: _Match, error: Exception) -> None:
+            logger.error("attempt %d: the product store refuses an adoption", match.attempt_id, exc_info=error)
+            answered[match.attempt_id] = [AdoptionAnswer(message=describe_error(error))] * len(match.adoptions)
+
+        await handle_each(matches, ask, refuse)
+        return answered
 
 
 class _Decision:

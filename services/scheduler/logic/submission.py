@@ -21,9 +21,10 @@ from services.scheduler.domain.rehearsal import summarise
 from services.scheduler.domain.task import NewTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.expansion import SCHEDULER, carry_out
-from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.expansion import carry_out
+from services.scheduler.logic.polls import Delivery, Polls
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from services.scheduler.logic.taking import SCHEDULER
 from shared.contracts.errors import ConflictError, InvalidJobError, InvalidJsonError
 from shared.contracts.scheduler import JobPlan, JobView
 from shared.contracts.states import TaskState
@@ -94,24 +95,26 @@ class Submission:
             known = await self._transactor.run(lambda unit: _find_submitted(unit, key, document, mode))
             if known is not None:
                 return known, False
-        changes = Changes(self._clock())
-        delivery = self._polls.prepare()
 
-        def insert(unit: UnitOfWork, planned: _PlannedJob) -> tuple[JobView, bool]:
-            known = None if key is None else _find_submitted(unit, key, document, mode)
-            if known is not None:
-                return known, False
-            job_id, _ = _insert(unit, changes, document, planned, submitted_by, mode)
-            if key is not None:
-                unit.control.set_key(job_id, key)
-            delivery.serve(unit, changes)
-            unit.save(changes)
-            return unit.jobs.describe(job_id), True
+        async def make(delivery: Delivery) -> tuple[JobView, bool]:
+            changes = Changes(self._clock())
 
-        with delivery:
-            job, new = await self._plan_and(insert, text, document, mode)
-        self._bells.ring(changes)
-        return job, new
+            def insert(unit: UnitOfWork, planned: _PlannedJob) -> tuple[JobView, bool]:
+                known = None if key is None else _find_submitted(unit, key, document, mode)
+                if known is not None:
+                    return known, False
+                job_id, _ = _insert(unit, changes, document, planned, submitted_by, mode)
+                if key is not None:
+                    unit.control.set_key(job_id, key)
+                delivery.serve(unit, changes)
+                unit.save(changes)
+                return unit.jobs.describe(job_id), True
+
+            made = await self._plan_and(insert, text, document, mode)
+            self._bells.ring(changes)
+            return made
+
+        return await self._polls.serve_during(make)
 
     async def rehearse(self, text: bytes, *, mode: JobMode = PLAIN) -> JobPlan:
         """Do all that a submission would do, tell what came of it, and leave no trace of it.

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
+from services.scheduler.domain.attempt import KnownAttempt
 from services.scheduler.domain.changes import Changes
 from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.polls import Polls
+from services.scheduler.logic.faulty_attempts import FaultyAttempts
+from services.scheduler.logic.polls import Delivery, Polls
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from services.scheduler.logic.progress import give_up_overdue
+from shared.contracts.states import FailureReason
+from shared.isolation import handle_each, is_passing
+
+logger = logging.getLogger(__name__)
 
 _AT_ONCE = 500
 #: Looks at least this often, should clocks jump [s].
@@ -26,6 +34,7 @@ class Timers:
     """
 
     def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, polls: Polls) -> None:
+        self._faulty = FaultyAttempts(transactor, bells, clock, polls.rules.limits)
         self._transactor = transactor
         self._bells = bells
         self._clock = clock
@@ -41,8 +50,37 @@ class Timers:
 
     async def do_due(self) -> float:
         """Do what is due. Returns how long there is nothing more to do [s]."""
+        try:
+            return await self._polls.serve_during(self._do_together)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            logger.exception("what is due cannot be done together")
+        at = self._clock()
+        overdue = await self._transactor.run(lambda unit: unit.attempts.find_overdue(at, _AT_ONCE))
+        await handle_each(overdue, self._give_up, self._fail)
+        return await self._polls.serve_during(self._do_together)
+
+    async def _give_up(self, overdue: Sequence[KnownAttempt]) -> None:
         changes = Changes(self._clock())
-        delivery = self._polls.prepare()
+        attempt_ids = {attempt.attempt_id for attempt in overdue}
+
+        def command(unit: UnitOfWork) -> None:
+            found = unit.attempts.find_overdue(changes.at, _AT_ONCE)
+            give_up_overdue(unit, changes, [attempt for attempt in found if attempt.attempt_id in attempt_ids])
+            unit.save(changes)
+
+        await self._transactor.run(command)
+        self._bells.ring(changes)
+
+    async def _fail(self, attempt: KnownAttempt, error: Exception) -> None:
+        doing = "give the task up although nobody took it in time"
+        await self._faulty.end(
+            attempt.attempt_id, error, doing, reason=FailureReason.TIMEOUT, lease_token="", for_good=True
+        )
+
+    async def _do_together(self, delivery: Delivery) -> float:
+        changes = Changes(self._clock())
 
         def command(unit: UnitOfWork) -> float:
             released = unit.attempts.release_due(changes.at, _AT_ONCE)
@@ -56,7 +94,6 @@ class Timers:
                 return _LONGEST_SLEEP
             return min(max((following - changes.at).total_seconds(), 0.0), _LONGEST_SLEEP)
 
-        with delivery:
-            seconds = await self._transactor.run(command)
+        seconds = await self._transactor.run(command)
         self._bells.ring(changes)
         return seconds

@@ -1,0 +1,117 @@
+"""Ends attempts that the scheduler itself cannot handle, so that no claim, report or loop stops at them."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from secrets import token_hex
+
+from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
+from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.lifecycle import HELD
+from services.scheduler.domain.policies import RetryLimits
+from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from services.scheduler.logic.progress import fail_for_good, settle
+from services.scheduler.logic.taking import SCHEDULER, take_attempts
+from shared.contracts.scheduler import AttemptReport
+from shared.contracts.states import AttemptState, FailureReason
+from shared.isolation import describe_error, is_passing
+
+logger = logging.getLogger(__name__)
+
+_LEASE = timedelta(minutes=1)
+
+
+class FaultyAttempts:
+    """Ends attempts, each in a transaction of its own.
+
+    Parameters
+    ----------
+    transactor, bells, clock
+        Of the scheduler.
+    limits
+        Of retries.
+    """
+
+    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, limits: RetryLimits) -> None:
+        self._transactor = transactor
+        self._bells = bells
+        self._clock = clock
+        self._limits = limits
+
+    async def end(
+        self,
+        attempt_id: int,
+        error: Exception,
+        doing: str,
+        *,
+        reason: FailureReason,
+        lease_token: str | None = None,
+        for_good: bool = False,
+    ) -> None:
+        """End an attempt as failed. Its message says what could not be done, and why.
+
+        If the consequences of its end cannot be worked out either, the task ends without a further attempt.
+
+        Parameters
+        ----------
+        attempt_id
+            An attempt that has ended already is left as it is.
+        error
+            What was raised.
+        doing
+            What was being done: completes "the scheduler could not".
+        reason
+            Of the failure; it decides whether the task is tried again.
+        for_good
+            The task ends without a further attempt, whatever the reason.
+        lease_token
+            If given, an attempt that is held under another lease is left as it is.
+
+        Raises
+        ------
+        UnavailableError
+            The database is away; nothing has changed.
+        """
+        words = f"the scheduler could not {doing}: {describe_error(error)}"
+        logger.error("attempt %d fails: %s", attempt_id, words, exc_info=error)
+        try:
+            await self._end(attempt_id, words, reason, lease_token, for_good=for_good)
+        except Exception as second:
+            if is_passing(second):
+                raise
+            logger.exception("attempt %d cannot be ended as usual", attempt_id)
+            await self._end(attempt_id, words, reason, lease_token, for_good=True)
+
+    async def _end(
+        self, attempt_id: int, words: str, reason: FailureReason, lease_token: str | None, *, for_good: bool
+    ) -> None:
+        changes = Changes(self._clock())
+
+        def command(unit: UnitOfWork) -> None:
+            known = unit.attempts.find_known([attempt_id]).get(attempt_id)
+            if known is None or known.state not in (AttemptState.QUEUED, *HELD):
+                return
+            token = known.lease_token or ""
+            if lease_token is not None and token != lease_token:
+                return
+            if known.state is AttemptState.QUEUED:
+                token = token_hex(8)
+                take_attempts(unit, changes, [_as_queued(known)], SCHEDULER, token, _LEASE)
+                known = unit.attempts.find_known([attempt_id])[attempt_id]
+            report = AttemptReport(
+                attempt_id=attempt_id, lease_token=token, state="failed", reason=reason, message=words
+            )
+            if for_good:
+                fail_for_good(unit, changes, known, report)
+            else:
+                settle(unit, changes, [(known, report)], self._limits)
+            unit.save(changes)
+
+        await self._transactor.run(command)
+        self._bells.ring(changes)
+
+
+def _as_queued(known: KnownAttempt) -> QueuedAttempt:
+    return QueuedAttempt(known.attempt_id, known.task_id, known.job_id, known.number, known.task_type)
