@@ -171,13 +171,15 @@ class Rows:
 
     def end_of(self, task_id: int) -> tuple[str, str, str]:
         """Tell state, reason and message of a task."""
-        (found,) = self._inspector.fetch(f"SELECT state, reason, message FROM task WHERE id = {task_id}")
-        return found
+        query = f"SELECT state, reason, message FROM task WHERE id = {task_id}"
+        ((state, reason, message),) = self._inspector.fetch(query)
+        return state, reason, message
 
     def attempt(self, attempt_id: int) -> tuple[str, str, str]:
         """Tell state, reason and message of an attempt."""
-        (found,) = self._inspector.fetch(f"SELECT state, reason, message FROM attempt WHERE id = {attempt_id}")
-        return found
+        query = f"SELECT state, reason, message FROM attempt WHERE id = {attempt_id}"
+        ((state, reason, message),) = self._inspector.fetch(query)
+        return state, reason, message
 
 
 @pytest.fixture
