@@ -41,6 +41,7 @@ def create_app(settings: LoggingSettings | None = None) -> FastAPI:
         make_parts=lambda: LoggingFactory(settings),
         provide=provide,
         routers=[ingest.router, follow.router, records.router, retention.router],
+        gzip_paths=["/records"],
         take_in=lambda factory: take_in(
             settings,
             LOG_QUEUE,

@@ -8,7 +8,8 @@
     │   ├── InvalidJobError         invalid_job          all problems of a job document at once
     │   ├── InvalidExpressionError  invalid_expression
     │   ├── UnsafePathError         unsafe_path
-    │   └── DigestMismatchError     digest_mismatch
+    │   ├── DigestMismatchError     digest_mismatch
+    │   └── UnsupportedMediaError   unsupported_media    the body is packed in a way that the operation does not take
     ├── UnauthenticatedError        unauthenticated
     ├── ForbiddenError              forbidden
     ├── NotFoundError               not_found
@@ -19,6 +20,7 @@
     │   └── ProductExistsError      product_exists
     ├── UnreadableError             unreadable           a stored file is not what it should be
     ├── NoPreviewError              no_preview           such a file cannot be shown
+    ├── PreconditionError           precondition_failed  `If-Match` names something else
     ├── TooLargeError               too_large
     ├── RangeError                  range_not_satisfiable
     ├── DamagedError                damaged              stored bytes no longer match their digest
@@ -114,6 +116,12 @@ class DigestMismatchError(InvalidInputError):
     slug = "digest_mismatch"
 
 
+class UnsupportedMediaError(InvalidInputError):
+    """The body is compressed or wrapped in a way that the operation does not take."""
+
+    slug = "unsupported_media"
+
+
 class UnauthenticatedError(EasError):
     """No bearer token, or one that nobody knows."""
 
@@ -172,6 +180,12 @@ class NoPreviewError(EasError):
     """Such a file cannot be shown, or not in the form that was asked for."""
 
     slug = "no_preview"
+
+
+class PreconditionError(EasError):
+    """A condition of the request does not hold, so nothing was done."""
+
+    slug = "precondition_failed"
 
 
 class TooLargeError(EasError):

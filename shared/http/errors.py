@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 STATUS_CODES: tuple[tuple[type[EasError], int], ...] = (
     (kinds.InvalidJsonError, 400),
     (kinds.DigestMismatchError, 400),
+    (kinds.UnsupportedMediaError, 415),
     (kinds.InvalidInputError, 422),
     (kinds.UnauthenticatedError, 401),
     (kinds.ForbiddenError, 403),
@@ -27,6 +28,7 @@ STATUS_CODES: tuple[tuple[type[EasError], int], ...] = (
     (kinds.ConflictError, 409),
     (kinds.UnreadableError, 422),
     (kinds.NoPreviewError, 415),
+    (kinds.PreconditionError, 412),
     (kinds.TooLargeError, 413),
     (kinds.RangeError, 416),
     (kinds.DamagedError, 500),

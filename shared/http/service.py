@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Protocol, TypeVar
 
@@ -11,6 +11,7 @@ from fastapi import APIRouter, FastAPI
 
 from shared.contracts.errors import ErrorBody, UnavailableError
 from shared.http.auth import TokenTable
+from shared.http.content_codings import ContentCodingMiddleware
 from shared.http.errors import install_error_handlers
 from shared.http.health import create_health_router
 from shared.http.request_ids import RequestIdMiddleware
@@ -45,6 +46,7 @@ def create_service_app(
     provide: Callable[[FastAPI, Parts], None],
     routers: Sequence[APIRouter],
     take_in: Callable[[Parts], AbstractAsyncContextManager[None]] | None = None,
+    gzip_paths: Collection[str] = (),
 ) -> FastAPI:
     """Make the app of one service.
 
@@ -64,6 +66,8 @@ def create_service_app(
         Its operations.
     take_in
         Brings the parts what comes by other ways than HTTP, from when they have started to before they stop.
+    gzip_paths
+        Paths of operations that unpack bodies with ``Content-Encoding: gzip``. All others refuse such bodies.
     """
     running: list[Parts] = []
 
@@ -97,6 +101,7 @@ def create_service_app(
         },
     )
     app.state.tokens = tokens
+    app.add_middleware(ContentCodingMiddleware, gzip_paths=gzip_paths)
     app.add_middleware(RequestIdMiddleware)
     install_error_handlers(app)
     app.include_router(create_health_router(name, app.version, check))

@@ -9,8 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from services.logging.handlers.batch_text import BatchText, parse_lines
-from shared.contracts.errors import InvalidInputError
 from shared.contracts.logs import MAX_BATCH, LogBatch, LogRecord, StreamEnding
+from shared.http.content_codings import is_gzipped
 
 NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
@@ -64,10 +64,7 @@ async def _read_batch(request: Request) -> LogBatch:
 
 async def _read_body(request: Request) -> bytes | bytearray:
     """Read the body, unpacked, within its bound."""
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("identity", "gzip"):
-        raise InvalidInputError(f"content coding {coding!r}; expected gzip or none", where="header.Content-Encoding")
-    text = BatchText(is_packed=coding == "gzip")
+    text = BatchText(is_packed=is_gzipped(request))
     async for chunk in request.stream():
         text.append(chunk)
     return text.finish()

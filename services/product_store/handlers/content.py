@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from services.product_store.domain.version import Version
 from services.product_store.handlers.dependencies import Store
 from services.product_store.handlers.parameters import VersionId
-from services.product_store.handlers.ranges import is_unchanged, read_range
+from services.product_store.handlers.ranges import check_if_match, is_unchanged, read_list, read_range
 from services.product_store.logic.retrieval import OpenVersion, Retrieval
 from shared.contracts.digests import CONTENT_MD5, REPR_DIGEST, encode_base64, format_digest
 from shared.contracts.errors import ErrorBody, RangeError
@@ -26,15 +26,16 @@ from shared.http.errors import render_error, status_of
 CONTENT_POLICY = "sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _DESCRIPTION = (
-    "The bytes, with their MD5 as ETag. `Range` (one range), `If-Range` and `If-None-Match` are understood. A whole "
-    "version is verified while it is sent: the connection breaks off before the end if the bytes are not those that "
-    "were stored, and from then on the answer is the error `damaged`."
+    "The bytes, with their MD5 as ETag. `Range` (one range), `If-Range`, `If-Match` and `If-None-Match` are "
+    "understood. A whole version is verified while it is sent: the connection breaks off before the end if the bytes "
+    "are not those that were stored, and from then on the answer is the error `damaged`."
 )
 _BINARY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 _RESPONSES: dict[int | str, dict[str, object]] = {
     200: {"description": "The whole.", **_BINARY},
     206: {"description": "The range that was asked for.", **_BINARY},
     304: {"description": "The caller has it already."},
+    412: {"model": ErrorBody, "description": "`If-Match` names other bytes."},
     416: {"model": ErrorBody, "description": "The range lies beyond the end."},
 }
 
@@ -131,7 +132,8 @@ async def send_version(version: Version, request: Request, retrieval: Retrieval)
     """Answer a GET or HEAD for a version's bytes."""
     headers = describe_version(version)
     tag, size = headers["ETag"], version.fingerprint.size
-    if is_unchanged(request.headers.get("if-none-match"), tag):
+    check_if_match(read_list(request.headers, "if-match"), tag)
+    if is_unchanged(read_list(request.headers, "if-none-match"), tag):
         return Response(status_code=304, headers=headers)
     try:
         wanted = request.headers.get("range") if request.method == "GET" else None

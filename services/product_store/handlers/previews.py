@@ -11,7 +11,7 @@ from services.product_store.domain.removal import check_not_purged
 from services.product_store.handlers.content import CONTENT_POLICY
 from services.product_store.handlers.dependencies import Store
 from services.product_store.handlers.parameters import VersionId
-from services.product_store.handlers.ranges import is_unchanged
+from services.product_store.handlers.ranges import check_if_match, is_unchanged, read_list
 from shared.contracts.errors import ErrorBody
 from shared.contracts.previews import FORM_HEADER, FORMS_HEADER, JSON, PNG, AnyPreview, PreviewParameters
 from shared.contracts.products import VERSION_HEADER
@@ -87,7 +87,8 @@ async def get_version_preview(
         VERSION_HEADER: str(version_id),
     }
     check_not_purged(version)
-    if not version.damaged and is_unchanged(request.headers.get("if-none-match"), headers["ETag"]):
+    check_if_match(read_list(request.headers, "if-match"), headers["ETag"])
+    if not version.damaged and is_unchanged(read_list(request.headers, "if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     found = await store.previews.show(version, wanted)
     headers |= {FORM_HEADER: found.form, FORMS_HEADER: ", ".join(found.forms)}

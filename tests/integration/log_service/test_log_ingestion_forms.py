@@ -40,11 +40,12 @@ async def test_packed_bodies_of_both_forms_are_unpacked(logs: LogClient, make_re
         (gzip.compress(b" " * (20 * MAX_BATCH_BYTES)), PACKED, 413, "body"),
         (b"not gzip", PACKED, 422, "body"),
         (gzip.compress(b'{"records":[]}')[:-9], PACKED, 422, "body"),
-        (b"{}", {"Content-Encoding": "br"}, 422, "header.Content-Encoding"),
+        (b"{}", {"Content-Encoding": "br"}, 415, "header.Content-Encoding"),
+        (gzip.compress(gzip.compress(b"{}")), {"Content-Encoding": "gzip, gzip"}, 415, "header.Content-Encoding"),
         (b'{"stream":"w","sequence":0', LINES, 400, None),
         (b'{"stream":"w"}', LINES, 422, "body.records[0].sequence"),
     ],
-    ids=["bomb", "no gzip", "cut off", "brotli", "broken line", "incomplete line"],
+    ids=["bomb", "no gzip", "cut off", "brotli", "packed twice", "broken line", "incomplete line"],
 )
 async def test_bad_bodies_are_refused(
     logs: LogClient, content: bytes, headers: dict[str, str], status: int, place: str | None

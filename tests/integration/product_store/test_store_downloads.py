@@ -114,6 +114,26 @@ async def test_what_the_caller_has_is_not_sent_again(store: Store) -> None:
     assert (await store.http.get(path, headers={"If-None-Match": '"x"'})).content == DATA
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_who_means_other_bytes_gets_none(store: Store, method: str) -> None:
+    version = await store.upload(DATA)
+    for path in (
+        f"versions/{version.version_id}/content",
+        "content?directory=d&filename=lc.txt&accepted=false",
+    ):
+        response = await store.http.request(method, path, headers={"If-Match": '"x"', "If-None-Match": TAG})
+        assert response.status_code == 412
+        # The conditions' lists may come in several lines.
+        lines = [("If-Match", '"x"'), ("If-Match", TAG), ("If-None-Match", '"x"'), ("If-None-Match", '"y"')]
+        assert (await store.http.request(method, path, headers=lines)).status_code == 200
+        # There is no date of modification, so conditions on dates do not count (RFC 9110, 13.1.3 and 13.1.4).
+        dates = {
+            "If-Unmodified-Since": "Sat, 01 Jan 2000 00:00:00 GMT",
+            "If-Modified-Since": "Fri, 01 Jan 2100 00:00:00 GMT",
+        }
+        assert (await store.http.request(method, path, headers=dates)).status_code == 200
+
+
 async def test_head_sends_headers_alone(store: Store) -> None:
     version = await store.upload(DATA)
     for path, params in (
@@ -129,6 +149,11 @@ async def test_an_empty_version(store: Store) -> None:
     version = await store.upload(b"")
     response = await store.http.get(f"versions/{version.version_id}/content")
     assert (response.status_code, response.content, response.headers["content-length"]) == (200, b"", "0")
+    response = await store.http.get(f"versions/{version.version_id}/content", headers={"Range": "bytes=-5"})
+    assert (response.status_code, response.content, response.headers["content-length"]) == (200, b"", "0")
+    assert "content-range" not in response.headers
+    response = await store.http.get(f"versions/{version.version_id}/content", headers={"Range": "bytes=0-"})
+    assert (response.status_code, response.headers["content-range"]) == (416, "bytes */0")
 
 
 async def test_by_name_comes_the_latest_that_quality_control_accepted(store: Store) -> None:

@@ -126,6 +126,27 @@ async def test_bytes_that_are_not_those_announced_leave_nothing(store: Store, he
     assert await count_everything(store) == (0, 0, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("headers", "status", "slug"),
+    [
+        ({"Content-Encoding": "gzip"}, 415, "unsupported_media"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, 415, "unsupported_media"),
+        ({"Content-Range": "bytes 0-16/99"}, 422, "invalid_input"),
+    ],
+)
+async def test_a_body_that_is_not_the_bytes_themselves_is_refused(
+    store: Store, headers: dict[str, str], status: int, slug: str
+) -> None:
+    answer = await store.http.put("versions", params=QUERY, content=DATA, headers=headers)
+    (name,) = headers
+    assert (answer.status_code, answer.json()["slug"]) == (status, slug)
+    assert answer.json()["where"] == f"header.{name}"
+    assert store.objects() == []
+    assert (await store.http.get("versions")).json()["items"] == []
+    plain = {"Content-Encoding": "identity", "Content-Type": "application/x-www-form-urlencoded"}
+    assert (await store.http.put("versions", params=QUERY, content=DATA, headers=plain)).status_code == 201
+
+
 async def test_bytes_as_announced_in_every_form_are_taken(store: Store) -> None:
     headers = {"Content-MD5": MD5, "Repr-Digest": f"sha-256=:{base64.b64encode(bytes.fromhex(SHA256)).decode()}:"}
     assert (await store.http.put("versions", params=QUERY, content=DATA, headers=headers)).status_code == 201

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.product_store.handlers.ranges import is_unchanged, read_range
-from shared.contracts.errors import RangeError
+from services.product_store.handlers.ranges import check_if_match, is_unchanged, read_range
+from shared.contracts.errors import PreconditionError, RangeError
 
 TAG = '"abc"'
 
@@ -35,10 +35,26 @@ def test_ranges_of_ten_bytes(header: str | None, expected: tuple[int, int] | Non
     assert read_range(header, None, TAG, 10) == expected
 
 
-@pytest.mark.parametrize(("header", "size"), [("bytes=10-", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=-5", 0)])
+@pytest.mark.parametrize(("header", "size"), [("bytes=10-", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=-0", 0)])
 def test_a_range_beyond_the_end_is_an_error(header: str, size: int) -> None:
     with pytest.raises(RangeError, match=f"{size} bytes"):
         read_range(header, None, TAG, size)
+
+
+@pytest.mark.parametrize("header", ["bytes=-5", "bytes=-1"])
+def test_the_end_of_an_empty_content_is_all_of_it(header: str) -> None:
+    assert read_range(header, None, TAG, 0) is None
+
+
+@pytest.mark.parametrize("header", [None, "*", TAG, f'"x", {TAG}', f"W/{TAG},{TAG}"])
+def test_who_means_this_version_gets_it(header: str | None) -> None:
+    check_if_match(header, TAG)
+
+
+@pytest.mark.parametrize("header", ['"x"', f"W/{TAG}", "", "abc", '"x", "y"', f'"x", W/{TAG}'])
+def test_who_means_another_version_does_not(header: str) -> None:
+    with pytest.raises(PreconditionError, match='ETag is "abc"'):
+        check_if_match(header, TAG)
 
 
 def test_a_range_is_for_the_version_that_it_names() -> None:
