@@ -11,6 +11,7 @@ from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.why import WhyRules
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.control import Control
+from services.scheduler.logic.dead_letters import DeadLetters
 from services.scheduler.logic.dispatch import Dispatch
 from services.scheduler.logic.events import Events
 from services.scheduler.logic.expansion import Expansion
@@ -34,6 +35,7 @@ from services.scheduler.settings import SchedulerSettings
 from services.scheduler.storage.broker_announcer import BrokerAnnouncer
 from services.scheduler.storage.containers import ContainerCatalog
 from services.scheduler.storage.database import DATABASE
+from services.scheduler.storage.dead_letters import SqlDeadLetters
 from services.scheduler.storage.diagnostics import DiagnosticsReader
 from services.scheduler.storage.events import ChangeReader
 from services.scheduler.storage.explanations import ExplanationReader
@@ -82,6 +84,7 @@ class SchedulerFactory:
         self.dispatch = Dispatch(transactor, bells, _now, polls)
         self.control = Control(transactor, bells, _now)
         self._broker = self._find_broker(settings)
+        self.dead_letters = DeadLetters([SqlDeadLetters(self._database)], bells)
         self.queues = Queues(transactor, bells, _now, self._broker)
         self.inquiry = Inquiry(self.views, bells)
         self.explanation = Explanation(ExplanationReader(self._database), _now, WhyRules(limits, 2 * rules.lease))
@@ -100,7 +103,7 @@ class SchedulerFactory:
             "recovery": Recovery(leaders, bells, _now, limits, settings.reap_seconds).run,
             "reuse": Reuse(leaders, bells, _now, polls, self._announcer, limits).run,
             "timers": Timers(leaders, bells, _now, polls).run,
-            "relay": Relay(leaders, bells, self._choose_announcer()).run,
+            "relay": Relay(leaders, bells, _now, self._choose_announcer()).run,
         }
         outbox = SqlTaskQueues(self._database, _now)
         if self._broker is not None:

@@ -10,6 +10,7 @@ from services.scheduler.factory import SchedulerFactory
 from services.scheduler.handlers import (
     attempts,
     containers,
+    dead_letters,
     diagnostics,
     events,
     jobs,
@@ -55,6 +56,7 @@ def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
             containers.router,
             diagnostics.router,
             queues.router,
+            dead_letters.router,
             events.router,
             versions.router,
             replicas.router,

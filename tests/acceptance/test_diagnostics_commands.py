@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -108,6 +110,24 @@ def test_watch_prints_a_change_a_line_until_the_end(suite: RunningSuite, ended: 
     assert [change["event_id"] for change in changes] == sorted(change["event_id"] for change in changes)
     blocked = [change["task_name"] for change in changes if change["after"] == "blocked"]
     assert blocked == ["after"]
+
+
+def test_dead_letters_are_shown_and_discarded(suite: RunningSuite) -> None:
+    """On a real suite: the commands' words, status and JSON are what is tested."""
+    assert suite.ask("queues", "dead") == {"items": []}
+    with closing(sqlite3.connect(suite.data / "scheduler.db")) as database, database:
+        statement = "INSERT INTO dead_letter (kind, payload, reason, created_at, died_at) VALUES (?, ?, ?, 1, 1)"
+        database.executemany(statement, [("plan", '{"products": []}', f"reason {number}") for number in range(3)])
+
+    rows = read_table(suite, "queues", "dead")
+    assert [row["reason"] for row in rows] == ["reason 0", "reason 1", "reason 2"]
+    assert suite.ask("queues", "dead", rows[1]["letter_id"])["content"] == {"products": []}
+    discarded = eas("queues", "discard", rows[0]["letter_id"], "--data", suite.data)
+    assert discarded.stdout == "1 dead letters discarded\n"
+    assert eas("queues", "send-again", "--data", suite.data).returncode == 2
+    again = eas("queues", "send-again", "--all", "--data", suite.data)
+    assert again.stdout == "2 dead letters sent again\n"
+    assert suite.ask("queues", "dead") == {"items": []}
 
 
 def test_queues_are_shown_purged_and_filled_again(suite: RunningSuite) -> None:

@@ -14,6 +14,8 @@ from services.control.views.text import open_console, plain
 
 app = typer.Typer(help="List, show, empty and fill the queues in which tasks wait for workers.")
 
+LettersArgument = Annotated[list[str] | None, typer.Argument(metavar="[LETTER]...", help="Ids of dead letters.")]
+AllOption = Annotated[bool, typer.Option("--all", help="All dead letters that there are.")]
 TypeArgument = Annotated[str, typer.Argument(metavar="TYPE", help="The task type.")]
 
 
@@ -40,6 +42,45 @@ def show(
 ) -> None:
     """Show the first hundred attempts of a queue, in the order in which workers will get them."""
     show_table(data, lambda suite: suite.scheduler.get_queue(task_type), as_json=as_json, as_csv=as_csv)
+
+
+@app.command()
+def dead(
+    letter_id: Annotated[str | None, typer.Argument(metavar="[LETTER]", help="Show all that this one says.")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """List messages that could not be delivered, or that no service could take in, each with the reason."""
+    if letter_id is None:
+        show_table(data, lambda suite: suite.scheduler.list_dead_letters(limit=1000), as_json=as_json, as_csv=as_csv)
+    elif as_csv:
+        raise UsageError("one dead letter is not shown as CSV")
+    else:
+        print_json(ask(data, lambda suite: suite.scheduler.get_dead_letter(letter_id)))
+
+
+@app.command("send-again")
+def send_again(letters: LettersArgument = None, everything: AllOption = False, data: DataOption = None) -> None:
+    """Send dead letters on their way again, when what was wrong with them has been put right."""
+    chosen = _choose_letters(letters, everything)
+    changed = ask(data, lambda suite: suite.scheduler.send_dead_letters_again(chosen))
+    open_console().print(f"{changed} dead letters sent again", soft_wrap=True)
+
+
+@app.command()
+def discard(letters: LettersArgument = None, everything: AllOption = False, data: DataOption = None) -> None:
+    """Remove dead letters for good."""
+    chosen = _choose_letters(letters, everything)
+    changed = ask(data, lambda suite: suite.scheduler.discard_dead_letters(chosen))
+    open_console().print(f"{changed} dead letters discarded", soft_wrap=True)
+
+
+def _choose_letters(letters: list[str] | None, everything: bool) -> list[str] | None:
+    """Find the dead letters that are meant; None stands for all."""
+    if bool(letters) == everything:
+        raise UsageError("expected the ids of dead letters, as `eas queues dead` lists them, or --all")
+    return None if everything else letters
 
 
 @app.command()

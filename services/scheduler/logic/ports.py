@@ -19,6 +19,7 @@ from services.scheduler.domain.reuse import AcceptedAttempt
 from services.scheduler.domain.rules import TypeRules
 from services.scheduler.domain.task import BlockedTask, KnownPromise, NewDependency, NewTask, Promise, ReadyTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification
+from shared.contracts.dead_letters import DeadLetter, DeadLetterContent
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.products import Adoption, AdoptionAnswer
 from shared.contracts.reuse import ReuseView
@@ -195,6 +196,7 @@ class OutboxStore(Protocol):
     """Messages for the product store. See `services.scheduler.storage.outbox`."""
 
     def find_oldest(self, limit: int) -> list[tuple[int, OutboxMessage]]: ...
+    def bury(self, message_id: int, parts: Sequence[tuple[OutboxMessage, str]], at: datetime) -> None: ...
     def remove(self, message_ids: Sequence[int]) -> None: ...
 
 
@@ -294,6 +296,22 @@ class TaskQueues(Protocol):
 
     async def close(self) -> None:
         """Let go of what holds the queues."""
+
+
+class DeadLetterBox(Protocol):
+    """Where dead letters of one kind are kept: the database's, or the broker's."""
+
+    async def select(self, limit: int) -> list[DeadLetter]:
+        """List the oldest."""
+
+    async def read(self, letter_id: str) -> DeadLetterContent | None:
+        """Read one; None where it is not here."""
+
+    async def send_again(self, letter_ids: Collection[str] | None) -> int:
+        """Send some, or all, on their way again. Returns how many; those that are not here do not count."""
+
+    async def discard(self, letter_ids: Collection[str] | None) -> int:
+        """Remove some, or all, for good. Returns how many."""
 
 
 class DoorbellOutbox(Protocol):

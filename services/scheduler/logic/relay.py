@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
 
+from services.scheduler.domain.changes import OutboxMessage
+from services.scheduler.domain.message_parts import describe_message, join_messages, split_message
 from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.ports import ProductAnnouncer, Transactor
-from shared.contracts.errors import EasError, UnavailableError
+from services.scheduler.logic.ports import Clock, ProductAnnouncer, Transactor, UnitOfWork
+from shared.contracts.errors import ForbiddenError, UnauthenticatedError, UnavailableError
+from shared.isolation import describe_error, handle_each, is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -19,9 +24,10 @@ _LOOK_EVERY_S = 10.0
 class Relay:
     """Empties the outbox."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, announcer: ProductAnnouncer) -> None:
+    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, announcer: ProductAnnouncer) -> None:
         self._transactor = transactor
         self._bells = bells
+        self._clock = clock
         self._announcer = announcer
 
     async def run(self) -> None:
@@ -43,22 +49,55 @@ class Relay:
                 continue
 
     async def deliver(self) -> int:
-        """Deliver the oldest messages. Returns how many were delivered.
+        """Deliver the oldest messages. Returns how many are dealt with.
 
-        A message that the store refuses for good is logged and dropped; it would block all others for ever.
+        Of a message that the store refuses, or that cannot be sent, whatever is raised, those products or verdicts that
+        are at fault are kept among the dead letters. The others, and the messages behind it, are delivered.
+
+        Raises
+        ------
+        UnavailableError
+            The store is away, or does not let the scheduler in. What was not delivered is delivered later.
         """
         messages = await self._transactor.run(lambda unit: unit.outbox.find_oldest(_AT_ONCE))
         delivered: list[int] = []
+        dead: dict[int, list[tuple[OutboxMessage, str]]] = {}
         try:
             for message_id, message in messages:
                 try:
-                    await self._announcer.announce(message)
-                except UnavailableError:
-                    raise
-                except EasError as error:
-                    logger.error("the product store refuses a %s message: %s: %s", message.kind, error, message.payload)
+                    await self._announce(message)
+                except Exception as error:
+                    if is_passing(error):
+                        raise
+                    dead[message_id] = await self._announce_parts(message)
                 delivered.append(message_id)
         finally:
             if delivered:
-                await self._transactor.run(lambda unit: unit.outbox.remove(delivered))
+                await self._transactor.run(partial(self._settle, delivered=delivered, dead=dead))
         return len(delivered)
+
+    def _settle(
+        self, unit: UnitOfWork, delivered: Sequence[int], dead: Mapping[int, Sequence[tuple[OutboxMessage, str]]]
+    ) -> None:
+        at = self._clock()
+        for message_id, parts in dead.items():
+            if parts:
+                unit.outbox.bury(message_id, parts, at)
+        unit.outbox.remove(delivered)
+
+    async def _announce(self, message: OutboxMessage) -> None:
+        try:
+            await self._announcer.announce(message)
+        except (UnauthenticatedError, ForbiddenError) as error:
+            raise UnavailableError(f"it does not let the scheduler in: {error.message}") from error
+
+    async def _announce_parts(self, message: OutboxMessage) -> list[tuple[OutboxMessage, str]]:
+        """Deliver what can be delivered of a message. Returns the rest, each part with the reason."""
+        dead: list[tuple[OutboxMessage, str]] = []
+
+        async def bury(part: OutboxMessage, error: Exception) -> None:
+            logger.error("a dead letter, %s: %s", describe_message(part.kind, part.payload), describe_error(error))
+            dead.append((part, describe_error(error)))
+
+        await handle_each(split_message(message), lambda parts: self._announce(join_messages(parts)), bury)
+        return dead

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, delete, insert, select
 
 from services.scheduler.domain.changes import OutboxMessage
 from services.scheduler.storage.rows import CHUNK, chunks
-from services.scheduler.storage.schema import OutboxRow
+from services.scheduler.storage.schema import DeadLetterRow, OutboxRow
 
 _outbox = OutboxRow.__table__  # type: ignore[attr-defined]
+_dead = DeadLetterRow.__table__  # type: ignore[attr-defined]
 
 
 class OutboxStore:
@@ -32,6 +33,17 @@ class OutboxStore:
         """List the oldest messages with their ids."""
         rows = self._connection.execute(select(_outbox).order_by(_outbox.c.id).limit(limit))
         return [(row.id, OutboxMessage(row.kind, row.payload)) for row in rows]
+
+    def bury(self, message_id: int, parts: Sequence[tuple[OutboxMessage, str]], at: datetime) -> None:
+        """Keep parts of a message that cannot be delivered among the dead letters, each with the reason."""
+        query = select(_outbox.c.created_at).where(_outbox.c.id == message_id)
+        created_at = self._connection.execute(query).scalar_one_or_none() or at
+        rows = [
+            {"kind": part.kind, "payload": part.payload, "reason": why, "created_at": created_at, "died_at": at}
+            for part, why in parts
+        ]
+        for some in chunks(rows, CHUNK):
+            self._connection.execute(insert(_dead), some)
 
     def remove(self, message_ids: Sequence[int]) -> None:
         """Remove messages that were heard."""

@@ -378,3 +378,15 @@ class OutboxRow(SchedulerRow, table=True):
     kind: str = Field(sa_column=Column(String(32), nullable=False))
     payload: dict[str, Any] = _json(nullable=False)
     created_at: datetime = _time(nullable=False)
+
+
+class DeadLetterRow(SchedulerRow, table=True):
+    """A message for the product store that could not be delivered for good, with the reason."""
+
+    __tablename__ = "dead_letter"
+    id: int = _key()
+    kind: str = Field(sa_column=Column(String(32), nullable=False))
+    payload: dict[str, Any] = _json(nullable=False)
+    reason: str = Field(sa_column=Column(_LONG_TEXT, nullable=False))
+    created_at: datetime = _time(nullable=False)
+    died_at: datetime = _time(nullable=False)

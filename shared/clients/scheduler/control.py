@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from shared.clients.scheduler.connection import LONG, SchedulerConnection
+from shared.contracts.dead_letters import DeadLetterChoice, DeadLetterResult
 from shared.contracts.execution import ExecutionRules
 from shared.contracts.provenance import VerdictOutcome, VersionVerdict
 from shared.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
@@ -105,6 +106,19 @@ class ControlCalls(SchedulerConnection):
         """
         body = ExcuseRequest(excuse=excuse)
         return await self._call(TaskView, "POST", f"tasks/{task_id}/excuse", body=body, read_timeout=LONG)
+
+    async def send_dead_letters_again(self, letter_ids: Sequence[str] | None = None) -> int:
+        """Send dead letters on their way again; None: all. Returns how many there were."""
+        choice = DeadLetterChoice(letter_ids=None if letter_ids is None else list(letter_ids))
+        path = "dead-letters/send-again"
+        return (await self._call(DeadLetterResult, "POST", path, body=choice, read_timeout=LONG)).changed
+
+    async def discard_dead_letters(self, letter_ids: Sequence[str] | None = None) -> int:
+        """Remove dead letters for good; None: all. Returns how many there were."""
+        choice = DeadLetterChoice(letter_ids=None if letter_ids is None else list(letter_ids))
+        return (
+            await self._call(DeadLetterResult, "POST", "dead-letters/discard", body=choice, read_timeout=LONG)
+        ).changed
 
     async def purge_queue(self, task_type: str) -> PurgeResult:
         """Cancel all that is queued of a task type; what depends on it is blocked, until it is rescheduled.

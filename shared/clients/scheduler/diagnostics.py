@@ -9,6 +9,7 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from shared.clients.scheduler.connection import SchedulerConnection
+from shared.contracts.dead_letters import DeadLetterContent, DeadLetterTable
 from shared.contracts.diagnostics import (
     HostTable,
     JobFilter,
@@ -81,6 +82,20 @@ class DiagnosticCalls(SchedulerConnection):
             There is no such task type.
         """
         return await self._call(QueueContent, "GET", f"queues/{quote(task_type, safe='')}")
+
+    async def list_dead_letters(self, *, limit: int | None = None) -> DeadLetterTable:
+        """List the messages that could not be delivered, each with the reason."""
+        return await self._call(DeadLetterTable, "GET", "dead-letters", params={"limit": limit})
+
+    async def get_dead_letter(self, letter_id: str) -> DeadLetterContent:
+        """Show a message that could not be delivered, with all that it says.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such dead letter.
+        """
+        return await self._call(DeadLetterContent, "GET", f"dead-letters/{quote(letter_id, safe='')}")
 
     async def trace_version(
         self, version_id: int, *, direction: Direction = Direction.BOTH, depth: int = MAX_DEPTH

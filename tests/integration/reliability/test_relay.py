@@ -1,0 +1,139 @@
+"""One message that the product store cannot be told becomes a dead letter, and all others are delivered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.scheduler.domain.changes import Changes, OutboxMessage
+from services.scheduler.logic.dead_letters import DeadLetters
+from services.scheduler.logic.relay import Relay
+from services.scheduler.storage.broker_announcer import BrokerAnnouncer
+from services.scheduler.storage.dead_letters import SqlDeadLetters
+from shared.amqp.outlet import Outlet
+from shared.amqp.topology import Topology
+from shared.contracts.errors import ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
+from shared.database.engine import Database
+from shared.testing.broker import FakeBroker, FakeLink
+
+from .conftest import Scheduler
+
+NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+class Store:
+    """A product store that raises if it hears of something bad."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error or InvalidInputError("no such product can be")
+        self.told: list[str] = []
+        self.requests = 0
+
+    async def announce(self, message: OutboxMessage) -> None:
+        self.requests += 1
+        names = [part["filename"] for part in message.payload["products"]]
+        if any(name.startswith("bad") for name in names):
+            raise self.error
+        self.told += names
+
+
+def plan(*names: str) -> OutboxMessage:
+    products = [{"directory": "d", "filename": name, "generator_task_id": 3} for name in names]
+    return OutboxMessage("plan", {"products": products})
+
+
+async def leave(scheduler: Scheduler, *messages: OutboxMessage) -> None:
+    changes = Changes(scheduler.now)
+    changes.messages += messages
+    await scheduler.transactor.run(lambda unit: unit.save(changes))
+
+
+def make_relay(scheduler: Scheduler, store: Any) -> Relay:
+    return Relay(scheduler.transactor, scheduler.bells, scheduler.tell_time, store)
+
+
+@pytest.fixture
+def letters(scheduler: Scheduler, database: Database) -> DeadLetters:
+    return DeadLetters([SqlDeadLetters(database)], scheduler.bells)
+
+
+@pytest.mark.parametrize("error", [InvalidInputError("no such product"), TypeError("a defect"), ValueError("another")])
+async def test_one_bad_product_of_a_plan_dies_and_the_rest_is_delivered(
+    scheduler: Scheduler, letters: DeadLetters, error: Exception
+) -> None:
+    store = Store(error)
+    await leave(scheduler, plan("a"), plan("b", "c", "bad.gz", "d"), plan("e"), plan("bad2"), plan("f"))
+    relay = make_relay(scheduler, store)
+    assert await relay.deliver() == 5
+    assert await relay.deliver() == 0
+    assert store.told == ["a", "b", "c", "d", "e", "f"]
+    found = (await letters.select(10)).items
+    assert [letter.subject for letter in found] == [
+        "product 'bad.gz' in directory 'd' of task 3",
+        "product 'bad2' in directory 'd' of task 3",
+    ]
+    assert [letter.reason for letter in found] == [f"{type(error).__name__}: {error}"] * 2
+    assert [(letter.created_at, letter.died_at) for letter in found] == [(NOON, NOON)] * 2
+    content = await letters.read(found[0].letter_id)
+    assert [part["filename"] for part in content.content["products"]] == ["bad.gz"]
+
+
+async def test_a_verdict_that_no_message_can_carry_does_not_stop_the_relay(
+    scheduler: Scheduler, letters: DeadLetters
+) -> None:
+    topology = Topology("test")
+    broker = FakeBroker()
+    outlet = Outlet(FakeLink(), broker.publisher(topology), topology.queue("products"), first_rest_s=0)
+    relay = make_relay(scheduler, BrokerAnnouncer(outlet, Store().announce))
+    verdicts = [{"attempt_id": number, "passed": False, "reason": "x"} for number in range(1, 4)]
+    await leave(
+        scheduler,
+        OutboxMessage("verdicts", {"verdicts": [verdicts[0], verdicts[1] | {"passed": "perhaps"}, verdicts[2]]}),
+        OutboxMessage("verdicts", {"verdicts": [verdicts[0]]}),
+    )
+    assert await relay.deliver() == 2
+    assert len(await broker.queues(topology).list_messages(topology.queue("products"), 10)) == 3
+    (letter,) = (await letters.select(10)).items
+    assert letter.subject == "attempt 2, output None: passed"
+    assert letter.reason.startswith("ValidationError")
+
+
+@pytest.mark.parametrize("error", [UnavailableError("away"), ForbiddenError("the token lacks a scope")])
+async def test_nothing_dies_while_the_store_is_away_or_does_not_let_us_in(
+    scheduler: Scheduler, letters: DeadLetters, error: Exception
+) -> None:
+    store = Store(error)
+    await leave(scheduler, plan("a"), plan("b", "bad"), plan("c"))
+    relay = make_relay(scheduler, store)
+    with pytest.raises(UnavailableError):
+        await relay.deliver()
+    assert (await letters.select(10)).items == []
+    store.error = InvalidInputError("bad")
+    assert await relay.deliver() == 2
+    assert store.told == ["a", "b", "c"]
+    assert len((await letters.select(10)).items) == 1
+
+
+async def test_dead_letters_are_sent_again_or_discarded(scheduler: Scheduler, letters: DeadLetters) -> None:
+    store = Store()
+    await leave(scheduler, plan("bad1"), plan("bad2"), plan("bad3"), plan("bad4"))
+    relay = make_relay(scheduler, store)
+    await relay.deliver()
+    first, second, *_ = [letter.letter_id for letter in (await letters.select(10)).items]
+    assert await letters.discard([first, "d999", "nonsense"], by="ada") == 1
+    assert await letters.discard([first], by="ada") == 0
+    scheduler.bells.outbox.clear()
+    assert await letters.send_again([second], by="ada") == 1
+    assert scheduler.bells.outbox.is_set()
+    assert await relay.deliver() == 1
+    assert len((await letters.select(10)).items) == 3  # it is still bad
+    assert await letters.send_again(None, by="ada") == 3
+    store.error = UnavailableError("away")
+    with pytest.raises(UnavailableError):
+        await relay.deliver()
+    assert (await letters.select(10)).items == []
+    with pytest.raises(NotFoundError):
+        await letters.read(first)
+    assert await letters.discard(None, by="ada") == 0
