@@ -180,8 +180,8 @@ class _Connection:
         return status, await self._reader.read()
 
     def close(self) -> None:
-        """Close at once."""
-        self._writer.close()
+        """Close at once; what is not sent yet is dropped."""
+        self._writer.transport.abort()
 
     async def closed(self) -> None:
         """Close and wait until it is closed."""

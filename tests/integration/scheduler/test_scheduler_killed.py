@@ -43,6 +43,8 @@ class SchedulerProcess:
             "EAS_SCHEDULER_REAP_SECONDS": "0.2",
             "EAS_SCHEDULER_MAX_LOSSES": "1000",
             "EAS_SCHEDULER_MAX_ATTEMPTS": "1000",
+            # A pause that doubles with each loss would make a slow machine lose more and wait for minutes.
+            "EAS_SCHEDULER_RETRY_DELAY_SECONDS": "0",
         }
         command = [sys.executable, "-m", "services.scheduler.main"]
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
