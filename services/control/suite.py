@@ -21,6 +21,7 @@ from services.control.logic.stop_requests import StopRequests
 from services.control.storage.data_folder import DataFolder
 from services.control.storage.folder_origin import refuse_other_origin, write_origin
 from services.control.storage.listener import SuiteServer, local_url, open_listener
+from services.control.storage.worker_logs import WorkerLogs
 from services.control.storage.worker_process import WorkerProcess
 from shared.clients.scheduler import SchedulerClient
 from shared.clients.suite.address import SuiteAddress
@@ -150,7 +151,8 @@ async def _serve(
         try:
             await stack.enter_async_context(app.router.lifespan_context(app))
         except Exception as error:  # whatever a service finds wrong with its database or its files
-            raise SuiteStartError(f"a service cannot start: {type(error).__name__}: {error}") from error
+            words = str(error) if isinstance(error, EasError) else f"{type(error).__name__}: {error}"
+            raise SuiteStartError(f"a service cannot start: {words}") from error
         server = SuiteServer(app)
         serving = asyncio.create_task(server.serve([listener]))
         try:
@@ -174,8 +176,10 @@ async def _employ(
     if terms.task_types is not None:
         settings["EAS_WORKER_TASK_TYPE_FOLDER"] = str(terms.task_types.absolute())
 
+    logs = WorkerLogs(folder.worker_logs)
+
     async def start_worker(worker_id: str) -> WorkerProcess:
-        return await WorkerProcess.start(worker_id, settings, folder.worker_logs)
+        return await WorkerProcess.start(worker_id, settings, logs)
 
     crew = Crew(start_worker, scheduler, size=terms.workers, patience=STOP_SECONDS + terms.grace_seconds)
     try:

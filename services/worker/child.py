@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
 
+from services.worker.domain.assignment import Answer
 from services.worker.domain.share import GPU_VARIABLE
 from services.worker.logic.execution import ExecutionLimits, Executor
 from services.worker.logic.scratch import ScratchFolder
@@ -22,6 +23,7 @@ from services.worker.storage.attempt_guard import AttemptGuard
 from services.worker.storage.attempt_page import AttemptPage
 from services.worker.storage.child_process import RECEIVE_SIZE
 from services.worker.storage.frames import pack_answer, pack_notice, unpack_assignment
+from services.worker.storage.local_disk import LocalDisk
 from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.process_bonds import adopt_orphans, die_with_parent, volunteer_for_oom
 from services.worker.storage.standard_streams import ChildStreams
@@ -84,7 +86,8 @@ def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: Nurs
     input_directory = Path(options.input_directory) if options.input_directory else None
     commands = Path(options.commands) if options.commands else None
     limits = ExecutionLimits(options.cpus, input_directory, commands)
-    executor = Executor(catalog, journal, limits, ScratchFolder(folder))
+    disk = LocalDisk(folder, options.promised_room) if options.promised_room else None
+    executor = Executor(catalog, journal, limits, ScratchFolder(folder), disk)
     guard = AttemptGuard(given.page, streams, options.limits, options.wear)
     _serve(channel, executor, guard, folder)
     journal.close()
@@ -108,10 +111,17 @@ def _serve(channel: socket.socket, executor: Executor, guard: AttemptGuard, fold
         assignment = unpack_assignment(message)
         guard.begin(assignment)
         answer = executor.execute(assignment, say_checking)
-        channel.send(pack_answer(guard.end(answer), folder))
+        channel.send(_pack(guard.end(answer), folder, executor))
         if guard.retirement is not None:
             logger.info("process %d ends: %s", this, guard.retirement)
             return
+
+
+def _pack(answer: Answer, folder: Path, executor: Executor) -> bytes:
+    try:
+        return pack_answer(answer, folder)
+    except OSError as error:  # a long answer goes through a file, and the disk is full
+        return pack_answer(executor.excuse_unsent(answer, error), folder)
 
 
 def _start_journal(options: NurseryOptions) -> ChildJournal:

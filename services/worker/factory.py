@@ -17,6 +17,7 @@ from services.worker.storage.child_state import Wear
 from services.worker.storage.control_group import read_memory_bound
 from services.worker.storage.fork_server import ForkServer
 from services.worker.storage.input_cache import LocalInputCache
+from services.worker.storage.local_disk import LocalDisk
 from services.worker.storage.log_ways import BrokerLineSink
 from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.workspace import LocalWorkspace
@@ -26,6 +27,7 @@ from shared.clients.product_store import ProductStoreClient
 from shared.clients.scheduler import SchedulerClient
 from shared.contracts.logs import LOG_QUEUE
 from shared.journal.handler import JournalHandler
+from shared.journal.reserve import JournalReserve
 from shared.journal.shipper import LineSink, Shipper
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             cache=_open_cache(settings, workspace),
             doorbells=await _open_doorbells(stack, settings),
             on_ended=shipper.wake if shipper else lambda: None,
+            disk=_open_disk(settings, workspace),
         )
 
 
@@ -116,6 +119,15 @@ def _open_cache(settings: WorkerSettings, workspace: LocalWorkspace) -> LocalInp
     """Open what the host's workers share; None where nothing is to be kept."""
     limit = int(settings.cache_gb * 1e9)
     return LocalInputCache(workspace.cache, limit, workspace.incoming) if limit else None
+
+
+def _open_disk(settings: WorkerSettings, workspace: LocalWorkspace) -> LocalDisk | None:
+    """Set aside room for log records, and find out how much there is for tasks; None where nobody is to look."""
+    promised = int(settings.min_free_gb * GIGABYTE)
+    reserve = JournalReserve(workspace.journal, int(settings.log_reserve_mb * 1e6))
+    disk = LocalDisk(workspace.attempts, promised, reserve)
+    disk.set_aside()
+    return disk if promised else None
 
 
 async def _start_shipping(
@@ -172,4 +184,5 @@ def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> Nurser
         commands=str(settings.commands.resolve()) if settings.commands else None,
         limits=AttemptLimits(settings.memory_gb, settings.cpu_timeout, settings.disk_gb, settings.max_processes),
         wear=Wear(settings.child_attempts, int(settings.child_growth_gb * GIGABYTE)),
+        promised_room=int(settings.min_free_gb * GIGABYTE),
     )

@@ -16,6 +16,7 @@ from services.worker.settings import TokenError, WorkerSettings
 from services.worker.storage.fork_server import ForkServerError
 from services.worker.storage.workspace import WorkspaceError
 from shared.contracts.errors import EasError
+from shared.disk import describe_full, is_full
 from shared.log_lines import write_log_lines
 from shared.signals import choose_stop_signals, hear_signals
 
@@ -60,6 +61,12 @@ def main() -> None:
     except* EXPECTED as group:
         for cause in group.exceptions:
             print(f"worker {settings.worker_id}: {cause}", file=sys.stderr)
+        sys.exit(1)
+    except* OSError as group:
+        _, others = group.split(is_full)
+        if others is not None:
+            raise
+        print(f"worker {settings.worker_id}: {describe_full(settings.work_directory)}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -64,6 +64,17 @@ class WorkerSettings(BrokerChoice):
         ge=0,
         description="Inputs and outputs kept in the work directory for the host's next tasks; 0: none.",
     )
+    min_free_gb: float = Field(
+        default=0.1,
+        ge=0,
+        description="While less is free in the work directory the worker takes nothing, and what fails for want of "
+        "room is given back; 0: it does not look [GB].",
+    )
+    log_reserve_mb: float = Field(
+        default=16.0,
+        ge=0,
+        description="Set aside in the work directory for the log records of the time when its disk is full [MB].",
+    )
     input_directory: Path | None = Field(default=None, description="Root of the external files that tasks may read.")
     task_types: Words = Field(default=(), description="Further task types, as name=module:attribute, by commas.")
     task_type_folder: DirectoryPath | None = Field(

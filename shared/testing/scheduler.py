@@ -48,6 +48,7 @@ class FakeScheduler:
     phases: dict[int, list[str]] = field(default_factory=dict)
     dismissed: list[str] = field(default_factory=list)
     draining: set[str] = field(default_factory=set)
+    beats: dict[str, HeartbeatRequest] = field(default_factory=dict)
     claims: list[ClaimRequest] = field(default_factory=list)
     requests: int = 0
     _queue: deque[ClaimedAttempt] = field(default_factory=deque)
@@ -166,6 +167,7 @@ class FakeScheduler:
         """Renew, cancel or close."""
         self._serve()
         self._know(request.worker_id)
+        self.beats[request.worker_id] = request
         mine = {held.attempt_id for held in request.attempts if self._is_open(request.worker_id, held.attempt_id)}
         for held in request.attempts:
             self.phases.setdefault(held.attempt_id, []).append(held.phase)

@@ -144,16 +144,14 @@ class Crew:
         while not self._stopping.is_set():
             worker_id = f"{NAME_PREFIX}{number}-{token_hex(4)}"
             born_at = asyncio.get_running_loop().time()
-            process = await self._start_worker(worker_id)
-            self._present[worker_id] = process
-            if self._stopping.is_set():
-                process.ask_to_stop()
-            status = await process.wait()
-            del self._present[worker_id]
-            await self._dismiss(worker_id)
+            try:
+                process = await self._start_worker(worker_id)
+            except OSError as error:
+                words = f"worker {worker_id} cannot be started: {error}"
+            else:
+                words = await self._see_through(process)
             if self._stopping.is_set():
                 return
-            words = self._describe_end(process, status)
             logger.warning("%s; another one takes its place", words)
             if not self._ready:
                 self._stillborn.append(words)
@@ -163,6 +161,16 @@ class Crew:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _see_through(self, process: Process) -> str:
+        """Wait for a worker's end, and tell how it ended."""
+        self._present[process.worker_id] = process
+        if self._stopping.is_set():
+            process.ask_to_stop()
+        status = await process.wait()
+        del self._present[process.worker_id]
+        await self._dismiss(process.worker_id)
+        return self._describe_end(process, status)
 
     async def _dismiss(self, worker_id: str) -> None:
         """What the dead worker held is lost now, not when its leases expire."""

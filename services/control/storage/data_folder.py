@@ -24,6 +24,7 @@ from pathlib import Path
 from services.control.domain.errors import SuiteRunningError, SuiteStartError
 from services.control.storage.endpoint import remove_endpoint, write_endpoint
 from shared.clients.suite.endpoint import choose_token
+from shared.disk import describe_full, is_full
 from shared.http.auth import AccessScope, Principal, TokensFileError, make_token, read_tokens_file, write_tokens_file
 
 #: The file that a worker holds locked in its folder as long as it lives.
@@ -64,7 +65,7 @@ class DataFolder:
         SuiteRunningError
             Another suite has it.
         SuiteStartError
-            It cannot be used.
+            It cannot be used, or its disk is full.
         """
         if "?" in str(self.path):
             raise SuiteStartError(f"{self.path}: a data folder's path must not have a '?'")
@@ -82,6 +83,10 @@ class DataFolder:
             remove_endpoint(self.path)
             yield
             remove_endpoint(self.path)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            raise SuiteStartError(describe_full(self.path)) from error
         finally:
             os.close(descriptor)
 

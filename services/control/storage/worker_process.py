@@ -8,9 +8,8 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 
-LAST_WORDS = 300
+from services.control.storage.worker_logs import WorkerLogs
 
 
 class WorkerProcess:
@@ -25,17 +24,17 @@ class WorkerProcess:
         Its name.
     process
         The process.
-    log_file
-        What it says on its standard streams.
+    logs
+        Where it writes what it says on its standard streams.
     """
 
-    def __init__(self, worker_id: str, process: asyncio.subprocess.Process, log_file: Path) -> None:
+    def __init__(self, worker_id: str, process: asyncio.subprocess.Process, logs: WorkerLogs) -> None:
         self.worker_id = worker_id
-        self.log_file = log_file
+        self._logs = logs
         self._process = process
 
     @classmethod
-    async def start(cls, worker_id: str, settings: Mapping[str, str], log_folder: Path) -> WorkerProcess:
+    async def start(cls, worker_id: str, settings: Mapping[str, str], logs: WorkerLogs) -> WorkerProcess:
         """Start a worker.
 
         Parameters
@@ -44,15 +43,19 @@ class WorkerProcess:
             Its name.
         settings
             Its environment variables besides this process's own.
-        log_folder
+        logs
             Gets the file with its words.
+
+        Raises
+        ------
+        OSError
+            It cannot be started.
         """
+        await asyncio.to_thread(logs.prune)
         environment = {name: value for name, value in os.environ.items() if not _is_secret(name)}
         environment |= settings
         environment |= {"EAS_WORKER_WORKER_ID": worker_id, "EAS_WORKER_FOLLOW_PARENT": "true", "PYTHONSAFEPATH": "1"}
-        log_file = log_folder / f"{worker_id}.log"
-        descriptor = os.open(log_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
+        with logs.opened(worker_id) as descriptor:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "services.worker.main"),
                 stdin=asyncio.subprocess.PIPE,
@@ -61,15 +64,13 @@ class WorkerProcess:
                 env=environment,
                 start_new_session=True,
             )
-        finally:
-            os.close(descriptor)
-        return cls(worker_id, process, log_file)
+        return cls(worker_id, process, logs)
 
     async def wait(self) -> int:
         """Wait for its end. Returns the exit status, or the negative number of the signal that killed it."""
         status = await self._process.wait()
         if status == 0:
-            self.log_file.unlink(missing_ok=True)
+            self._logs.path_of(self.worker_id).unlink(missing_ok=True)
         return status
 
     def ask_to_stop(self) -> None:
@@ -83,13 +84,8 @@ class WorkerProcess:
             self._process.kill()
 
     def read_last_words(self) -> str:
-        """Read the last line that it wrote; nothing if it wrote none."""
-        try:
-            text = self.log_file.read_text("utf-8", errors="replace")
-        except FileNotFoundError:
-            return ""
-        lines = [line for line in text[-65536:].splitlines() if line.strip()]
-        return lines[-1].strip()[:LAST_WORDS] if lines else ""
+        """Read the last line that it wrote, or why it could not write one; nothing if it wrote none."""
+        return self._logs.read_last_words(self.worker_id)
 
 
 def _is_secret(name: str) -> bool:

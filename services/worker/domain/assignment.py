@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from signal import SIGABRT, SIGBUS
 from typing import Any, Literal
 
 from services.worker.domain.limits import AttemptLimits, Cause
@@ -112,6 +113,13 @@ class Departure:
     status: int | None
     peak_memory: int | None = None
     cause: Cause | None = None
+
+    @property
+    def may_be_for_want_of_room(self) -> bool:
+        """Whether it may have ended because the disk was full: by itself, for a reason that nobody named."""
+        if self.cause is not None:
+            return False
+        return self.signal in (SIGBUS, SIGABRT) if self.status is None else self.status != 0
 
     @property
     def is_retirement(self) -> bool:

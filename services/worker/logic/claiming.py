@@ -41,6 +41,8 @@ class Claimer:
         What it can run.
     most
         The most attempts to ask for at once.
+    paused
+        Tells whether the worker may take nothing at present.
     on_claimed
         Called with what was claimed.
     """
@@ -56,6 +58,7 @@ class Claimer:
         task_types: Iterable[str],
         most: int,
         on_claimed: Callable[[ClaimResponse], None],
+        paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self._source = source
         self._registration = registration
@@ -65,6 +68,7 @@ class Claimer:
         self._task_types = tuple(task_types)
         self._most = most
         self._on_claimed = on_claimed
+        self._paused = paused
         self._asked = 0
         self._hungry = asyncio.Event()
         self._hungry.set()
@@ -92,6 +96,8 @@ class Claimer:
         return self._make_request(waiting, wait)
 
     def _make_request(self, waiting: Counter[str], wait: float = 0.0) -> ClaimRequest | None:
+        if self._paused():
+            return None
         loads = self._crew.loads()
         if sum(holding.stage is Stage.STORING for holding in self._holdings()) >= MOST_STORING * max(len(loads), 1):
             return None

@@ -77,6 +77,10 @@ class Crew:
         Called when a new child is ready.
     on_due
         Called when a long attempt is about to end, so that there is time to bring the inputs of the next.
+    on_refused
+        Called with an attempt that cannot be given to a child, and why.
+    on_gone
+        Called with the process id of each child that has ended.
     """
 
     def __init__(
@@ -89,6 +93,8 @@ class Crew:
         on_loss: Callable[[Holding, Departure], None],
         on_place: Callable[[], None],
         on_due: Callable[[], None] = lambda: None,
+        on_refused: Callable[[Holding, OSError], None],
+        on_gone: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._nursery = nursery
         self._run_times = run_times
@@ -96,6 +102,8 @@ class Crew:
         self._on_loss = on_loss
         self._on_place = on_place
         self._on_due = on_due
+        self._on_refused = on_refused
+        self._on_gone = on_gone
         self._slots = [Slot(number) for number in range(size)]
         self._by_pid: dict[int, Slot] = {}
         self._stillborn: set[int] = set()
@@ -133,8 +141,13 @@ class Crew:
         while self._ready and (slot := self._choose(self._ready[0])) is not None:
             holding = self._ready[0]
             assert slot.child is not None and holding.assignment is not None  # noqa: S101, PT018 - chosen, ready
-            if not slot.child.send(holding.assignment):
-                return
+            try:
+                if not slot.child.send(holding.assignment):
+                    return
+            except OSError as error:  # a long one goes through a file, and the disk is full
+                self._ready.popleft()
+                self._on_refused(holding, error)
+                continue
             self._ready.popleft()
             holding.stage = Stage.GIVEN
             holding.child_pid = slot.child.pid
@@ -183,6 +196,10 @@ class Crew:
     def take_unstarted(self) -> list[Holding]:
         """Take back everything that has not begun, and give out nothing more."""
         self._closing = True
+        return self.recall_unstarted()
+
+    def recall_unstarted(self) -> list[Holding]:
+        """Take back everything that has not begun."""
         for slot in self._slots:
             self._recall(slot)
         unstarted = list(self._ready)
@@ -290,6 +307,7 @@ class Crew:
     def _bury(self, child: Child, departure: Departure) -> None:
         """A child has ended: hear its last words, save what it had not begun, and make a new one."""
         slot = self._by_pid.pop(child.pid, None)
+        self._on_gone(child.pid)
         if slot is None:
             self._stillborn.add(child.pid)
             return

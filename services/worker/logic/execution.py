@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import random
@@ -9,7 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -27,7 +28,8 @@ from services.worker.domain.quality import (
     plain_metadata,
 )
 from services.worker.domain.task_type import InputFile, OutputFile, TaskContext, TaskType, Verdict
-from services.worker.logic.ports import AttemptJournal, TaskTypeCatalog
+from services.worker.domain.want_of_room import DiskLook, excuse
+from services.worker.logic.ports import AttemptJournal, DiskProbe, TaskTypeCatalog
 from services.worker.logic.scratch import ScratchFolder, own_folder, remove_folder
 from shared.contracts.metadata import Metadata
 from shared.contracts.states import FailureReason
@@ -78,15 +80,24 @@ class Executor:
         The same for all attempts.
     scratch
         Where attempts without files run.
+    disk
+        Tells whether an attempt failed because the worker's disk is full; None: nobody gives attempts back.
     """
 
     def __init__(
-        self, catalog: TaskTypeCatalog, journal: AttemptJournal, limits: ExecutionLimits, scratch: ScratchFolder
+        self,
+        catalog: TaskTypeCatalog,
+        journal: AttemptJournal,
+        limits: ExecutionLimits,
+        scratch: ScratchFolder,
+        disk: DiskProbe | None = None,
     ) -> None:
         self._catalog = catalog
         self._journal = journal
         self._limits = limits
         self._scratch = scratch
+        self._disk = disk
+        self._left: DiskLook | None = None
 
     def execute(self, assignment: Assignment, on_checking: Callable[[int], None]) -> Answer:
         """Run an attempt and tell how it went. Whatever the task's code raises becomes a failed answer.
@@ -102,19 +113,46 @@ class Executor:
         """
         self._journal.set_attempt(assignment.attempt_id, task_id=assignment.task_id, job_id=assignment.job_id)
         watch = Stopwatch()
+        self._left = None
         try:
             task_type = self._find(assignment.task_type)
             if _has_files(task_type, assignment):
-                return self._execute_in_own_folder(task_type, assignment, watch, on_checking)
-            with self._scratch.opened() as folder:
-                return self._run(task_type, assignment, folder, watch, on_checking)
+                answer = self._execute_in_own_folder(task_type, assignment, watch, on_checking)
+            else:
+                with self._scratch.opened() as folder:
+                    answer = self._run(task_type, assignment, folder, watch, on_checking)
+            return self._excuse(answer, None)
         except BaseException as error:  # whatever it is, it is the task's, and the user is told
             watch.stop()
             logger.error("%s failed", assignment.task_type, exc_info=error)
             reason, message = explain_failure(error)
-            return _make_answer(assignment, watch, "failed", reason=reason, message=message)
+            failed = _make_answer(assignment, watch, "failed", reason=reason, message=message)
+            if self._left is None:
+                self._look_at_disk(Path(assignment.directory))
+            return self._excuse(failed, error)
         finally:
             self._journal.clear_attempt()
+
+    def excuse_unsent(self, answer: Answer, error: OSError) -> Answer:
+        """Make the answer to be given in place of one for which the disk had no room."""
+        self._look_at_disk()
+        words = cut_message(f"the worker cannot write down how the attempt went: {error}")
+        kept = replace(answer, state="failed", reason=FailureReason.INFRASTRUCTURE, message=words, metadata={})
+        return self._excuse(replace(kept, outputs=[], checking_at=None), error)
+
+    def _look_at_disk(self, *folders: Path) -> None:
+        """Measure the disk while the attempt's files are still there."""
+        if self._disk is not None:
+            with contextlib.suppress(OSError):
+                self._left = self._disk.look(*folders)
+
+    def _excuse(self, answer: Answer, error: BaseException | None) -> Answer:
+        if self._left is None:
+            return answer
+        excused = excuse(answer, error, self._left)
+        if excused is not answer:
+            logger.warning("the attempt is given back: %s", excused.message)
+        return excused
 
     def _execute_in_own_folder(
         self, task_type: TaskType, assignment: Assignment, watch: Stopwatch, on_checking: Callable[[int], None]
@@ -130,6 +168,22 @@ class Executor:
         return answer
 
     def _run(
+        self,
+        task_type: TaskType,
+        assignment: Assignment,
+        folder: Path,
+        watch: Stopwatch,
+        on_checking: Callable[[int], None],
+    ) -> Answer:
+        answer = None
+        try:
+            answer = self._run_and_judge(task_type, assignment, folder, watch, on_checking)
+        finally:
+            if answer is None or answer.state != "accepted":
+                self._look_at_disk(folder)
+        return answer
+
+    def _run_and_judge(
         self,
         task_type: TaskType,
         assignment: Assignment,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
@@ -31,6 +32,8 @@ class Heartbeat:
         Called with each attempt that is no longer this worker's.
     on_drain
         Called when the worker is to stop in good order, perhaps several times.
+    pause
+        Says why the worker takes nothing at present; None: it does.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Heartbeat:
         on_cancel: Callable[[int], None],
         on_closed: Callable[[int], None],
         on_drain: Callable[[], None] = lambda: None,
+        pause: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._source = source
         self._registration = registration
@@ -49,11 +53,20 @@ class Heartbeat:
         self._on_cancel = on_cancel
         self._on_closed = on_closed
         self._on_drain = on_drain
+        self._pause = pause
+        self._news = asyncio.Event()
+
+    def hurry(self) -> None:
+        """Beat now: there is something to say."""
+        self._news.set()
 
     async def run(self) -> None:
         """Beat for ever."""
         while True:
-            await asyncio.sleep(self._registration.welcome.heartbeat_seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._registration.welcome.heartbeat_seconds):
+                    await self._news.wait()
+            self._news.clear()
             try:
                 await self.beat()
             except NotFoundError:
@@ -64,7 +77,8 @@ class Heartbeat:
     async def beat(self) -> None:
         """Send one beat and do as the answer says."""
         held = [holding.to_held() for holding in self._holdings()]
-        response = await self._source.beat(HeartbeatRequest(worker_id=self._registration.worker_id, attempts=held))
+        request = HeartbeatRequest(worker_id=self._registration.worker_id, attempts=held, paused=self._pause())
+        response = await self._source.beat(request)
         self._registration.note_presence()
         for attempt_id in response.cancel:
             self._on_cancel(attempt_id)

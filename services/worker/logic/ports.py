@@ -10,6 +10,7 @@ from services.worker.domain.assignment import Answer, Assignment, CheckingNotice
 from services.worker.domain.quality import QualityCheck
 from services.worker.domain.share import Share
 from services.worker.domain.task_type import TaskType
+from services.worker.domain.want_of_room import DiskLook
 from shared.clients.small_files import SmallFile
 from shared.contracts.errors import EasError
 from shared.contracts.metadata import Metadata
@@ -57,6 +58,13 @@ class Guard(Protocol):
 
     def end(self, answer: Answer) -> Answer:
         """Lift the limits, remove what the attempt left behind, and add to its answer what it used."""
+
+
+class DiskProbe(Protocol):
+    """The disk that an attempt works on."""
+
+    def look(self, *folders: Path) -> DiskLook:
+        """Measure it, with the files in the folders of an attempt, which need not exist."""
 
 
 # --- in the supervisor ------------------------------------------------------------------------------------------
@@ -138,8 +146,15 @@ class InputCache(Protocol):
     def copy_to(self, sha256: str, target: Path) -> bool:
         """Put a verified copy of a file in place. False: it is not here."""
 
-    def give_way(self) -> None:
-        """The disk is full: let go of some."""
+    def give_way(self) -> bool:
+        """The disk is full: let go of some. False: there is nothing."""
+
+
+class Disk(DiskProbe, Protocol):
+    """The same, as the supervisor sees it. Its calls block, and raise `OSError` where it cannot be looked at."""
+
+    def set_aside(self) -> None:
+        """Set aside room for log records, where there is enough."""
 
 
 class Workspace(Protocol):
@@ -147,6 +162,9 @@ class Workspace(Protocol):
 
     def folder(self, attempt_id: int) -> Path:
         """Name the working directory of an attempt. It need not exist."""
+
+    def scratch(self, child_pid: int) -> Path:
+        """Name the folder where a child runs attempts that have no files. It need not exist."""
 
     def create_inputs(self, attempt_id: int, slots: Sequence[str]) -> list[Path]:
         """Make the working directory with a folder for each input slot."""

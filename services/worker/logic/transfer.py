@@ -103,7 +103,7 @@ class Transfer:
         Raises
         ------
         TransferError
-            One cannot be had.
+            One cannot be had. Its cause is an `OSError` where that is the disk's doing.
         """
         slots = list(claimed.inputs)
         try:

@@ -20,18 +20,21 @@ from services.worker.domain.reports import (
 )
 from services.worker.domain.share import Share, share_out
 from services.worker.domain.terms import WorkerTerms
+from services.worker.domain.want_of_room import find_full_disk
 from services.worker.logic.claiming import Claimer
 from services.worker.logic.crew import Crew
 from services.worker.logic.doorbells import Doorbells
 from services.worker.logic.heartbeat import Heartbeat
 from services.worker.logic.holding import Holding, Stage, Wish
-from services.worker.logic.ports import DoorbellSource, InputCache, Nursery, ProductStore, WorkSource, Workspace
+from services.worker.logic.ports import Disk, DoorbellSource, InputCache, Nursery, ProductStore, WorkSource, Workspace
 from services.worker.logic.registration import Registration
 from services.worker.logic.reporting import Reporter
+from services.worker.logic.room import Room
 from services.worker.logic.transfer import Transfer, TransferError
 from shared.background import cancel_and_wait
 from shared.contracts.errors import EasError
 from shared.contracts.scheduler import AttemptReport, ClaimResponse, OutputVersion, WorkerWelcome
+from shared.contracts.states import FailureReason
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +75,8 @@ class Worker:
         Where it hears that there is work; None: it only asks.
     on_ended
         Called when an attempt has ended in a child: its log records can be shipped.
+    disk
+        The disk that it works on; None: it always has room.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Worker:
         cache: InputCache | None = None,
         doorbells: DoorbellSource | None = None,
         on_ended: Callable[[], None] = lambda: None,
+        disk: Disk | None = None,
     ) -> None:
         self._terms = terms
         self._source = source
@@ -102,7 +108,11 @@ class Worker:
             on_loss=self._take_loss,
             on_place=self._seek_work,
             on_due=self._ask_ahead,
+            on_refused=self._take_refused,
+            on_gone=self._clear_scratch,
         )
+        self._room = Room(disk, cache, on_pause=self._pause, on_resume=self._resume)
+        self._clearing: set[asyncio.Task[None]] = set()
         self._holdings: dict[int, Holding] = {}
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -137,6 +147,7 @@ class Worker:
             await self._work()
         finally:
             await self._crew.stop()
+            await asyncio.gather(*self._clearing)
             self._log_fetches()
             await self._leave()
 
@@ -153,6 +164,7 @@ class Worker:
             task_types=registration.task_types,
             most=self._terms.most_claimed,
             on_claimed=self._take_claimed,
+            paused=lambda: self._room.paused is not None,
         )
         self._reporter = Reporter(
             self._source,
@@ -161,17 +173,19 @@ class Worker:
             on_settled=self._settle,
             on_claimed=self._take_claimed,
         )
-        heartbeat = Heartbeat(
+        heartbeat = self._heartbeat = Heartbeat(
             self._source,
             registration,
             holdings=self._holdings.values,
             on_cancel=self._cancel,
             on_closed=self._forget,
             on_drain=self._drain,
+            pause=lambda: self._room.paused,
         )
+        await self._room.look()
         async with asyncio.TaskGroup() as group:
             claiming = group.create_task(claimer.run(lambda: not self._reporter.is_idle))
-            loops = (self._reporter.run(), heartbeat.run(), self._relieve(), self._count_fetches())
+            loops = (self._reporter.run(), heartbeat.run(), self._room.run(), self._relieve(), self._count_fetches())
             rest = [group.create_task(loop) for loop in loops]
             if self._doorbells is not None:
                 answering = Doorbells(self._doorbells, claimer, claimer.count_room)
@@ -220,6 +234,8 @@ class Worker:
             holding = self._holdings[claimed.attempt_id] = Holding(claimed)
             if self._stop.is_set():
                 self._end(holding, report_evicted(claimed, "the worker is stopping"))
+            elif self._room.paused is not None:
+                self._end(holding, report_evicted(claimed, f"the worker pauses: {self._room.paused}"))
             elif claimed.inputs:
                 holding.transfer = asyncio.create_task(self._fetch(holding))
             else:
@@ -232,6 +248,9 @@ class Worker:
         try:
             holding.assignment = await self._transfer.fetch(holding.claimed)
         except TransferError as error:
+            if find_full_disk(error) is not None and (words := self._explain_shortage(holding)) is not None:
+                self._give_back(holding, words)
+                return
             await self._workspace.remove(holding.attempt_id)
             self._end(holding, report_unstarted(holding.claimed, error.reason, error.message))
             return
@@ -241,7 +260,11 @@ class Worker:
 
     def _take_answer(self, holding: Holding, answer: Answer) -> None:
         self._on_ended()
-        if holding.wish is Wish.GO_ON and not answer.outputs:
+        if answer.state == "accepted":
+            self._room.note_success()
+        if holding.wish is Wish.GO_ON and answer.reason is FailureReason.EVICTED:
+            self._give_back(holding, answer.message or "the worker's disk is full")
+        elif holding.wish is Wish.GO_ON and not answer.outputs:
             self._end(holding, report_answer(holding.claimed, answer, []))
         elif holding.wish is Wish.GO_ON:
             holding.stage = Stage.STORING
@@ -272,20 +295,58 @@ class Worker:
             report = report_overdue(holding.claimed)
         elif self._evicting:
             report = report_evicted(holding.claimed, "the worker was stopped and could not wait")
+        elif departure.may_be_for_want_of_room and (words := self._explain_shortage(holding, full=True)) is not None:
+            self._room.note_full(words)
+            report = report_evicted(holding.claimed, words)
         else:
             report = report_death(holding.claimed, departure)
-        self._clean_up(holding, report, departed=True)
+        self._clean_up(holding, report)
         self._seek_work()
 
-    def _clean_up(self, holding: Holding, report: AttemptReport, *, departed: bool = False) -> None:
+    def _take_refused(self, holding: Holding, error: OSError) -> None:
+        """A child cannot be given an attempt, for there is no room for the message."""
+        if find_full_disk(error) is not None and (words := self._explain_shortage(holding)) is not None:
+            self._give_back(holding, words)
+            return
+        message = f"the attempt cannot be given to its process: {error}"
+        self._clean_up(holding, report_unstarted(holding.claimed, FailureReason.INFRASTRUCTURE, message))
+
+    # --- a disk that is full --------------------------------------------------------------------------------------
+
+    def _pause(self) -> None:
+        """Hand back what has not begun, so that others take it; what runs goes on."""
+        for holding in list(self._holdings.values()):
+            if holding.stage is Stage.FETCHING and holding.transfer is not None:
+                holding.transfer.cancel()
+                self._clean_up(holding, report_evicted(holding.claimed, f"the worker pauses: {self._room.paused}"))
+        self._hand_back(self._crew.recall_unstarted(), f"the worker pauses: {self._room.paused}")
+        self._heartbeat.hurry()
+
+    def _resume(self) -> None:
+        self._heartbeat.hurry()
+        self._seek_work()
+
+    def _explain_shortage(self, holding: Holding, *, full: bool = False) -> str | None:
+        folders = (self._workspace.folder(holding.attempt_id), self._workspace.scratch(holding.child_pid))
+        return self._room.explain(*folders, full=full)
+
+    def _give_back(self, holding: Holding, words: str) -> None:
+        """Another worker, or this one later, has room for an attempt."""
+        self._clean_up(holding, report_evicted(holding.claimed, words))
+        self._room.note_full(words)
+
+    def _clear_scratch(self, child_pid: int) -> None:
+        task = asyncio.create_task(self._workspace.remove_scratch(child_pid))
+        self._clearing.add(task)
+        task.add_done_callback(self._clearing.discard)
+
+    def _clean_up(self, holding: Holding, report: AttemptReport) -> None:
         """Remove the working directory, and report: what is given here unless the scheduler has said otherwise."""
         holding.stage = Stage.STORING
-        holding.transfer = asyncio.create_task(self._remove_and_report(holding, report, departed))
+        holding.transfer = asyncio.create_task(self._remove_and_report(holding, report))
 
-    async def _remove_and_report(self, holding: Holding, report: AttemptReport, departed: bool) -> None:
+    async def _remove_and_report(self, holding: Holding, report: AttemptReport) -> None:
         await self._workspace.remove(holding.attempt_id)
-        if departed:
-            await self._workspace.remove_scratch(holding.child_pid)
         match holding.wish:
             case Wish.GO_ON:
                 self._end(holding, report)

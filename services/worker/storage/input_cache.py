@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
+from shared.disk import is_full
+
 logger = logging.getLogger(__name__)
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -132,12 +134,15 @@ class LocalInputCache:
                 return  # two outputs in one file
             self._add(place.parent, sha256, place.stat().st_size)
 
-    def give_way(self) -> None:
-        """The disk is full: let go of half of what is here."""
+    def give_way(self) -> bool:
+        """The disk is full: let go of half of what is here. False: there was nothing."""
         with self._alone():
             found = sum(size for _, size, _ in self._scan())
+            if not found:
+                return False
             self._shrink(found // 2)
         logger.warning("the disk is full: half of the kept inputs were removed")
+        return True
 
     @contextlib.contextmanager
     def _taking(self, place: Path) -> Iterator[None]:
@@ -257,7 +262,14 @@ class LocalInputCache:
             return self._limit + 1  # unknown: look
 
     def _write_size(self, size: int) -> None:
-        (self._folder / ".size").write_text(str(size))
+        """Note how much there is. Where the disk has no room for that it is unknown, and found out when it matters."""
+        path = self._folder / ".size"
+        try:
+            path.write_text(str(size))
+        except OSError as error:
+            if not is_full(error):
+                raise
+            path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

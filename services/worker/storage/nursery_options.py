@@ -43,6 +43,8 @@ class NurseryOptions:
         Of attempts that have none of their own.
     wear
         When a child is to be replaced.
+    promised_room
+        What has to be free on the disk before an attempt is taken [bytes]; 0: nobody looks.
     """
 
     worker_id: str
@@ -62,6 +64,7 @@ class NurseryOptions:
     processors: list[list[int]] = field(default_factory=list)
     limits: AttemptLimits = NO_LIMITS
     wear: Wear = NO_WEAR
+    promised_room: int = 0
 
     def to_argument(self) -> str:
         """Write as one command-line argument."""

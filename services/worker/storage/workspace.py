@@ -87,6 +87,10 @@ class LocalWorkspace:
         """Name the working directory of an attempt."""
         return self.attempts / str(attempt_id)
 
+    def scratch(self, child_pid: int) -> Path:
+        """Name the folder where a child runs attempts that have no files."""
+        return self.attempts / f"scratch-{child_pid}"
+
     def create_inputs(self, attempt_id: int, slots: Sequence[str]) -> list[Path]:
         """Make the working directory with a folder for each input slot."""
         folder = self.folder(attempt_id)
@@ -101,7 +105,7 @@ class LocalWorkspace:
 
     async def remove_scratch(self, child_pid: int) -> None:
         """Remove the scratch folder of a dead child."""
-        await asyncio.to_thread(self._remove_tree, self.attempts / f"scratch-{child_pid}")
+        await asyncio.to_thread(self._remove_tree, self.scratch(child_pid))
 
     def close(self) -> None:
         """Remove the folder. Log records that are not stored yet stay, for the next worker to ship."""
@@ -109,6 +113,8 @@ class LocalWorkspace:
         self._remove_tree(self.incoming)
         if not any(self.journal.glob("*.ndjson")):
             self._remove_tree(self.home)
+        for path in self.journal.glob("reserve.*"):
+            path.unlink(missing_ok=True)
         os.close(self._lock)
 
     def _remove_attempt(self, attempt_id: int) -> None:

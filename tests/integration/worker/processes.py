@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,10 +38,13 @@ def start_worker(
     *,
     stdin: int = subprocess.DEVNULL,
     group: Path | None = None,
+    launcher: Sequence[str] = (),
     **settings: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a worker until the block ends, in a control group if there is one."""
-    into_group = [] if group is None else ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")]
+    """Run a worker until the block ends, in a control group if there is one; or by a program that execs it."""
+    into_group = [*launcher]
+    if group is not None:
+        into_group += ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")]
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
             [*into_group, sys.executable, "-m", "services.worker.main"],

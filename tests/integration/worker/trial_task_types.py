@@ -27,9 +27,14 @@ class ActSettings(TaskSettings):
     act: str
     note: str = ""
     count: int = 0
+    gate: str = ""
 
 
 def run_act(context: TaskContext, settings: ActSettings) -> Metadata:
+    if settings.gate:
+        Path(settings.gate).write_text("waiting")
+        while Path(settings.gate).exists():
+            time.sleep(0.01)
     match settings.act:
         case "raise":
             raise RuntimeError("the star went out")
@@ -76,6 +81,10 @@ def run_act(context: TaskContext, settings: ActSettings) -> Metadata:
             child = subprocess.Popen(["sleep", "600"])
             Path(settings.note).write_text(f"{os.getpid()} {child.pid}")
             time.sleep(600)
+        case "fill":
+            Path("big").write_bytes(bytes(settings.count))
+        case "fill by program":
+            subprocess.run(["sh", "-c", f"head -c {settings.count} /dev/zero > big"], check=True)
         case "talk":
             print("printed words")
             logger.info("logged %d words", 3)

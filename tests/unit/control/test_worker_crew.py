@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -63,6 +64,7 @@ class Stage:
     """Where the puppets announce themselves and are dismissed."""
 
     announcing: bool = True
+    disk_is_full: bool = False
     obedience: int = 1
     puppets: list[Puppet] = field(default_factory=list)
     dismissed: list[str] = field(default_factory=list)
@@ -70,6 +72,8 @@ class Stage:
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def start_worker(self, worker_id: str) -> Puppet:
+        if self.disk_is_full:
+            raise OSError(errno.ENOSPC, "No space left on device", f"/data/worker-logs/{worker_id}.log")
         puppet = Puppet(worker_id, self.obedience)
         self.puppets.append(puppet)
         self._changed.set()
@@ -140,6 +144,14 @@ async def test_workers_that_cannot_start_end_the_suite() -> None:
     crew = Crew(stage.start_worker, stage, size=3, patience=10)
 
     with pytest.raises(SuiteStartError, match=r"the workers do not start: .* status 1 .*no module named science"):
+        await crew.start()
+    await crew.stop(never)
+
+
+async def test_a_full_disk_that_keeps_workers_from_starting_is_named() -> None:
+    stage = Stage(disk_is_full=True)
+    crew = Crew(stage.start_worker, stage, size=3, patience=10)
+    with pytest.raises(SuiteStartError, match=r"do not start: .*No space left on device: '/data/worker-logs/"):
         await crew.start()
     await crew.stop(never)
 

@@ -93,6 +93,7 @@ class Place:
             on_answer=self.take_answer,
             on_loss=lambda holding, _departure: self.lost.append(holding),
             on_place=self.place.set,
+            on_refused=lambda holding, _error: self.lost.append(holding),
         )
 
     def take_answer(self, holding: Holding, _answer: Answer) -> None:
