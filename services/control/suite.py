@@ -28,6 +28,7 @@ from shared.clients.suite.address import SuiteAddress
 from shared.contracts.errors import EasError
 from shared.database.servers import create_database, is_on_server
 from shared.http.auth import OpenListenerError, TokenTable, refuse_open_listener
+from shared.temporary_folders import remove_left_behind
 
 #: How long workers may take to stop, besides their tasks' grace, before they are killed [s].
 STOP_SECONDS = 50.0
@@ -96,6 +97,7 @@ async def run_suite(terms: SuiteTerms, stop: StopRequests, on_ready: Callable[[s
     folder = DataFolder(terms.data, terms.tokens_file)
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.hold())
+        await asyncio.to_thread(remove_left_behind)
         folder.prepare_tokens()
         databases = _prepare_databases(folder, terms.database)
         _refuse_strangers(terms.host, folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import tempfile
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from shared.lightcurve.arrays import FloatArray
 from shared.lightcurve.csv_header import parse_number, split_cells
 from shared.lightcurve.errors import LightCurveError
 from shared.lightcurve.kernels import find_kernel
+from shared.temporary_folders import temporary_folder
 
 #: With more text than this the compiled parser is worth the import of numba [bytes].
 _LONG_TEXT = 64 << 20
@@ -38,8 +38,8 @@ def plain_copy(path: Path) -> Iterator[Path]:
     if not gzipped and path.suffix not in (".gz", ".bz2", ".xz"):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="light_curve_") as directory:
-        plain = Path(directory) / "plain.txt"
+    with temporary_folder("light-curve") as folder:
+        plain = folder.path / "plain.txt"
         try:
             with gzip.open(path) if gzipped else path.open("rb") as source, plain.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 from services.control.domain.errors import AuthorProcessError
 from shared.contracts.authoring import AuthoringAnswer, AuthoringRequest, InspectionRequest, LoneRunRequest
+from shared.temporary_folders import temporary_folder
 
 
 def ask_author_process(
@@ -42,8 +42,8 @@ def ask_author_process(
     AuthorProcessError
         It died.
     """
-    with tempfile.TemporaryDirectory(prefix="eas-", ignore_cleanup_errors=True) as name:
-        home = Path(name).resolve()
+    with temporary_folder("run") as temporary:
+        home = temporary.path
         folder = home / "run"
         folder.mkdir()
         asked = AuthoringRequest(
@@ -55,18 +55,19 @@ def ask_author_process(
             commands=None if commands is None else commands.absolute(),
             cpus=cpus,
         )
-        status = _run(asked)
+        status = _run(asked, temporary.lock)
         if not asked.answer.exists():
             raise AuthorProcessError(status)
         return AuthoringAnswer.model_validate_json(asked.answer.read_bytes())
 
 
-def _run(asked: AuthoringRequest) -> int:
+def _run(asked: AuthoringRequest, lock: int) -> int:
     process = subprocess.Popen(  # noqa: S603 - this interpreter, our module
         [sys.executable, "-m", "services.worker.alone", asked.model_dump_json()],
         stdin=subprocess.DEVNULL,
         stdout=2,  # standard output is for the answer alone
         env={**os.environ, "PYTHONSAFEPATH": "1"},
+        pass_fds=(lock,),
         start_new_session=True,
     )
     try:

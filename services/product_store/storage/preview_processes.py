@@ -8,13 +8,12 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from shutil import rmtree
-from tempfile import mkdtemp
 from typing import Self
 
 from services.product_store.domain.preview import Preview, PreviewRequest
 from shared.contracts.errors import InsufficientStorageError, NoPreviewError, UnavailableError, UnreadableError
 from shared.previews.protocol import READY, Answer, Fault, Order
+from shared.temporary_folders import TemporaryFolder
 
 MODULE = "shared.previews.child"
 #: How long the interpreter may take to start [s].
@@ -109,7 +108,7 @@ class PreviewProcesses:
 class PreviewProcess:
     """A process that makes previews, one at a time."""
 
-    def __init__(self, process: Process, folder: str) -> None:
+    def __init__(self, process: Process, folder: TemporaryFolder) -> None:
         self._process = process
         self._folder = folder
 
@@ -126,13 +125,25 @@ class PreviewProcess:
         # Threads of a linear algebra that nobody needs would take address space.
         environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         try:
-            folder = await asyncio.to_thread(mkdtemp, prefix="eas-preview-")
-            command = (sys.executable, "-m", MODULE, folder, str(memory_mb), str(seconds))
+            folder = await asyncio.to_thread(TemporaryFolder, "preview")
+        except OSError as error:
+            raise UnavailableError(f"no process for previews can be started: {error}") from error
+        try:
+            files = folder.path / "files"
+            files.mkdir()
+            command = (sys.executable, "-m", MODULE, str(files), str(memory_mb), str(seconds))
             # In a session of its own: what the user's keys interrupt is the suite, which ends it in good order.
             process = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=PIPE, env=environment, start_new_session=True, limit=_LINE_LIMIT
+                *command,
+                stdin=PIPE,
+                stdout=PIPE,
+                env=environment,
+                pass_fds=(folder.lock,),
+                start_new_session=True,
+                limit=_LINE_LIMIT,
             )
         except OSError as error:
+            folder.remove()
             raise UnavailableError(f"no process for previews can be started: {error}") from error
         found = cls(process, folder)
         try:
@@ -186,7 +197,7 @@ class PreviewProcess:
             with suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
-        await asyncio.to_thread(rmtree, self._folder, ignore_errors=True)
+        await asyncio.to_thread(self._folder.remove)
 
     @property
     def _answers(self) -> asyncio.StreamReader:
