@@ -12,6 +12,7 @@ from services.scheduler.domain.task_settings import (
     Pointer,
     TaskTypeSpecification,
     check_settings,
+    convert_settings,
     evaluate_settings,
 )
 from shared.contracts.errors import Problem
@@ -50,6 +51,7 @@ def find_faults(
         yield Problem(slug="invalid_expression", message=message, where=_place(place))
     if evaluated.problems or specification is None:
         return
+    convert_settings(specification, evaluated)
     for place, problem in check_settings(specification, evaluated):
         if not place or place[0] not in foreign:
             yield problem.model_copy(update={"where": _place(place)})

@@ -26,7 +26,13 @@ from services.scheduler.domain.job_document import (
 from services.scheduler.domain.loop_values import find_loop_values
 from services.scheduler.domain.plan import MAX_TASKS, NOTHING, ExternalInput, FlowTask, Plan, PlannedTask, derive_seed
 from services.scheduler.domain.rules import NO_RULES
-from services.scheduler.domain.task_settings import Pointer, TaskTypeSpecification, check_settings, evaluate_settings
+from services.scheduler.domain.task_settings import (
+    Pointer,
+    TaskTypeSpecification,
+    check_settings,
+    convert_settings,
+    evaluate_settings,
+)
 from shared.contracts.errors import UnsafePathError
 from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import Metadata
@@ -301,6 +307,7 @@ class _Expander:
         for place, message in evaluated.problems:
             self._problems.add("invalid_expression", (*pointer, *place), message)
         if not evaluated.problems:
+            convert_settings(specification, evaluated)
             for place, problem in check_settings(specification, evaluated):
                 self._problems.add(problem.slug, (*pointer, *place), problem.message)
 

@@ -11,6 +11,7 @@ import jsonschema_rs
 import orjson
 
 from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate
+from shared.contracts.coercion import coerce
 from shared.contracts.errors import InvalidExpressionError, Problem
 from shared.contracts.metadata import find_non_finite
 
@@ -85,6 +86,14 @@ def _evaluate(value: Any, scope: Scope, pointer: Pointer, result: EvaluatedSetti
     except InvalidExpressionError as error:
         result.problems.append((pointer, error.message))
     return None
+
+
+def convert_settings(specification: TaskTypeSpecification, settings: EvaluatedSettings) -> None:
+    """Give evaluated settings the types that the task type's schema means, such as true for 1. See `coerce`.
+
+    What is not known yet stays None. To be called before `check_settings`.
+    """
+    settings.values = coerce(specification.settings_schema, settings.values)
 
 
 def check_settings(

@@ -13,7 +13,12 @@ from services.scheduler.domain.fingerprint import Fingerprint, take_fingerprint
 from services.scheduler.domain.job_document import json_path, resolve_pointer
 from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.task import FILE, METADATA, Promise
-from services.scheduler.domain.task_settings import TaskTypeSpecification, check_settings, evaluate_settings
+from services.scheduler.domain.task_settings import (
+    TaskTypeSpecification,
+    check_settings,
+    convert_settings,
+    evaluate_settings,
+)
 from services.scheduler.logic.ports import UnitOfWork
 from shared.contracts.metadata import Metadata
 from shared.isolation import describe_error, is_passing
@@ -97,6 +102,7 @@ def _evaluate(
     evaluated = evaluate_settings(settings, Scope(task.metadata, requested, task.seed))
     faults = [(place, message) for place, message in evaluated.problems]
     if not faults and specification is not None:
+        convert_settings(specification, evaluated)
         faults = [(place, problem.message) for place, problem in check_settings(specification, evaluated)]
     if faults:
         return {}, "; ".join(f"{json_path((*task.pointer, *place))}: {message}" for place, message in faults)

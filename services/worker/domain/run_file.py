@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from services.worker.domain.errors import TaskError
 from services.worker.domain.task_type import Slot, TaskType
 from shared.contracts.authoring import LoneLimits
+from shared.contracts.coercion import coerce
 from shared.contracts.states import FailureReason
 
 OWN_SECTIONS = frozenset({"task", "inputs", "outputs", "execution"})
@@ -123,14 +124,15 @@ def fit_slots(file: RunFile, task_type: TaskType) -> None:
 
 
 def read_settings(file: RunFile, task_type: TaskType) -> dict[str, Any]:
-    """Check a file's settings, and give text the types that the settings have.
+    """Check a file's settings, and give them the types that the task type means, as a scheduler does.
 
     Raises
     ------
     RunFileError
         They do not fit the task type; each problem has a line.
     """
-    settings = _copy(file.settings)
+    schema = task_type.settings.model_json_schema()
+    settings = coerce(schema, _copy(file.settings))
     for _ in range(8 if file.is_text else 1):  # each round converts all that the one before found wrong
         try:
             task_type.settings.model_validate(settings)
@@ -141,7 +143,7 @@ def read_settings(file: RunFile, task_type: TaskType) -> dict[str, Any]:
                 raise RunFileError(_describe(error, file)) from error
         else:
             break
-    return settings
+    return dict(coerce(schema, settings))
 
 
 def read_plain_value(text: str) -> Any:

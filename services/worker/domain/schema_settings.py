@@ -9,6 +9,7 @@ from pydantic import ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from services.worker.domain.task_type import TaskSettings
+from shared.contracts.coercion import coerce
 
 
 class SchemaError(ValueError):
@@ -28,14 +29,14 @@ class SchemaSettings(TaskSettings):
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
-        """Fill in defaults, and check the settings against the schema.
+        """Fill in defaults, give values the types that the schema means, and check them against it.
 
         Raises
         ------
         ValidationError
             One line for each problem, as with any other settings.
         """
-        filled = fill_defaults(cls.schema_, obj)
+        filled = coerce(cls.schema_, fill_defaults(cls.schema_, obj))
         problems = [
             InitErrorDetails(
                 type=PydanticCustomError("json_schema", "{message}", {"message": text}), loc=loc, input=given

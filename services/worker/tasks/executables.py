@@ -211,10 +211,17 @@ def describe_in_variables(task: dict[str, Any]) -> dict[str, str]:
     for group, kind in (("inputs", "INPUT"), ("outputs", "OUTPUT")):
         variables |= {f"EAS_{kind}_{_shout(slot)}": file["path"] for slot, file in task[group].items()}
     for name, value in task["settings"].items():
-        text = value if isinstance(value, str) else json.dumps(value)
+        text = value if isinstance(value, str) else _write_plain(value)
         if not isinstance(value, dict | list) and len(text) < LONGEST_VARIABLE and "\0" not in text:
             variables[f"EAS_SETTING_{_shout(name)}"] = "" if value is None else text
     return variables
+
+
+def _write_plain(value: Any) -> str:
+    """Write a value as JSON; a whole number without a point, which a shell would not take for a number."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+        value = int(value)
+    return json.dumps(value)
 
 
 def find_result(directory: Path, *, lenient: bool = False) -> Result:

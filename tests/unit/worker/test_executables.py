@@ -305,7 +305,7 @@ def test_settings_are_announced_as_a_schema_and_checked_by_it(tmp_path: Path) ->
     with pytest.raises(ValidationError) as caught:
         task_type.settings.model_validate({"specs": {"depth": -1}, "colour": 3})
     found = {(error["loc"], error["msg"]) for error in caught.value.errors()}
-    assert (("specs", "depth"), "-1 is less than the minimum of 0") in found
+    assert (("specs", "depth"), "-1.0 is less than the minimum of 0") in found
     assert {message for place, message in found if place == ()} == {
         '"label" is a required property',
         "Additional properties are not allowed ('colour' was unexpected)",
