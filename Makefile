@@ -26,7 +26,7 @@ up: setup ## Start the suite in the foreground; Ctrl-C stops it
 
 .PHONY: psls
 psls: setup ## Install PSLS (GPL) and its star models, for the task type synthesis_psls
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/psls.txt
+	deploy/install.sh $(VENV) requirements/psls.txt
 	PYTHON=$(BIN)/python deploy/psls_data.sh
 
 .PHONY: test
@@ -37,7 +37,7 @@ test: $(VENV)/.ready-dev ## Check style, types and architecture, then run all te
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile tests/architecture tests/unit tests/integration
-	$(BIN)/pytest tests/acceptance
+	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile tests/acceptance
 
 .PHONY: lint
 lint: $(VENV)/.ready-dev ## Mend style where that is safe, then check style, types and architecture
@@ -58,13 +58,13 @@ lock: ## Write the lock files in requirements/ anew (needs uv)
 clean: ## Remove .venv and everything that was built
 	rm -rf $(VENV) $(VENV)-servers build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.ready: requirements/embedded.txt pyproject.toml deploy/setup.sh
+$(VENV)/.ready: requirements/embedded.txt requirements/uv.txt pyproject.toml deploy/setup.sh deploy/install.sh
 	deploy/setup.sh $(VENV) requirements/embedded.txt
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements/dev.txt requirements/servers.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	deploy/install.sh $(VENV) requirements/dev.txt
 	-[ -d $(VENV)/share/psls ] || PYTHON=$(BIN)/python deploy/psls_data.sh  # without it the tests of PSLS are skipped
 	$(BIN)/python -m venv $(VENV)-servers
-	$(VENV)-servers/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/servers.txt
+	deploy/install.sh $(VENV)-servers requirements/servers.txt
 	touch $@

@@ -39,8 +39,8 @@ if [ ! -x "$venv/bin/python" ] && ! make_venv; then
     make_venv || fail "$python -m venv $venv still fails"
 fi
 
-echo "setup: installing packages (a minute or two)" >&2
-$pip install --quiet --require-hashes -r "$lock"
+echo "setup: installing packages" >&2
+deploy/install.sh "$venv" "$lock"
 $pip install --quiet --no-deps --no-build-isolation --editable .
 
 echo "setup: compiling the numerical kernels (half a minute)" >&2

@@ -19,3 +19,7 @@ lock psls --extra psls --constraint requirements/dev.txt "$@"
 # Servers that tests speak to. Their dependencies would hold back those of the project, so they have a place of their own.
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
     --custom-compile-command "requirements/lock.sh" requirements/servers.in -o requirements/servers.txt "$@"
+
+# The installer itself, which pip installs first.
+uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --custom-compile-command "requirements/lock.sh" requirements/uv.in -o requirements/uv.txt "$@"
