@@ -11,7 +11,7 @@ class ResourcesView(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     cpu: float = Field(ge=0, description="Processor cores.")
-    gpu: int = Field(ge=0, description="Graphics processors.")
+    gpu: int = Field(ge=0, le=1_000_000, description="Graphics processors.")
     memory_gb: float = Field(ge=0, description="Memory [GB]; as an assignment 0 is no limit.")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from shared.contracts.states import FailureReason
+from shared.contracts.values import Natural
 
 #: Reasons that may pass: another attempt can end otherwise.
 PASSING_REASONS = frozenset(
@@ -60,4 +61,4 @@ class ExecutionRules(BaseModel):
 class TaskTypeRules(ExecutionRules):
     """What an operator has set for a task type."""
 
-    max_running: int | None = Field(default=None, ge=0, description="Most attempts of it at the same time.")
+    max_running: Natural | None = Field(default=None, description="Most attempts of it at the same time.")

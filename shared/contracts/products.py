@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, Field, RootModel
 
 from shared.contracts.metadata import Metadata
+from shared.contracts.texts import Reason
 
 #: The queue for what the scheduler tells the product store, after the suite's prefix. A message is a `ProductMessage`.
 PRODUCT_QUEUE = "products"
@@ -21,8 +22,6 @@ MAX_LOOKUP = 1000
 
 #: Header of an upload and a download that carries the version's metadata as one ASCII JSON object.
 METADATA_HEADER = "EAS-Metadata"
-#: Most metadata that a product or a version can carry, as JSON [bytes].
-MAX_METADATA_BYTES = 32_768
 #: Header of a download that says which version it is.
 VERSION_HEADER = "EAS-Version-Id"
 
@@ -253,7 +252,7 @@ class Verdict(BaseModel):
     semantic_type: SemanticType | None = None
     version_id: Identifier | None = Field(default=None, description="Only on this version of the attempt.")
     passed: bool
-    reason: str = Field(default="", max_length=4096, examples=["the period is outside the tolerance"])
+    reason: Reason = Field(default="", examples=["the period is outside the tolerance"])
     author: str = Field(default="scheduler", max_length=256)
     decided_at: AwareDatetime | None = Field(default=None, description="Now, where it is missing.")
 

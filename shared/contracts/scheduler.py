@@ -11,8 +11,11 @@ from shared.contracts.containers import ResourcesView
 from shared.contracts.diagnostics import FlatTable, TableView
 from shared.contracts.execution import ExecutionRules, TaskTypeRules
 from shared.contracts.metadata import Metadata
+from shared.contracts.products import Identifier, SemanticType
 from shared.contracts.reuse import ReuseView
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
+from shared.contracts.texts import Message, Name, Reason
+from shared.contracts.values import CheckedObject, Finite, Natural
 
 # --- jobs and tasks ---------------------------------------------------------------------------------------------
 
@@ -59,7 +62,7 @@ class JobView(BaseModel):
 class TaskRetryRequest(BaseModel):
     """What is to be different when a task is tried again."""
 
-    settings: dict[str, Any] = Field(
+    settings: CheckedObject = Field(
         default_factory=dict,
         description="Task-specific keys, to be used instead of the job's own from now on. Null takes a change back.",
     )
@@ -71,7 +74,9 @@ class TaskRetryRequest(BaseModel):
 class RetryRequest(TaskRetryRequest):
     """Which tasks of a job are tried again: by default all that failed."""
 
-    task_ids: list[int] = Field(default_factory=list, description="Only these; cancelled tasks have to be named.")
+    task_ids: list[Identifier] = Field(
+        default_factory=list, description="Only these; cancelled tasks have to be named."
+    )
     reasons: list[FailureReason] = Field(default_factory=list, description="Only what ended for one of these.")
 
 
@@ -148,17 +153,17 @@ class TaskPage(TableView):
 class OutputVersion(BaseModel):
     """A product version that an attempt made, as the product store registered it."""
 
-    slot: str
-    version_id: int
+    slot: SemanticType
+    version_id: Identifier
     directory: str
     filename: str
     md5: str
     sha256: str
-    size: int
+    size: Natural
     mime_type: str = "application/octet-stream"
     metadata: Metadata = Field(default_factory=dict)
     passed_qc: bool | None = None
-    qc_reason: str = ""
+    qc_reason: Reason = ""
 
 
 class AttemptView(BaseModel):
@@ -273,10 +278,10 @@ class TaskTypeDescription(BaseModel):
 class WorkerAnnouncement(BaseModel):
     """A worker's first word: who it is, where, and what it can run."""
 
-    worker_id: str = Field(min_length=1, max_length=64)
+    worker_id: Name
     host: str = Field(max_length=256)
-    process_id: int
-    slots: int = Field(ge=1)
+    process_id: Natural
+    slots: int = Field(ge=1, le=1_000_000)
     task_types: list[TaskTypeDescription]
     container: str | None = Field(
         default=None, min_length=1, max_length=64, description="The kind of worker that it is."
@@ -334,7 +339,7 @@ class ClaimRequest(BaseModel):
     """Ask for work. Waits up to `wait` seconds for the first attempt."""
 
     worker_id: str
-    limits: dict[str, int] = Field(description="Task type to the most attempts of it that are wanted.")
+    limits: dict[str, Natural] = Field(description="Task type to the most attempts of it that are wanted.")
     limit: int = Field(default=1, ge=0, le=1000, description="The most attempts in all.")
     wait: float = Field(default=0.0, ge=0, le=60, description="[s]")
 
@@ -374,22 +379,22 @@ class ClaimResponse(BaseModel):
 
 
 class AttemptReport(BaseModel):
-    """How an attempt ended."""
+    """How an attempt ended. An over-long message is cut; metadata that cannot be stored make a failure of it."""
 
-    attempt_id: int
+    attempt_id: Identifier
     lease_token: str
     state: Literal["accepted", "rejected", "failed", "lost", "cancelled"]
     reason: FailureReason | None = None
-    message: str | None = Field(default=None, max_length=65536)
+    message: Message | None = None
     started_at: datetime | None = None
     checking_at: datetime | None = None
     ended_at: datetime | None = None
-    wall_time: float | None = None
-    cpu_time: float | None = None
-    cpu_time_with_children: float | None = None
-    peak_memory: int | None = Field(default=None, description="The most memory that it held [bytes].")
-    read_bytes: int | None = Field(default=None, description="What it read, from files and pipes [bytes].")
-    written_bytes: int | None = Field(default=None, description="What it wrote, to files and pipes [bytes].")
+    wall_time: Finite | None = None
+    cpu_time: Finite | None = None
+    cpu_time_with_children: Finite | None = None
+    peak_memory: Natural | None = Field(default=None, description="The most memory that it held [bytes].")
+    read_bytes: Natural | None = Field(default=None, description="What it read, from files and pipes [bytes].")
+    written_bytes: Natural | None = Field(default=None, description="What it wrote, to files and pipes [bytes].")
     metadata: Metadata = Field(default_factory=dict)
     outputs: list[OutputVersion] = Field(default_factory=list)
 
@@ -421,7 +426,7 @@ class ReportResponse(BaseModel):
 class HeldAttempt(BaseModel):
     """An attempt that a worker says it holds."""
 
-    attempt_id: int
+    attempt_id: Identifier
     lease_token: str
     phase: Literal["running", "checking"] = "running"
 

@@ -5,36 +5,30 @@ from __future__ import annotations
 import json
 from typing import NoReturn
 
-import orjson
-
 from shared.contracts.errors import InvalidInputError, TooLargeError
-from shared.contracts.metadata import MAX_KEYWORD_LENGTH, Metadata, find_non_finite
-from shared.contracts.products import MAX_METADATA_BYTES
+from shared.contracts.metadata import MAX_KEYWORD_LENGTH, Metadata
+from shared.contracts.values import MAX_METADATA_BYTES, find_value_fault
 
 
 def check_metadata(metadata: Metadata, where: str) -> Metadata:
-    """Refuse metadata that JSON cannot hold or that is too much; return it unchanged.
+    """Refuse metadata that cannot be stored or that is too much; return it unchanged.
 
     Raises
     ------
     InvalidInputError
-        A value is NaN, infinite, beyond 64 bits or too deep, or a keyword is empty or too long.
+        Something in it is no value as `shared.contracts.values` says, or a keyword is empty or too long.
     TooLargeError
         It is longer than `MAX_METADATA_BYTES` as JSON.
     """
-    try:
-        size = len(orjson.dumps(metadata))
-    except orjson.JSONEncodeError as error:
-        raise InvalidInputError(f"metadata cannot be written as JSON: {error}", where=where) from error
-    if size > MAX_METADATA_BYTES:
-        raise TooLargeError(f"metadata has {size} bytes as JSON; at most {MAX_METADATA_BYTES} are allowed", where=where)
+    fault = find_value_fault(metadata, most_bytes=MAX_METADATA_BYTES)
+    if fault is not None:
+        kind = TooLargeError if fault.slug == "too_large" else InvalidInputError
+        raise kind(f"metadata {fault}", where=f"{where}.{fault.where}" if fault.place else where)
     for keyword in metadata:
         if not 0 < len(keyword) <= MAX_KEYWORD_LENGTH:
             raise InvalidInputError(
                 f"keyword {keyword[:80]!r}: expected 1 to {MAX_KEYWORD_LENGTH} characters", where=where
             )
-    if (place := find_non_finite(metadata)) is not None:
-        raise InvalidInputError("expected a finite number", where=f"{where}.{place}")
     return metadata
 
 

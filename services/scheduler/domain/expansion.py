@@ -6,6 +6,7 @@ chain that has to wait for another task's metadata are not planned yet; that hap
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,9 +19,12 @@ from services.scheduler.domain.job_document import (
     CRITERION_KEYS,
     DO_WHILE_LOOP,
     FLOW_TYPES,
+    INDEX_SUFFIX,
     LAZY_KEYS,
     MAX_NAME_LENGTH,
+    RANGE_KEYS,
     ProblemList,
+    check_variable,
     json_path,
 )
 from services.scheduler.domain.loop_values import find_loop_values
@@ -37,9 +41,13 @@ from shared.contracts.errors import UnsafePathError
 from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import Metadata
 from shared.contracts.paths import check_directory, check_filename
+from shared.contracts.texts import LINE_PATTERN
+from shared.contracts.values import MAX_METADATA_BYTES, find_value_fault
 
 #: A loop that goes on for longer is taken for a mistake, unless the scheduler is set otherwise.
 MAX_ITERATIONS = 10_000
+
+_LINE = re.compile(LINE_PATTERN)
 
 
 def describe_root(document: Mapping[str, Any], seed: int, problems: ProblemList) -> FlowTask:
@@ -150,8 +158,8 @@ class _Expander:
             position=position,
             level=chain.level + 1,
             pointer=pointer,
-            task_type=self._text(task.get("task"), scope, (*pointer, "task")) or "",
-            name=self._text(task.get("name"), scope, (*pointer, "name")) or None,
+            task_type=self._line(task.get("task"), scope, (*pointer, "task")) or "",
+            name=self._line(task.get("name"), scope, (*pointer, "name")) or None,
             job_name=self.override(task, "job_name", chain.job_name, scope, pointer),
             working_directory=self.override(task, "working_directory", chain.working_directory, scope, pointer) or "",
             metadata=chain.metadata,
@@ -191,9 +199,12 @@ class _Expander:
     ) -> str | None:
         if task.get(key) is None:
             return inherited
-        value = self._text(task[key], scope, (*pointer, key))
-        if key == "working_directory" and value:
-            self._check_path(value, (*pointer, key), check_directory)
+        place = (*pointer, key)
+        if key == "job_name":
+            return self._line(task[key], scope, place)
+        value = self._text(task[key], scope, place)
+        if value:
+            self._check_path(value, place, check_directory)
         return value
 
     def rules(
@@ -239,9 +250,11 @@ class _Expander:
             place = (*pointer, key, raw_slot)
             if self._is_bad(place):
                 continue
-            slot = self._text(raw_slot, scope, place)
+            slot = self._line(raw_slot, scope, place)
             filename = self._text(raw_filename, scope, place)
-            if slot is not None and filename is not None and self._check_path(filename, place, check_filename):
+            if slot == "":
+                self._problems.add("invalid_value", place, f"the name of an {key[:-1]} is empty")
+            if slot and filename is not None and self._check_path(filename, place, check_filename):
                 found[slot] = filename
         return found
 
@@ -305,7 +318,8 @@ class _Expander:
         scope = Scope(planned.metadata, None if planned.requires else {}, planned.seed)
         evaluated = evaluate_settings(settings, scope)
         for place, message in evaluated.problems:
-            self._problems.add("invalid_expression", (*pointer, *place), message)
+            if not self._is_bad(pointer, *place):
+                self._problems.add("invalid_expression", (*pointer, *place), message)
         if not evaluated.problems:
             convert_settings(specification, evaluated)
             for place, problem in check_settings(specification, evaluated):
@@ -313,7 +327,7 @@ class _Expander:
 
     # --- loops and branches ---------------------------------------------------------------------------------------
 
-    def _plan_chain(self, flow: FlowTask, parent: int | None, position: int, **changes: Any) -> tuple[int, FlowTask]:
+    def _plan_chain(self, flow: FlowTask, parent: int | None, position: int, changes: Metadata) -> tuple[int, FlowTask]:
         """Plan the chain that holds one iteration of a loop, or one branch. It carries the loop's own description."""
         chain = PlannedTask(
             parent=parent,
@@ -324,7 +338,7 @@ class _Expander:
             name=None,
             job_name=flow.job_name,
             working_directory=flow.working_directory,
-            metadata={**flow.metadata, **changes},
+            metadata={**flow.metadata, **changes} if changes else flow.metadata,
             seed=derive_seed(flow.seed, position),
             execution=flow.execution,
             expanded=True,
@@ -340,14 +354,18 @@ class _Expander:
 
     def _expand_for_loop(self, flow: FlowTask, parent: int | None) -> int:
         scope = Scope(flow.metadata, flow.requested_metadata, flow.seed)
-        parameter = self._text(flow.description.get("parameter"), scope, (*flow.pointer, "parameter"))
+        parameter = self._variable(flow, "parameter", scope)
         values = find_loop_values(flow, scope, self._problems)
         if parameter is None or values is None:
             return 0
+        key = next(key for key in RANGE_KEYS if key in flow.description)
         for index, value in enumerate(values):
             if not self._has_room():
                 return index
-            number, chain = self._plan_chain(flow, parent, index, **{parameter: value, f"{parameter}_index": index})
+            changes = {parameter: value, f"{parameter}{INDEX_SUFFIX}": index}
+            if not self._can_inherit({**flow.metadata, **changes}, (*flow.pointer, key, index)):
+                return index
+            number, chain = self._plan_chain(flow, parent, index, changes)
             self.plan.tasks[number].children, _ = self._expand_chain(chain, number)
         return len(values)
 
@@ -358,7 +376,7 @@ class _Expander:
         key = "task_list" if holds else "else_task_list"
         if flow.description.get(key) is None or not self._has_room():
             return 0
-        number, chain = self._plan_chain(flow, parent, 0)
+        number, chain = self._plan_chain(flow, parent, 0, {})
         self.plan.tasks[number].children, _ = self._expand_chain(replace(chain, list_key=key), number)
         return 1
 
@@ -368,10 +386,10 @@ class _Expander:
         The chains of all iterations are children of the loop itself; each ends with a task that holds the next test.
         """
         scope = Scope(flow.metadata, flow.requested_metadata, flow.seed)
-        name = self._text(flow.description.get("iteration_name"), scope, (*flow.pointer, "iteration_name"))
+        name = self._variable(flow, "iteration_name", scope)
         if name is None:
             return 0
-        counter = f"{name}_index"
+        counter = f"{name}{INDEX_SUFFIX}"
         most = min(flow.description.get("max_iterations") or self._max_iterations, self._max_iterations)
         made = 0
         while True:
@@ -385,7 +403,10 @@ class _Expander:
                 return made
             if not self._has_room():
                 return made
-            number, chain = self._plan_chain(flow, parent, done, **{counter: done + 1})
+            changes = {counter: done + 1}
+            if not self._can_inherit({**flow.metadata, **changes}, flow.pointer):
+                return made
+            number, chain = self._plan_chain(flow, parent, done, changes)
             body, names = self._expand_chain(chain, number)
             test = self._plan_test(flow, chain, number, body, names)
             self.plan.tasks[number].children = body + 1
@@ -440,10 +461,35 @@ class _Expander:
         if not isinstance(result, str):
             self._problems.add("invalid_type", place, f"expected text, but the expression gives {result!r:.60}")
             return None
-        if len(result) > MAX_NAME_LENGTH and place[-1] in ("name", "job_name", "task"):
-            self._problems.add("invalid_value", place, f"longer than {MAX_NAME_LENGTH} characters")
-            return None
         return result
+
+    def _line(self, value: Any, scope: Scope, place: Pointer) -> str | None:
+        """Evaluate a name: text of one line. Nothing where it is absent, empty or wrong."""
+        text = self._text(value, scope, place)
+        if not text:
+            return text
+        if len(text) > MAX_NAME_LENGTH:
+            self._problems.add("invalid_value", place, f"longer than {MAX_NAME_LENGTH} characters")
+        elif not _LINE.fullmatch(text):
+            self._problems.add("invalid_value", place, f"{text!r:.80} has a control character; a name is one line")
+        else:
+            return text
+        return None
+
+    def _variable(self, flow: FlowTask, key: str, scope: Scope) -> str | None:
+        """Evaluate the name of the metadata that a loop sets. None where it is wrong."""
+        place = (*flow.pointer, key)
+        name = self._text(flow.description.get(key), scope, place)
+        return name if name is not None and check_variable(name, place, self._problems) else None
+
+    def _can_inherit(self, metadata: Metadata, place: Pointer) -> bool:
+        """Tell whether tasks may inherit this: the product store keeps it with each of their products."""
+        fault = find_value_fault(metadata, most_bytes=MAX_METADATA_BYTES)
+        if fault is None:
+            return True
+        message = f"the metadata that tasks inherit from here, {fault}"
+        self._problems.add(fault.slug, place, message)
+        return False
 
     def _check_path(self, path: str, place: Pointer, check: Callable[[str, str], str]) -> bool:
         try:
@@ -457,7 +503,7 @@ class _Expander:
         """Name a place of the document: with one object, however many iterations name it."""
         return self._places.setdefault(parts, parts)
 
-    def _is_bad(self, pointer: Pointer, *keys: str) -> bool:
+    def _is_bad(self, pointer: Pointer, *keys: str | int) -> bool:
         """Tell whether a place was already found wrong, so that one fault is not reported as several."""
         return self._bad_places and self._problems.touches((*pointer, *keys))
 

@@ -1,12 +1,14 @@
 """Expressions of the job language: parsed to a syntax tree and walked; nothing is ever compiled or executed.
 
 A string is an expression if its first character, after blanks, is a quote or an opening parenthesis. Every operation is
-bounded, so that an expression can waste neither time nor memory: see `MAX_TEXT` and the constants after it.
+bounded, so that an expression can waste neither time nor memory: see `MAX_TEXT` and the constants after it. On the way
+whole numbers may have `MAX_BITS`; what comes out in the end is a value as `shared.contracts.values` says.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
 import string
@@ -19,6 +21,7 @@ from typing import Any
 from services.scheduler.domain.constants import CONSTANTS, Constants
 from shared.contracts.errors import InvalidExpressionError
 from shared.contracts.metadata import Metadata
+from shared.contracts.values import find_value_fault
 
 MAX_TEXT = 4096
 MAX_STEPS = 10_000
@@ -26,7 +29,10 @@ MAX_STRING = 65_536
 MAX_ITEMS = 200_000
 MAX_BITS = 1024
 MAX_DEPTH = 100
+#: Items of lists and objects, and 64 characters of texts, that all steps of one expression may give together.
+MAX_WORK = 2_000_000
 _MAX_FORMAT_WIDTH = 1000
+_MAX_ROUNDING = 400
 
 _OPENERS = frozenset("'\"(")
 
@@ -89,6 +95,24 @@ def _integer(value: Any) -> int:
     return int(value)
 
 
+def _round(number: Any, ndigits: Any = None) -> Any:
+    # Python works with ten to the power of the digits.
+    if isinstance(ndigits, int) and abs(ndigits) > _MAX_ROUNDING:
+        raise InvalidExpressionError(f"round() to {ndigits} digits; the most is {_MAX_ROUNDING}")
+    return round(number, ndigits)
+
+
+def _sum(items: Any, start: Any = 0) -> Any:
+    if not isinstance(start, list):
+        return sum(items, start)
+    # Python would copy all that it has, once for each list.
+    joined = list(start)
+    for item in items:
+        _check_sum(joined, item)
+        joined += item
+    return joined
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
     "all": all,
@@ -102,10 +126,10 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "min": min,
     "pow": _power,
     "range": _range,
-    "round": round,
+    "round": _round,
     "sorted": sorted,
     "str": _text,
-    "sum": sum,
+    "sum": _sum,
 }
 
 
@@ -224,6 +248,8 @@ def evaluate(value: Any, scope: Scope) -> Any:
     try:
         result = walker.visit(parse_expression(text))
         _check_size(result)
+        if (fault := find_value_fault(result)) is not None:
+            raise InvalidExpressionError(f"the result: {fault}: {_shorten(text)}")
     except (InvalidExpressionError, UnknownMetadataError):
         raise
     except RecursionError as error:
@@ -240,13 +266,19 @@ class _Walker:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._steps = 0
+        self._work = 0
 
     def visit(self, node: ast.AST) -> Any:
         self._steps += 1
         if self._steps > MAX_STEPS:
             raise InvalidExpressionError(f"expression takes more than {MAX_STEPS} steps")
         method: Callable[[Any], Any] = getattr(self, f"_visit_{type(node).__name__}")
-        return method(node)
+        result = method(node)
+        if isinstance(result, list | dict | str):
+            self._work += len(result) // 64 if isinstance(result, str) else len(result)
+            if self._work > MAX_WORK:
+                raise InvalidExpressionError(f"expression handles more than {MAX_WORK} items in all")
+        return result
 
     def _visit_Constant(self, node: ast.Constant) -> Any:  # noqa: N802
         return node.value
@@ -278,6 +310,7 @@ class _Walker:
             case ast.Mod() if isinstance(left, str):
                 _check_widths(left)
                 _check_size(right)
+                _check_filling(left, right)
         return _bounded(_BINARY[type(node.op)](left, right))
 
     def _visit_UnaryOp(self, node: ast.UnaryOp) -> Any:  # noqa: N802
@@ -365,6 +398,7 @@ class _Walker:
                     _check_size(argument)
                 return _bounded(_FUNCTIONS[name](*arguments, **keywords))
             case ast.Attribute(value=ast.Name(id="random"), attr=name) if name in _RANDOM_METHODS:
+                _check_finite(name, [*arguments, *keywords.values()])
                 return getattr(self._scope.random, name)(*arguments, **keywords)
             case ast.Attribute(value=owner, attr=name):
                 return self._call_method(self.visit(owner), name, arguments, keywords)
@@ -373,7 +407,7 @@ class _Walker:
     def _call_method(self, owner: Any, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
         if isinstance(owner, str) and name in _TEXT_METHODS:
             if name == "format":
-                return _bounded(_FORMATTER.vformat(owner, arguments, keywords))
+                return _bounded(_Formatter().vformat(owner, arguments, keywords))
             if name == "zfill" and arguments and arguments[0] > _MAX_FORMAT_WIDTH:
                 raise InvalidExpressionError(f"width {arguments[0]}; the most is {_MAX_FORMAT_WIDTH}")
             if name == "replace" and len(arguments) >= 2 and (len(owner) + 1) * len(arguments[1]) > MAX_STRING:
@@ -387,7 +421,10 @@ class _Walker:
 
 
 class _Formatter(string.Formatter):
-    """`str.format` without attribute access and with bounded widths."""
+    """`str.format` without attribute access, with bounded widths and a bounded text. Each formats one text."""
+
+    def __init__(self) -> None:
+        self._room = MAX_STRING
 
     def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         name = re.split(r"[.\[]", field_name, maxsplit=1)[0]
@@ -399,10 +436,11 @@ class _Formatter(string.Formatter):
         return super().get_field(field_name, args, kwargs)
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        return _format(value, format_spec)
-
-
-_FORMATTER = _Formatter()
+        text = _format(value, format_spec)
+        self._room -= len(text)
+        if self._room < 0:
+            raise InvalidExpressionError(f"text longer than {MAX_STRING} characters")
+        return text
 
 
 def _check_widths(specification: str) -> None:
@@ -417,6 +455,22 @@ def _format(value: Any, specification: str) -> str:
     _check_widths(specification)
     _check_size(value)
     return str(format(value, specification))
+
+
+def _check_filling(template: str, values: Any) -> None:
+    """Refuse a ``%`` that would fill so much in that the text becomes too long."""
+    places = template.count("%")
+    parts = values.values() if isinstance(values, dict) else [values]
+    longest = max((len(str(part)) for part in parts), default=0)
+    if places > 1 and places * longest > MAX_STRING:
+        raise InvalidExpressionError(f"text longer than {MAX_STRING} characters")
+
+
+def _check_finite(name: str, arguments: Sequence[Any]) -> None:
+    """Refuse what some methods of Python's generators never come back from."""
+    for argument in arguments:
+        if isinstance(argument, float) and not math.isfinite(argument):
+            raise InvalidExpressionError(f"random.{name}() of {argument}; expected finite numbers")
 
 
 def _check_power(base: Any, exponent: Any) -> None:

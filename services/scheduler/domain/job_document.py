@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.scheduler.domain.expressions import is_expression, parse_expression
+from services.scheduler.domain.expressions import MAX_TEXT, is_expression, parse_expression
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from shared.contracts.errors import InvalidExpressionError, Problem
 from shared.contracts.execution import ExecutionRules
-from shared.contracts.metadata import MAX_KEYWORD_LENGTH, find_non_finite
+from shared.contracts.metadata import MAX_KEYWORD_LENGTH
+from shared.contracts.values import MAX_LEVELS, find_value_fault, shorten_middle
 
 CHAIN = "execution_chain"
 FOR_LOOP = "execution_for_loop"
@@ -48,8 +49,17 @@ _ROOT_KEYS = frozenset({"seed", "reuse"})
 LAZY_KEYS = frozenset({"task_list", "else_task_list", "repeat_criterion"})
 
 MAX_NESTING = 50
+#: Lists and objects inside each other: each nested task list takes two, and inside a task object there are values.
+MAX_DOCUMENT_LEVELS = 2 * MAX_NESTING + MAX_LEVELS
+#: What is put after the name of a loop's variable for the index that goes with it.
+INDEX_SUFFIX = "_index"
+MAX_VARIABLE_LENGTH = MAX_KEYWORD_LENGTH - len(INDEX_SUFFIX)
 MAX_NAME_LENGTH = 256
 MAX_PROBLEMS = 100
+
+#: A place is written out up to so many characters; of a longer one the middle is left out.
+_MAX_PLACE = 400
+_LIST_KEYS = ("task_list", "else_task_list")
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -95,7 +105,7 @@ class ProblemList:
         if (slug, where) in self._seen or len(self.problems) >= MAX_PROBLEMS:
             return
         self._seen.add((slug, where))
-        self.problems.append(Problem(slug=slug, message=message, where=where))
+        self.problems.append(Problem(slug=slug, message=message, where=shorten_middle(where, _MAX_PLACE)))
 
     def touches(self, pointer: tuple[str | int, ...]) -> bool:
         """Tell whether anything at or below this place is wrong."""
@@ -103,13 +113,28 @@ class ProblemList:
         return any(path == where or path.startswith((f"{where}.", f"{where}[")) for _, path in self._seen)
 
 
+def find_document_fault(document: Any) -> Problem | None:
+    """Find what keeps a document from being stored at all: too deep, numbers beyond 64 bits, keys that are too long."""
+    fault = find_value_fault(document, levels=MAX_DOCUMENT_LEVELS, key_length=MAX_TEXT)
+    if fault is None:
+        return None
+    message = fault.message
+    if fault.slug == "too_deep":
+        message = (
+            f"nested too deep: a job has at most {MAX_DOCUMENT_LEVELS} levels, of which {MAX_NESTING} task lists take "
+            f"two each, and values {MAX_LEVELS}"
+        )
+    return Problem(slug=fault.slug, message=message, where=shorten_middle(json_path(fault.place), _MAX_PLACE))
+
+
 def check_document(document: Any, task_types: Mapping[str, TaskTypeSpecification], found: ProblemList) -> None:
-    """Check the form of a whole job document, at every depth, and note all problems in `found`."""
+    """Check the form of a whole job document, at every depth, and note all problems in `found`.
+
+    `find_document_fault` has found nothing in it.
+    """
     if not isinstance(document, dict):
         found.add("invalid_type", (), f"a job is an object, not {_kind(document)}")
         return
-    if (place := find_non_finite(document)) is not None:
-        found.add("invalid_number", (), f"NaN and infinity are not JSON numbers (at {place})")
     kind = document.get("task", CHAIN)
     if kind != CHAIN:
         found.add("invalid_value", ("task",), f"the top of a job is an {CHAIN}, not {kind!r}")
@@ -132,7 +157,7 @@ def _check_lists(
     task_types: Mapping[str, TaskTypeSpecification],
     found: ProblemList,
 ) -> None:
-    for key in ("task_list", "else_task_list"):
+    for key in _LIST_KEYS:
         tasks = holder.get(key)
         if tasks is None:
             continue
@@ -175,6 +200,10 @@ def _check_task(
 
 
 def _check_common(task: dict[str, Any], pointer: tuple[str | int, ...], found: ProblemList) -> None:
+    own = {key: value for key, value in task.items() if key not in _LIST_KEYS}
+    if (fault := find_value_fault(own, key_length=MAX_TEXT)) is not None:
+        found.add(fault.slug, (*pointer, *fault.place), fault.message)
+        return
     for key in ("name", "job_name", "working_directory"):
         value = task.get(key)
         if value is not None and not isinstance(value, str):
@@ -222,8 +251,8 @@ def _check_for_loop(task: dict[str, Any], pointer: tuple[str | int, ...], found:
     parameter = task.get("parameter")
     if not isinstance(parameter, str) or not parameter.strip():
         found.add("missing_setting", (*pointer, "parameter"), "a for loop needs the name of the metadata that it sets")
-    elif len(parameter) > MAX_KEYWORD_LENGTH:
-        found.add("invalid_value", (*pointer, "parameter"), f"longer than {MAX_KEYWORD_LENGTH} characters")
+    elif not is_expression(parameter):
+        check_variable(parameter.strip(), (*pointer, "parameter"), found)
     if not any(key in task for key in RANGE_KEYS):
         found.add("missing_setting", pointer, "a for loop needs one of 'values', 'linear_range' or 'log_range'")
     values = task.get("values")
@@ -233,6 +262,14 @@ def _check_for_loop(task: dict[str, Any], pointer: tuple[str | int, ...], found:
         bounds = task.get(key)
         if key in task and not (isinstance(bounds, str) or (isinstance(bounds, list) and len(bounds) == 3)):
             found.add("invalid_type", (*pointer, key), "expected [start, end, number of values]")
+
+
+def check_variable(name: str, place: tuple[str | int, ...], found: ProblemList) -> bool:
+    """Check the name of the metadata that a loop sets; the product store bounds the names of metadata."""
+    if 0 < len(name) <= MAX_VARIABLE_LENGTH:
+        return True
+    found.add("invalid_value", place, f"expected a name of 1 to {MAX_VARIABLE_LENGTH} characters, not {len(name)}")
+    return False
 
 
 def _check_criterion(task: dict[str, Any], key: str, pointer: tuple[str | int, ...], found: ProblemList) -> None:
@@ -248,8 +285,8 @@ def _check_repeating(task: dict[str, Any], pointer: tuple[str | int, ...], found
     name = task.get("iteration_name")
     if not isinstance(name, str) or not name.strip():
         found.add("missing_setting", (*pointer, "iteration_name"), "the loop needs a name for its iterations")
-    elif len(name) > MAX_KEYWORD_LENGTH - len("_index"):
-        found.add("invalid_value", (*pointer, "iteration_name"), f"longer than {MAX_KEYWORD_LENGTH} characters")
+    elif not is_expression(name):
+        check_variable(name.strip(), (*pointer, "iteration_name"), found)
     required = task.get("requires_metadata_from_child")
     place = (*pointer, "requires_metadata_from_child")
     if not (isinstance(required, list) and all(isinstance(entry, str) for entry in required)):
@@ -277,7 +314,7 @@ def _expressions(value: Any, pointer: tuple[str | int, ...]) -> Iterator[tuple[t
         for key, item in value.items():
             if is_expression(key):
                 yield (*pointer, key), key
-            if key not in ("task_list", "else_task_list"):
+            if key not in _LIST_KEYS:
                 yield from _expressions(item, (*pointer, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):

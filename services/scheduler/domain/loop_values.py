@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from services.scheduler.domain.evaluation import evaluate_or_note
@@ -9,7 +10,7 @@ from services.scheduler.domain.expressions import Scope
 from services.scheduler.domain.job_document import RANGE_KEYS, ProblemList
 from services.scheduler.domain.plan import MAX_TASKS, FlowTask
 from services.scheduler.domain.task_settings import Pointer
-from shared.contracts.metadata import find_non_finite
+from shared.contracts.values import find_value_fault
 
 
 def find_loop_values(flow: FlowTask, scope: Scope, problems: ProblemList) -> list[Any] | None:
@@ -33,15 +34,18 @@ def find_loop_values(flow: FlowTask, scope: Scope, problems: ProblemList) -> lis
 
 def _check_values(values: list[Any], place: Pointer, problems: ProblemList) -> list[Any] | None:
     for index, value in enumerate(values):
-        if not isinstance(value, str | int | float | bool | None) or find_non_finite(value):
+        if not isinstance(value, str | int | float | bool | None):
             problems.add("invalid_value", (*place, index), "expected text, a finite number, true or false")
+            return None
+        if (fault := find_value_fault(value)) is not None:
+            problems.add("invalid_value", (*place, index), fault.message)
             return None
     return values
 
 
 def _spread(key: str, bounds: list[Any], place: Pointer, problems: ProblemList) -> list[Any] | None:
     numbers = all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in bounds)
-    if len(bounds) != 3 or not numbers or find_non_finite(bounds):
+    if len(bounds) != 3 or not numbers or find_value_fault(bounds) is not None:
         problems.add("invalid_value", place, "expected three finite numbers: [start, end, number of values]")
         return None
     start, end, count = float(bounds[0]), float(bounds[1]), bounds[2]
@@ -61,8 +65,12 @@ def spread_values(start: float, end: float, count: int, *, logarithmic: bool) ->
     if count <= 1:
         return [start][:count]
     steps = count - 1
-    if logarithmic:
+    if logarithmic and 0 < end / start < math.inf:
         inner = [start * (end / start) ** (index / steps) for index in range(1, steps)]
-    else:
+    elif logarithmic:  # the ends are so far apart that no number says how far
+        inner = [start ** (1 - index / steps) * end ** (index / steps) for index in range(1, steps)]
+    elif math.isfinite(end - start) and math.isfinite((end - start) * steps):
         inner = [start + (end - start) * index / steps for index in range(1, steps)]
+    else:
+        inner = [start * (1 - index / steps) + end * (index / steps) for index in range(1, steps)]
     return [start, *inner, end]

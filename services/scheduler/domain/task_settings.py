@@ -13,7 +13,7 @@ import orjson
 from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate
 from shared.contracts.coercion import coerce
 from shared.contracts.errors import InvalidExpressionError, Problem
-from shared.contracts.metadata import find_non_finite
+from shared.contracts.values import MAX_SETTINGS_BYTES, find_value_fault
 
 Pointer = tuple[str | int, ...]
 
@@ -61,13 +61,14 @@ class EvaluatedSettings:
 def evaluate_settings(settings: Mapping[str, Any], scope: Scope) -> EvaluatedSettings:
     """Evaluate the task-specific keys of a task object, keys and values, at every depth.
 
-    Expressions that fail are noted as problems with their place; the rest is evaluated all the same.
+    Expressions that fail are noted as problems with their place; the rest is evaluated all the same. So is what comes
+    out, where it is no value as `shared.contracts.values` says, or is too long in all.
     """
     result = EvaluatedSettings({})
     values = _evaluate(settings, scope, (), result)
     result.values = values
-    if (place := find_non_finite(values)) is not None:
-        result.problems.append(((), f"an expression gives NaN or infinity (at {place})"))
+    if not result.problems and (fault := find_value_fault(values, most_bytes=MAX_SETTINGS_BYTES)) is not None:
+        result.problems.append((fault.place, fault.message))
     return result
 
 

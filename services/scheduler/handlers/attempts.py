@@ -17,6 +17,7 @@ from shared.contracts.scheduler import (
     ReportRequest,
     ReportResponse,
 )
+from shared.contracts.values import Integer
 from shared.http.disconnects import unless_gone
 from shared.http.hot_route import HotRoute
 from shared.http.responses import json_response
@@ -61,7 +62,7 @@ async def renew_leases(
 
 @router.get("/{attempt_id}", summary="Show an attempt", operation_id="get_attempt")
 async def get_attempt(
-    attempt_id: Annotated[int, Path(examples=[17])], scheduler: Scheduler, _principal: Reader
+    attempt_id: Annotated[Integer, Path(examples=[17])], scheduler: Scheduler, _principal: Reader
 ) -> AttemptView:
     """Show one try at running a task: times, settings, what it read and made."""
     return await scheduler.views.get_attempt(attempt_id)

@@ -20,12 +20,13 @@ from shared.contracts.diagnostics import (
     TroublePage,
     WhyView,
 )
+from shared.contracts.values import Integer
 
 router = APIRouter(tags=["diagnostics"])
 
 
 async def _choose(
-    job_id: Annotated[int | None, Query(description="Only this job.", examples=[1])] = None,
+    job_id: Annotated[Integer | None, Query(description="Only this job.", examples=[1])] = None,
     job_name: Annotated[str | None, Query(description="Only jobs of this name.")] = None,
     task_type: Annotated[str | None, Query(description="Only this type.", examples=["transit_search_tls"])] = None,
 ) -> JobFilter:
@@ -39,7 +40,7 @@ PageSize = Annotated[int, Query(ge=1, le=10_000, description="The most rows that
 
 @router.get("/tasks/{task_id}/why", summary="Explain where a task stands", operation_id="explain_task")
 async def explain_task(
-    task_id: Annotated[int, Path(examples=[3])], scheduler: Scheduler, _principal: Reader
+    task_id: Annotated[Integer, Path(examples=[3])], scheduler: Scheduler, _principal: Reader
 ) -> WhyView:
     """Say why a task waits, runs, ran, ran again, is blocked, failed or was cancelled: a code, facts, and words."""
     return await scheduler.explanation.explain(task_id)
@@ -112,7 +113,7 @@ async def list_errors(
     _principal: Reader,
     as_csv: AsCsv,
     chosen: Chosen,
-    before: Annotated[int | None, Query(description="`next_before` of the page of newer ones.")] = None,
+    before: Annotated[Integer | None, Query(description="`next_before` of the page of newer ones.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="The latest so many.")] = 100,
 ) -> Response:
     """List attempts that failed, were lost or were rejected, newest last."""

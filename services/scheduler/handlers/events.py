@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from services.scheduler.handlers.dependencies import Reader, Scheduler
 from services.scheduler.logic.events import Events, Follower
 from shared.contracts.diagnostics import JobEnd
+from shared.contracts.values import Integer
 from shared.http.event_stream import (
     MAX_EVENT_ID,
     STREAM_RESPONSE,
@@ -48,7 +49,7 @@ async def follow_events(
     responses=STREAM_RESPONSE,
 )
 async def follow_job(
-    job_id: Annotated[int, Path(examples=[1])],
+    job_id: Annotated[Integer, Path(examples=[1])],
     scheduler: Scheduler,
     _principal: Reader,
     last_event_id: LastEventId = None,

@@ -14,11 +14,12 @@ from services.scheduler.handlers.tables import CSV_RESPONSE, AsCsv, render_table
 from shared.contracts.queues import RescheduleRequest, RescheduleResult
 from shared.contracts.scheduler import JobPage, JobPlan, JobView, ResultPage, RetryRequest, TaskPage
 from shared.contracts.states import JobState
+from shared.contracts.values import Integer, Natural
 from shared.http.bodies import read_bounded
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
-JobId = Annotated[int, Path(description="As the submission returned it.", examples=[1])]
+JobId = Annotated[Integer, Path(description="As the submission returned it.", examples=[1])]
 Limit = Annotated[int, Query(ge=1, le=1000, description="The most items of one page.")]
 Rerun = Annotated[bool, Query(description="Make new versions of the job's products that exist already.")]
 ReuseFlag = Annotated[
@@ -80,7 +81,7 @@ async def list_jobs(
     _principal: Reader,
     name: Annotated[str | None, Query(description="Only jobs of this name.", examples=["injection_recovery"])] = None,
     state: Annotated[JobState | None, Query(description="Only jobs in this state.")] = None,
-    before: Annotated[int | None, Query(description="`next_before` of the page before.")] = None,
+    before: Annotated[Integer | None, Query(description="`next_before` of the page before.")] = None,
     limit: Limit = 100,
 ) -> JobPage:
     """List jobs with the counts of their tasks by state."""
@@ -116,7 +117,7 @@ async def get_task_tree(
     scheduler: Scheduler,
     _principal: Reader,
     as_csv: AsCsv,
-    root: Annotated[int | None, Query(description="Begin at this task instead of the job's root.")] = None,
+    root: Annotated[Integer | None, Query(description="Begin at this task instead of the job's root.")] = None,
     max_depth: Annotated[int, Query(ge=0, le=1000, description="Levels below the first task.")] = 5,
     running: Annotated[bool, Query(description="Only what runs, and the tasks above it.")] = False,
     after: Annotated[str | None, Query(description="`next_after` of the page before.", examples=["0.3"])] = None,
@@ -133,7 +134,7 @@ async def get_results(
     scheduler: Scheduler,
     _principal: Reader,
     task_type: Annotated[str | None, Query(description="Only this type.", examples=["transit_search_tls"])] = None,
-    after: Annotated[int, Query(ge=0, description="`next_after` of the page before.")] = 0,
+    after: Annotated[Natural, Query(description="`next_after` of the page before.")] = 0,
     limit: Limit = 200,
 ) -> ResultPage:
     """List done and failed tasks with the metadata of their accepted attempts."""

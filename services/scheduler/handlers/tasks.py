@@ -10,10 +10,11 @@ from services.scheduler.handlers.dependencies import Operator, Reader, Scheduler
 from services.scheduler.handlers.examples import EXCUSE, RULES, TASK_RETRY
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import ExcuseRequest, TaskRetryRequest, TaskTypeView, TaskView
+from shared.contracts.values import Integer
 
 router = APIRouter(tags=["tasks"])
 
-TaskId = Annotated[int, Path(examples=[3])]
+TaskId = Annotated[Integer, Path(examples=[3])]
 
 
 @router.get("/tasks/{task_id}", summary="Show a task", operation_id="get_task")

@@ -16,7 +16,6 @@ from services.scheduler.domain.task import Promise, ReadyTask
 from services.scheduler.logic.ports import UnitOfWork
 from services.scheduler.logic.taken_names import refuse_taken_names, register_names
 from shared.contracts.errors import AttemptClosedError
-from shared.contracts.metadata import find_non_finite
 from shared.contracts.scheduler import (
     AttemptReport,
     HeartbeatRequest,
@@ -25,6 +24,8 @@ from shared.contracts.scheduler import (
     ReportResult,
 )
 from shared.contracts.states import AttemptState, FailureReason, TaskState
+from shared.contracts.texts import cut_message, cut_reason
+from shared.contracts.values import MAX_METADATA_BYTES, MAX_RESULT_BYTES, find_value_fault
 
 Queueable = TypeVar("Queueable", ReadyTask, ControlledTask)
 
@@ -152,21 +153,41 @@ def settle(
 
 
 def _judge(report: AttemptReport, promises: Sequence[Promise]) -> AttemptReport:
-    """Turn a report of success that is none into one of failure, and give every failure a reason."""
+    """Turn a report of success that is none into one of failure, and give every failure a reason.
+
+    Metadata that cannot be stored are left out, whatever the report says; the attempt ends with words.
+    """
+    report, unsound = _drop_unsound_metadata(report)
     if report.state != "accepted":
+        words = "; ".join(part for part in (report.message, *unsound) if part) if unsound else report.message
         reason = report.reason or _DEFAULT_REASONS[report.state]
-        return report.model_copy(update={"reason": reason})
+        return report.model_copy(update={"reason": reason, "message": words})
     made = {output.slot for output in report.outputs}
     faults = [f"output {promise.slot!r} was not made" for promise in promises if promise.slot not in made]
     faults += [f"output {output.slot!r}: {output.qc_reason}" for output in report.outputs if output.passed_qc is False]
-    if (place := find_non_finite(report.metadata)) is not None:
-        faults.append(f"metadata {place} is NaN or infinite")
+    faults += unsound
     if not faults:
         return report
-    words = "; ".join(faults)
     # An operator may accept what was made after all, and then its metadata counts.
-    dropped: dict[str, Any] = {} if place is None else {"metadata": {}}
-    return report.model_copy(update={"state": "rejected", "reason": FailureReason.QUALITY, "message": words, **dropped})
+    words = cut_message("; ".join(faults))
+    return report.model_copy(update={"state": "rejected", "reason": FailureReason.QUALITY, "message": words})
+
+
+def _drop_unsound_metadata(report: AttemptReport) -> tuple[AttemptReport, list[str]]:
+    """Leave metadata out that cannot be stored. Returns words for each."""
+    faults: list[str] = []
+    changes: dict[str, Any] = {}
+    if report.metadata and (fault := find_value_fault(report.metadata, most_bytes=MAX_RESULT_BYTES)) is not None:
+        faults.append(f"metadata {fault}")
+        changes["metadata"] = {}
+    outputs: list[OutputVersion] = []
+    for output in report.outputs:
+        fault = find_value_fault(output.metadata, most_bytes=MAX_METADATA_BYTES) if output.metadata else None
+        if fault is not None:
+            faults.append(f"output {output.slot!r}: metadata {fault}")
+            changes["outputs"] = outputs
+        outputs.append(output if fault is None else output.model_copy(update={"metadata": {}}))
+    return (report.model_copy(update=changes), faults) if changes else (report, faults)
 
 
 def _accept(
@@ -262,7 +283,7 @@ def _verdicts(report: AttemptReport, at: datetime) -> dict[str, Any]:
                 "attempt_id": report.attempt_id,
                 "semantic_type": output.slot,
                 "passed": accepted,
-                "reason": output.qc_reason if accepted else output.qc_reason or report.message or report.state,
+                "reason": cut_reason(output.qc_reason or ("" if accepted else report.message or report.state)),
                 "decided_at": at,
             }
             for output in report.outputs

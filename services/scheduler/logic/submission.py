@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +16,7 @@ import orjson
 from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.expansion import describe_root, expand
-from services.scheduler.domain.job_document import CHAIN, ProblemList, check_document
+from services.scheduler.domain.job_document import CHAIN, ProblemList, check_document, find_document_fault
 from services.scheduler.domain.job_mode import PLAIN, JobMode, describe_mode
 from services.scheduler.domain.plan import FlowTask, Plan
 from services.scheduler.domain.rehearsal import summarise
@@ -34,6 +36,8 @@ T = TypeVar("T")
 
 #: A document of more bytes is planned apart.
 _SMALL = 32 * 1024
+#: What may be a whole number beyond 64 bits.
+_LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ class Submission:
         ConflictError
             The key was used for another document, or in another mode.
         """
-        document = parse_document(text)
+        document = await _read(text)
         mode = _complete_mode(mode, document)
         if key is not None:
             known = await self._transactor.run(lambda unit: _find_submitted(unit, key, document, mode))
@@ -124,12 +128,13 @@ class Submission:
         EasError
             What `submit` would raise.
         """
-        document = parse_document(text)
+        document = await _read(text)
         mode = _complete_mode(mode, document)
         changes = Changes(self._clock())
 
         def insert(unit: UnitOfWork, planned: _PlannedJob) -> JobPlan:
             _, new_versions = _insert(unit, changes, document, planned, "", mode)
+            unit.save(changes)
             raise _RehearsalOver(summarise(planned.plan, new_versions))
 
         try:
@@ -203,6 +208,10 @@ def _find_submitted(unit: UnitOfWork, key: str, document: Any, mode: JobMode) ->
     return unit.jobs.describe(job_id)
 
 
+async def _read(text: bytes) -> Any:
+    return parse_document(text) if len(text) <= _SMALL else await asyncio.to_thread(parse_document, text)
+
+
 def parse_document(text: bytes) -> Any:
     """Read JSON.
 
@@ -210,12 +219,21 @@ def parse_document(text: bytes) -> Any:
     ------
     InvalidJsonError
         With the line and column at which reading failed.
+    InvalidJobError
+        A value in it is none that can be stored; its place is named.
     """
     try:
-        return orjson.loads(text)
+        document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        message = f"the job is not JSON: {error.msg} (line {error.lineno}, column {error.colno})"
+        message = f"the job is not JSON, or nested too deep: {error.msg} (line {error.lineno}, column {error.colno})"
         raise InvalidJsonError(message, where=f"line {error.lineno}, column {error.colno}") from error
+    fault = find_document_fault(document)
+    if fault is None and _LONG_NUMBER.search(text) is not None:
+        # orjson has turned a whole number beyond 64 bits into a float without a word.
+        fault = find_document_fault(json.loads(text))
+    if fault is not None:
+        raise InvalidJobError("the job has one problem", where=fault.where, problems=[fault])
+    return document
 
 
 def _complete_mode(mode: JobMode, document: Any) -> JobMode:

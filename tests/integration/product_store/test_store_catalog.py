@@ -125,7 +125,7 @@ async def test_a_large_plan(store: Store) -> None:
     [
         ({"filename": "../x"}, "body.products[1].filename"),
         ({"directory": "/abs"}, "body.products[1].directory"),
-        ({"metadata": {"a": {"b": [2**70]}}}, "body.products[1].metadata"),
+        ({"metadata": {"a": {"b": [2**70]}}}, "body.products[1].metadata.a.b[0]"),
         ({"planned_at": "2026-01-01T00:00:00"}, "body.products[1].planned_at"),
     ],
 )
