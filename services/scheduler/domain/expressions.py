@@ -30,7 +30,7 @@ MAX_ITEMS = 200_000
 MAX_BITS = 1024
 MAX_DEPTH = 100
 #: Items of lists and objects, and 64 characters of texts, that all steps of one expression may give together.
-MAX_WORK = 2_000_000
+MAX_WORK = 1_000_000
 _MAX_FORMAT_WIDTH = 1000
 _MAX_ROUNDING = 400
 

@@ -84,9 +84,9 @@ def test_what_one_of_them_cannot_bear_is_found_with_its_place(value: Any, slug: 
 @pytest.mark.parametrize("levels", [MAX_LEVELS + 1, 100, 1_000, 100_000])
 def test_too_deep_is_found_quickly_and_without_recursion(levels: int) -> None:
     value = {"tree": nest(levels - 1)}
-    begun = time.perf_counter()
+    begun = time.process_time()
     fault = find_value_fault(value)
-    assert time.perf_counter() - begun < 1
+    assert time.process_time() - begun < 1
     assert fault is not None
     assert fault.slug == "too_deep"
     assert len(fault.place) == MAX_LEVELS

@@ -85,16 +85,16 @@ def test_on_the_way_numbers_may_be_larger(text: str, value: Any) -> None:
     ],
 )
 def test_no_expression_takes_long(text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(InvalidExpressionError):
         evaluate(text, Scope({}))
-    assert time.perf_counter() - begun < 3
+    assert time.process_time() - begun < 3
 
 
 def test_lists_are_joined_in_one_pass() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     assert evaluate("(len(sum([[1]] * 100000, [])))", Scope({})) == 100_000
-    assert time.perf_counter() - begun < 3
+    assert time.process_time() - begun < 3
 
 
 # --- documents
