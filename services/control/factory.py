@@ -54,6 +54,8 @@ def create_suite_app(
                 broker_url=broker_url,
                 product_store_url=address.product_store_url,
                 product_store_token=SecretStr(folder.choose_token({"operate"})),
+                log_service_url=address.log_service_url,
+                log_service_token=SecretStr(folder.choose_token({"operate"})),
             )
         ),
         PRODUCTS: create_product_store(

@@ -12,6 +12,7 @@ from services.logging.logic.retrieval import Retrieval
 from services.logging.logic.tail import Tail
 from services.logging.settings import LoggingSettings
 from services.logging.storage.database import DATABASE
+from services.logging.storage.ids import IdReader
 from services.logging.storage.records import RecordCatalog
 from services.logging.storage.retention import RecordRemoval
 from services.logging.storage.tallies import TallyCatalog
@@ -42,6 +43,7 @@ class LoggingFactory:
             max_behind=settings.tail_behind,
             heartbeat=settings.tail_heartbeat_seconds,
         )
+        self.ids = IdReader(self._database)
         self.retrieval = Retrieval(records, TallyCatalog(self._database), self._indexing)
 
     def prepare(self) -> None:

@@ -7,7 +7,7 @@ import gc
 from fastapi import FastAPI
 
 from services.logging.factory import LoggingFactory
-from services.logging.handlers import follow, ingest, queued_ingest, records, retention
+from services.logging.handlers import follow, ids, ingest, queued_ingest, records, retention
 from services.logging.handlers.dependencies import provide
 from services.logging.settings import LoggingSettings
 from services.logging.storage.database import DATABASE
@@ -40,7 +40,7 @@ def create_app(settings: LoggingSettings | None = None) -> FastAPI:
         tokens=TokenTable.from_optional_file(settings.tokens_file),
         make_parts=lambda: LoggingFactory(settings),
         provide=provide,
-        routers=[ingest.router, follow.router, records.router, retention.router],
+        routers=[ingest.router, follow.router, records.router, retention.router, ids.router],
         gzip_paths=["/records"],
         take_in=lambda factory: take_in(
             settings,

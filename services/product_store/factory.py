@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.product_store.logic.adoption import Adoptions
 from services.product_store.logic.deposit import Depositary
 from services.product_store.logic.fixity import Fixity
+from services.product_store.logic.ids import CLOSED, IdComparison
 from services.product_store.logic.inventory import Inventory
 from services.product_store.logic.orphans import Orphans
 from services.product_store.logic.planning import Planning
@@ -31,6 +33,9 @@ from services.product_store.storage.spool import ArchiveError
 from shared.background import cancel_and_wait, keep_running
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
+from shared.database.next_keys import raise_next_key
+from shared.database.restored import is_marked_restored, remove_restored_mark
+from shared.id_gate import IdGate
 
 if TYPE_CHECKING:
     from services.product_store.storage.bucket import BucketArchive
@@ -45,7 +50,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _make_archive(settings: ProductStoreSettings) -> FileArchive | BucketArchive:
+def make_archive(settings: ProductStoreSettings) -> FileArchive | BucketArchive:
+    """Make the archive that the settings name. Raises ArchiveError where that cannot be."""
     if isinstance(settings.archive, Path):
         return FileArchive(settings.archive, threads=settings.archive_threads)
     try:
@@ -61,7 +67,7 @@ class ProductStoreFactory:
 
     def __init__(self, settings: ProductStoreSettings) -> None:
         self._database = Database(settings.database_url)
-        self._archive = _make_archive(settings)
+        self._archive = make_archive(settings)
         self._catalog = DatabaseCatalog(self._database)
         self._recovery = Recovery(self._catalog, self._archive)
         self.planning = Planning(self._catalog)
@@ -93,11 +99,21 @@ class ProductStoreFactory:
         self.orphans = Orphans(self._catalog, self._archive, _now, grace=timedelta(hours=settings.upload_hours))
         self.quality = QualityLedger(self._catalog, _now)
         self.inventory = Inventory(self._catalog)
+        url = settings.database_url
+        self.ids = IdComparison(
+            self._catalog,
+            IdGate(CLOSED),
+            partial(raise_next_key, url, "version", "version_id"),
+            partial(remove_restored_mark, url),
+            patience=settings.ids_patience_seconds,
+        )
+        self._marked = False
 
     def prepare(self) -> None:
         """Bring the tables up to date and take the archive into use. Blocks."""
         self._archive.start()
         upgrade_schema(self._database.url, MIGRATIONS, owner=DATABASE)
+        self._marked = is_marked_restored(self._database.url)
 
     async def start(self) -> None:
         """Tidy up after an earlier process, then accept uploads."""
@@ -105,6 +121,8 @@ class ProductStoreFactory:
         await self._recovery.run()
         await self.uploads.recover()
         await self.quarantine.recover()
+        await self.ids.start(marked=self._marked)
+        self._tidying.append(asyncio.create_task(keep_running("ids", self.ids.run), name="ids"))
         self._tidying.append(asyncio.create_task(keep_running("tidying", self._tidy), name="tidying"))
 
         if self._scrub_rate:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.product_store.factory import ProductStoreFactory
+from services.product_store.factory import ProductStoreFactory, make_archive
 from services.product_store.handlers import (
     content,
     deposits,
     fixity,
+    ids,
     pieces,
     previews,
     products,
@@ -18,6 +19,7 @@ from services.product_store.handlers import (
 )
 from services.product_store.handlers.dependencies import provide
 from services.product_store.settings import ProductStoreSettings
+from services.product_store.storage.copies import ArchiveCopies
 from services.product_store.storage.database import DATABASE
 from shared.amqp.rooms import take_in
 from shared.contracts.products import PRODUCT_QUEUE
@@ -51,6 +53,7 @@ def create_app(settings: ProductStoreSettings | None = None) -> FastAPI:
             content.router,
             previews.router,
             fixity.router,
+            ids.router,
         ],
         take_in=lambda factory: take_in(
             settings,
@@ -65,6 +68,11 @@ def create_app(settings: ProductStoreSettings | None = None) -> FastAPI:
 def describe_database() -> DatabaseDescription:
     """Say what others must know of the service's database to make, move and check it."""
     return DATABASE
+
+
+def open_copies(settings: ProductStoreSettings) -> ArchiveCopies:
+    """Open the archive for those who copy it whole. Raises ArchiveError where it cannot be used."""
+    return ArchiveCopies(make_archive(settings))
 
 
 def main() -> None:

@@ -45,6 +45,12 @@ class ProductStoreSettings(BrokerChoice):
     preview_max_mb: int = Field(
         default=256, ge=1, description="Of longer versions only the beginning is shown, as text [MB]."
     )
+    ids_patience_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="How long new versions wait after a start for the scheduler to say which versions it knows; 0 does "
+        "not wait. After a restore they wait for as long as it takes [s].",
+    )
     archive_threads: int = Field(default=8, ge=1, le=256, description="How many files are written or read at once.")
 
     @field_validator("archive")

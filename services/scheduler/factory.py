@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from services.scheduler.domain.policies import RetryLimits
@@ -17,6 +18,7 @@ from services.scheduler.logic.events import Events
 from services.scheduler.logic.expansion import Expansion
 from services.scheduler.logic.explanation import Explanation
 from services.scheduler.logic.handout import DispatchRules
+from services.scheduler.logic.ids import CLOSED, GatedTransactor, IdComparison
 from services.scheduler.logic.inquiry import Inquiry
 from services.scheduler.logic.leadership import Election, LeadersTransactor
 from services.scheduler.logic.overrides import Overrides
@@ -39,7 +41,9 @@ from services.scheduler.storage.dead_letters import SqlDeadLetters
 from services.scheduler.storage.diagnostics import DiagnosticsReader
 from services.scheduler.storage.events import ChangeReader
 from services.scheduler.storage.explanations import ExplanationReader
+from services.scheduler.storage.ids import begin_noting
 from services.scheduler.storage.leadership import LeadershipReader
+from services.scheduler.storage.log_service import HttpLogService
 from services.scheduler.storage.product_store import HttpProductAnnouncer
 from services.scheduler.storage.provenance import ProvenanceReader
 from services.scheduler.storage.result_tables import ResultTableReader
@@ -51,6 +55,9 @@ from shared.background import cancel_and_wait, keep_running
 from shared.contracts.products import PRODUCT_QUEUE
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
+from shared.database.next_keys import raise_next_key
+from shared.database.restored import is_marked_restored, remove_restored_mark
+from shared.id_gate import IdGate
 
 if TYPE_CHECKING:
     from services.scheduler.storage.broker_queues import ConnectedTaskQueues
@@ -60,6 +67,13 @@ MIGRATIONS = DATABASE.migrations
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _find_log_service(settings: SchedulerSettings) -> HttpLogService | None:
+    if settings.log_service_url is None:
+        return None
+    token = settings.log_service_token
+    return HttpLogService(settings.log_service_url, token.get_secret_value() if token else None)
 
 
 class SchedulerFactory:
@@ -76,7 +90,10 @@ class SchedulerFactory:
         self._database = Database(settings.database_url)
         self._announcer = HttpProductAnnouncer(settings.product_store_url, token.get_secret_value() if token else None)
         self._outlet = make_outlet(settings, PRODUCT_QUEUE, name="scheduler products")
-        transactor = SqlTransactor(self._database)
+        free = SqlTransactor(self._database)
+        gate = IdGate(CLOSED)
+        # Whoever comes just after a start waits until ids are given; one second more than that may take.
+        transactor = GatedTransactor(free, gate, seconds=settings.ids_patience_seconds + 1)
         self.max_document_bytes = settings.max_document_bytes
         self.views = SchedulerViews(self._database)
         self.containers = ContainerCatalog(self._database)
@@ -96,8 +113,8 @@ class SchedulerFactory:
         self.events = Events(changes, bells, settings.event_heartbeat_seconds)
         lease = timedelta(seconds=settings.leader_lease_seconds)
         self.leadership = LeadershipReader(self._database)
-        self._election = Election(transactor, _now, settings.find_replica_name(), lease)
-        leaders = LeadersTransactor(transactor, self._election)
+        self._election = Election(free, _now, settings.find_replica_name(), lease)
+        leaders = LeadersTransactor(GatedTransactor(free, gate, seconds=None), self._election)
         self._leaders_loops = {
             "expansion": Expansion(leaders, bells, _now, limits, settings.max_iterations).run,
             "recovery": Recovery(leaders, bells, _now, limits, settings.reap_seconds).run,
@@ -110,7 +127,23 @@ class SchedulerFactory:
             patience, every = settings.ring_again_seconds, settings.sweep_seconds
             sweeper = Sweeper(outbox, self._broker, bells, _now, patience=patience, every=every)
             self._leaders_loops["sweeper"] = sweeper.run
-        self._own_loops: dict[str, Callable[[], Awaitable[None]]] = {"election": self._election.run}
+        self._log_service = _find_log_service(settings)
+        url = settings.database_url
+        self._ids = IdComparison(
+            free,
+            gate,
+            self._announcer,
+            self._log_service,
+            raise_next_job=partial(raise_next_key, url, "job", "id"),
+            remove_mark=partial(remove_restored_mark, url),
+            leads=lambda: self.leads,
+            patience=settings.ids_patience_seconds,
+        )
+        self._marked = False
+        self._own_loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "election": self._election.run,
+            "ids": self._ids.run,
+        }
         if not self._database.is_file:
             self._own_loops["peers"] = Peers(changes, bells, settings.peer_seconds).run
         if self._broker is not None:
@@ -136,6 +169,8 @@ class SchedulerFactory:
     def prepare(self) -> None:
         """Bring the tables up to date. Blocks."""
         upgrade_schema(self._database.url, MIGRATIONS, owner=DATABASE)
+        begin_noting(self._database.url)
+        self._marked = is_marked_restored(self._database.url)
 
     @property
     def leads(self) -> bool:
@@ -153,6 +188,7 @@ class SchedulerFactory:
             await self._outlet.start()
         if self._broker is not None:
             await self._broker.start()
+        self._ids.start(marked=self._marked)
         await self._election.start(self._leaders_loops)
         self._running = [
             asyncio.create_task(keep_running(name, loop), name=name) for name, loop in self._own_loops.items()
@@ -167,4 +203,6 @@ class SchedulerFactory:
         if self._broker is not None:
             await self._broker.close()
         await self._announcer.close()
+        if self._log_service is not None:
+            await self._log_service.close()
         await self._database.stop()

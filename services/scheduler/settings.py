@@ -23,6 +23,16 @@ class SchedulerSettings(BrokerChoice):
     port: int = Field(default=8321, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     product_store_url: str = Field(default="http://127.0.0.1:8322", description="Where the product store answers.")
     product_store_token: SecretStr | None = Field(default=None, description="A token with the scope operate.")
+    log_service_url: str | None = Field(
+        default=None, description="Where the log service answers, which is asked for the ids that it knows."
+    )
+    log_service_token: SecretStr | None = Field(default=None, description="A token for it with the scope operate.")
+    ids_patience_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="How long all that gives ids waits after a start for the other services to say which they know; 0 "
+        "does not wait. After a restore it waits for as long as it takes [s].",
+    )
     lease_seconds: float = Field(default=60.0, gt=0, description="How long an attempt is its worker's unheard [s].")
     reap_seconds: float = Field(default=5.0, gt=0, description="How often expired leases are looked for [s].")
     max_attempts: int = Field(default=5, ge=1, description="Most attempts of a task that fails for passing reasons.")

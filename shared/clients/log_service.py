@@ -10,6 +10,7 @@ from shared.clients.base import DEFAULT_TIMEOUT, ServiceClient, raise_for_error
 from shared.clients.event_stream import read_events
 from shared.clients.proxies import explain_failure
 from shared.contracts.errors import UnavailableError
+from shared.contracts.ids import KnownIds
 from shared.contracts.log_retention import RetentionPolicy, RetentionReport
 from shared.contracts.logs import (
     AttemptCompleteness,
@@ -123,6 +124,10 @@ class LogClient(ServiceClient):
         """Remove now what the policy lets go."""
         params = {"dry_run": "false"}
         return await self._call(RetentionReport, "POST", "retention/runs", params=params, read_timeout=3600)
+
+    async def find_known_ids(self) -> KnownIds:
+        """Tell the highest ids of which there are records. Needs the scope ``operate``."""
+        return await self._call(KnownIds, "GET", "ids")
 
     async def export(self, query: LogQuery, form: ExportForm) -> AsyncIterator[bytes]:
         """Stream all records of a query as one document, in pieces. Needs the scope ``read``."""

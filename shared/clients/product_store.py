@@ -35,6 +35,7 @@ from shared.contracts.errors import (
     UnavailableError,
     rebuild_error,
 )
+from shared.contracts.ids import IdAnswer, IdNotice, ServiceInstance
 from shared.contracts.metadata import Metadata
 from shared.contracts.products import (
     METADATA_HEADER,
@@ -99,6 +100,14 @@ class ProductStoreClient(InventoryClient, RemovalClient, PreviewClient):
             Another task holds one of the names.
         """
         return await self._call(PlanResponse, "POST", "plan", body=PlanRequest(products=list(products)))
+
+    async def find_instance(self) -> str:
+        """Tell which process answers: another one after every start. Needs the scope ``operate``."""
+        return (await self._call(ServiceInstance, "GET", "ids")).instance
+
+    async def compare_ids(self, notice: IdNotice) -> IdAnswer:
+        """Tell the store which versions are known, and hear which ids of the scheduler are. May be repeated."""
+        return await self._call(IdAnswer, "POST", "ids", body=notice, read_timeout=120.0)
 
     async def adopt(self, adoptions: Sequence[Adoption]) -> list[AdoptionAnswer]:
         """Let attempts take over versions that equal attempts made; one answer for each. May be repeated."""

@@ -69,6 +69,11 @@ class ProvenanceGraph(BaseModel):
     missing: list[int] = Field(
         default_factory=list, description="Versions that attempts name and the product store does not know."
     )
+    unknown_attempts: list[int] = Field(
+        default_factory=list,
+        description="Attempts that made versions of this history and that the scheduler does not know: it was restored "
+        "to an earlier moment.",
+    )
     complete: bool = Field(default=True, description="False where the history goes on beyond the depth or the bounds.")
 
 

@@ -32,6 +32,10 @@ from shared.database.references import unchecked_references
 REVISION_TABLE = "alembic_version"
 #: There as long as a restore is at work, where that cannot be undone as a whole.
 RESTORE_MARKER = "eas_restore"
+#: There from a restore until the service has compared its next ids with those of the other services.
+RESTORED_MARKER = "eas_restored"
+#: Tables that are no service's own.
+_APART = frozenset({REVISION_TABLE, RESTORE_MARKER, RESTORED_MARKER})
 
 
 class ColumnKind(StrEnum):
@@ -93,7 +97,7 @@ def list_tables(connection: Connection, description: DatabaseDescription) -> lis
     """List the tables whose rows are the service's own knowledge, in the order of their names."""
     apart = (*description.derived, *list_virtual_tables(connection))
     names = inspect(connection).get_table_names()
-    return sorted(name for name in names if name not in (REVISION_TABLE, RESTORE_MARKER) and not name.startswith(apart))
+    return sorted(name for name in names if name not in _APART and not name.startswith(apart))
 
 
 def describe_table(inspector: Inspector, name: str) -> NeutralTable:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import SchemaItem
 
 from shared.contracts.errors import UnavailableError
-from shared.database.contents import RESTORE_MARKER, list_virtual_tables, refuse_other_service
+from shared.database.contents import RESTORE_MARKER, RESTORED_MARKER, list_virtual_tables, refuse_other_service
 from shared.database.ddl import is_for
 from shared.database.description import DatabaseDescription
 from shared.database.engines import explain_error, open_engine, show_url
@@ -161,9 +161,9 @@ def find_drift(url: str, metadata: MetaData | Sequence[MetaData]) -> list[object
             virtual = list_virtual_tables(connection)
 
             def is_ours(found: SchemaItem, name: str | None, _kind: str, _reflected: bool, _other: object) -> bool:
-                """Leave out full-text indexes, the tables that SQLite keeps them in, and other engines' indexes."""
+                """Leave out full-text indexes, the tables SQLite keeps them in, marks, and other engines' indexes."""
                 if isinstance(found, Table):
-                    return not (name is not None and name.startswith(tuple(virtual)))
+                    return name is None or not (name == RESTORED_MARKER or name.startswith(tuple(virtual)))
                 return not isinstance(found, Index) or is_for(found, kind)
 
             context = MigrationContext.configure(connection, opts={"include_object": is_ours})

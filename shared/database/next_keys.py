@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Integer, column, func, inspect, select, table
 
 from shared.database.contents import describe_table
+from shared.database.engines import open_engine
+from shared.database.servers import explained
 
 _HAS_SEQUENCES = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'"
 _IS_NEVER_REUSED = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE '%AUTOINCREMENT%'"
@@ -50,6 +52,20 @@ def set_next_key(connection: Connection, name: str, key: str, at_least: int | No
             if read_next_key(connection, name, key) is not None:
                 quoted = connection.dialect.identifier_preparer.quote(name)
                 connection.exec_driver_sql(f"ALTER TABLE {quoted} AUTO_INCREMENT = {following}")
+
+
+def raise_next_key(url: str, name: str, key: str, at_least: int) -> None:
+    """Let a table of a running service go on with keys of at least `at_least`, on a connection of its own. Blocks.
+
+    On SQLite it works for tables whose keys are never used again (``AUTOINCREMENT``) alone.
+    """
+    engine = open_engine(url, writer=True, changes_tables=True)
+    try:
+        with explained(url), engine.connect() as connection, connection.begin():
+            following = read_next_key(connection, name, key) or 1
+            set_next_key(connection, name, key, max(following, at_least))
+    finally:
+        engine.dispose()
 
 
 def _find_highest(connection: Connection, name: str, key: str) -> int:

@@ -26,6 +26,7 @@ from shared.database.errors import DumpError, InterruptedRestoreError
 from shared.database.migrations import has_interrupted_restore, list_revisions, migrate
 from shared.database.next_keys import set_next_key
 from shared.database.references import find_broken_references, unchecked_references
+from shared.database.restored import mark_restored
 from shared.database.servers import explained, read_largest_packet
 from shared.version import distribution_version
 
@@ -66,7 +67,7 @@ def examine_dump(path: Path, description: DatabaseDescription) -> VerifiedDump:
 
 
 def restore_database(
-    url: str, description: DatabaseDescription, path: Path, *, overwrite: bool = False
+    url: str, description: DatabaseDescription, path: Path, *, overwrite: bool = False, mark: bool = False
 ) -> RestoreReport:
     """Make a database what it was when it was dumped, with the tables of the newest revision.
 
@@ -83,6 +84,8 @@ def restore_database(
         The dump. It is read to its end before anything is changed.
     overwrite
         Replace what is there.
+    mark
+        Let the service compare its next ids with those of the other services before it gives any.
 
     Raises
     ------
@@ -114,6 +117,8 @@ def restore_database(
                 _, revision = migrate(connection, description.migrations)
                 _continue_keys(connection, description, loaded)  # some migrations make tables anew
                 _refuse_broken_references(connection, description, path)
+                if mark:
+                    mark_restored(connection)
         return RestoreReport(verified.header, revision, verified.rows)
     finally:
         engine.dispose()

@@ -68,6 +68,7 @@ async def _lone_scheduler() -> AsyncIterator[tuple[SchedulerClient, int]]:
         environment = os.environ | {
             "EAS_SCHEDULER_DATABASE_URL": f"sqlite:///{folder}/scheduler.db",
             "EAS_SCHEDULER_PORT": str(port),
+            "EAS_SCHEDULER_IDS_PATIENCE_SECONDS": "0",
         }
         command = [sys.executable, "-m", "services.scheduler.main"]
         process = _start(command, environment)

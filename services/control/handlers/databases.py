@@ -153,7 +153,8 @@ def restore(
         def read(found: ServiceDatabase) -> Step:
             path = paths[found.service]
             create_database(found.url)
-            report = restore_database(found.url, found.description, path, overwrite=overwrite)
+            gives_ids = found.service != ServiceName.LOGGING
+            report = restore_database(found.url, found.description, path, overwrite=overwrite, mark=gives_ids)
             if found.service == ServiceName.PRODUCT_STORE and data is not None:
                 write_origin(folder, found.url)
             rows = sum(report.rows.values())

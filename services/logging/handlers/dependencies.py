@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI, Request
 
 from services.logging.factory import LoggingFactory
 from services.logging.logic.ingestion import Ingestion
+from services.logging.logic.ports import KnownIdsSource
 from services.logging.logic.retention import Retention
 from services.logging.logic.retrieval import Retrieval
 from services.logging.logic.tail import Tail
@@ -35,11 +36,16 @@ async def _tail(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Tail:
     return factory.tail
 
 
+async def _ids(factory: Annotated[LoggingFactory, Depends(_factory)]) -> KnownIdsSource:
+    return factory.ids
+
+
 async def _retention(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Retention:
     return factory.retention
 
 
 IngestionPart = Annotated[Ingestion, Depends(_ingestion)]
 TailPart = Annotated[Tail, Depends(_tail)]
+IdsPart = Annotated[KnownIdsSource, Depends(_ids)]
 RetentionPart = Annotated[Retention, Depends(_retention)]
 RetrievalPart = Annotated[Retrieval, Depends(_retrieval)]

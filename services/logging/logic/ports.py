@@ -7,8 +7,16 @@ from datetime import datetime
 from typing import Protocol
 
 from services.logging.domain.tally import Tally
+from shared.contracts.ids import KnownIds
 from shared.contracts.log_retention import RetentionPolicy
 from shared.contracts.logs import LogQuery, LogRecord, LogScope, StoredRecord, StreamEnding
+
+
+class KnownIdsSource(Protocol):
+    """Tells which ids of the scheduler the records have."""
+
+    async def find_known(self) -> KnownIds:
+        """Find the highest ids of the scheduler."""
 
 
 class Records(Protocol):

@@ -58,13 +58,18 @@ class Standing(Enum):
     TAKES_OVER = "takes over"
 
 
-def judge_promise(known: Promise, earlier: Collection[int], given: Promise, where: str) -> Standing:
+def judge_promise(
+    known: Promise, earlier: Collection[int], given: Promise, where: str, *, lost: bool = False
+) -> Standing:
     """Say how a promise stands to the one that holds the name; `earlier` are other tasks that may store under it.
 
     Of the tasks that planned a name the one with the highest id holds it, for the scheduler gives ids as it plans, and
     the others may store versions still: so plans can come twice, late and in any order, before or after versions. What
     a re-run's task has come to hold first, a task with a lower id must have had before. A product that no job planned,
     such as external data that was found, may get another semantic type when it is made again.
+
+    A task is `lost` if it holds the name and the scheduler does not know it any more, because the scheduler was
+    restored to an earlier moment. Its promise counts no longer: whoever promises the name next holds it.
 
     Raises
     ------
@@ -75,6 +80,8 @@ def judge_promise(known: Promise, earlier: Collection[int], given: Promise, wher
     holds = known.generator_task_id == given.generator_task_id
     before = given.generator_task_id in earlier
     is_older = given.generator_task_id < known.generator_task_id
+    if lost and not holds:
+        return Standing.TAKES_OVER
     if not (holds or before or given.rerun or (is_older and known.rerun)):
         raise ProductExistsError(
             f"{label} is already promised by task {known.generator_task_id} of job {known.job_id}", where=where

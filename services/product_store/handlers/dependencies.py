@@ -20,4 +20,9 @@ async def _get_factory(request: Request) -> ProductStoreFactory:
     return factory
 
 
+async def await_ids(request: Request) -> None:
+    """Hold a request back that would make versions, until it is known from where on ids are free."""
+    await request.app.state.factory.ids.wait()
+
+
 Store = Annotated[ProductStoreFactory, Depends(_get_factory)]

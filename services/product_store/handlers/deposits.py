@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Request, Response
 
 from services.product_store.domain.descriptions import check_metadata
-from services.product_store.handlers.dependencies import Store
+from services.product_store.handlers.dependencies import Store, await_ids
 from services.product_store.handlers.uploads import read_length
 from services.product_store.handlers.views import read_deposit, show_version
 from services.product_store.logic.deposit import Parcel
@@ -54,6 +54,7 @@ async def store_deposits(
     store: Store,
     _principal: Annotated[Principal, Depends(require(AccessScope.WORK))],
     _length: Annotated[int, Depends(_check_length)],
+    _ids: Annotated[None, Depends(await_ids)],
 ) -> Response:
     """Store versions."""
     answers: list[DepositAnswer | None] = [None] * len(request.deposits)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response, status
 
 from services.product_store.domain.descriptions import check_metadata
 from services.product_store.domain.upload import OffsetError, Upload
-from services.product_store.handlers.dependencies import Store
+from services.product_store.handlers.dependencies import Store, await_ids
 from services.product_store.handlers.uploads import RAW_BODY, read_body, read_length
 from services.product_store.handlers.views import read_deposit, show_version
 from shared.contracts.digests import CONTENT_DIGEST, CONTENT_MD5, REPR_DIGEST, Digests, format_digest, read_digests
@@ -112,6 +112,7 @@ async def append_to_upload(
     "/uploads/{upload_id}/commit",
     summary="Make a version of an upload",
     operation_id="put_upload_commit",
+    dependencies=[Depends(await_ids)],
     status_code=status.HTTP_201_CREATED,
     responses={200: {"model": VersionView, "description": "It was made before."}},
 )
@@ -123,6 +124,7 @@ async def append_to_upload(
         "for an upload in one stream; committing again gives the same version (200)."
     ),
     operation_id="commit_upload",
+    dependencies=[Depends(await_ids)],
     status_code=status.HTTP_201_CREATED,
     responses={200: {"model": VersionView, "description": "It was made before."}},
 )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 from services.product_store.domain.conditions import read_conditions
 from services.product_store.domain.descriptions import read_metadata
 from services.product_store.domain.selection import VersionSelection, check_glob
-from services.product_store.handlers.dependencies import Store
+from services.product_store.handlers.dependencies import Store, await_ids
 from services.product_store.handlers.parameters import (
     After,
     DirectoryFilter,
@@ -57,7 +57,7 @@ can_read = Depends(require(AccessScope.READ))
     operation_id="upload_version",
     status_code=status.HTTP_201_CREATED,
     responses={200: {"model": VersionView, "description": "The attempt had stored these bytes before."}},
-    dependencies=[Depends(require(AccessScope.WORK))],
+    dependencies=[Depends(require(AccessScope.WORK)), Depends(await_ids)],
     openapi_extra=RAW_BODY,
 )
 async def upload_version(
@@ -152,7 +152,7 @@ async def look_up_versions(request: LookupRequest, store: Store) -> LookupRespon
         "What did not pass quality control, or is damaged, is refused, each adoption by itself."
     ),
     operation_id="adopt_versions",
-    dependencies=[Depends(require(AccessScope.OPERATE))],
+    dependencies=[Depends(require(AccessScope.OPERATE)), Depends(await_ids)],
 )
 async def adopt_versions(request: AdoptionRequest, store: Store) -> AdoptionResponse:
     """Adopt versions."""

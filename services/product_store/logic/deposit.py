@@ -275,6 +275,8 @@ def _find_product(catalog: Catalog, deposit: Deposit, where: str) -> tuple[Produ
     if product is None:
         return None, Standing.HOLDS
     earlier: Collection[int] = ()
+    lost = False
     if product.generator_task_id != promise.generator_task_id:
         earlier = catalog.products.find_earlier_generators([product.product_id]).get(product.product_id, ())
-    return product, judge_promise(product, earlier, promise, where)
+        lost = bool(catalog.products.find_lost([product.generator_task_id]))
+    return product, judge_promise(product, earlier, promise, where, lost=lost)

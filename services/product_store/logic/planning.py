@@ -39,7 +39,9 @@ class Planning:
     def _register(catalog: Catalog, promises: Sequence[Promise], places: Sequence[str]) -> int:
         known: dict[tuple[str, str], Promise] = {}
         known.update(catalog.products.find_many([promise.name for promise in promises]))
-        earlier = _find_earlier(catalog, promises, known)
+        disputed = _find_disputed(promises, known)
+        earlier = _find_earlier(catalog, disputed)
+        lost = catalog.products.find_lost({product.generator_task_id for product in disputed})
         new: list[Promise] = []
         taken: list[tuple[Product, Promise]] = []
         admitted: list[tuple[Product, Promise]] = []
@@ -54,7 +56,8 @@ class Planning:
                 # Of one request, no task takes a name from another.
                 is_own = not isinstance(held, Product)
                 given, other = (replace(one, rerun=one.rerun and not is_own) for one in (promise, held))
-                standing = judge_promise(other, earlier.get(promise.name, ()), given, place)
+                is_lost = is_own and held.generator_task_id in lost
+                standing = judge_promise(other, earlier.get(promise.name, ()), given, place, lost=is_lost)
             except ProductExistsError as error:
                 problems.append(Problem(slug=error.slug, message=error.message, where=error.where))
                 continue
@@ -78,14 +81,17 @@ class Planning:
         return len(new) + len(taken)
 
 
-def _find_earlier(
-    catalog: Catalog, promises: Sequence[Promise], known: Mapping[tuple[str, str], Promise]
-) -> dict[tuple[str, str], set[int]]:
-    """Look up who may store under the names that are held by others than those who promise them now."""
-    disputed = {
-        held.product_id: held.name
+def _find_disputed(promises: Sequence[Promise], known: Mapping[tuple[str, str], Promise]) -> list[Product]:
+    """List the products that are held by others than those who promise them now."""
+    return [
+        held
         for promise in promises
         if isinstance(held := known.get(promise.name), Product) and held.generator_task_id != promise.generator_task_id
-    }
-    found = catalog.products.find_earlier_generators(disputed)
-    return {disputed[product_id]: task_ids for product_id, task_ids in found.items()}
+    ]
+
+
+def _find_earlier(catalog: Catalog, disputed: Sequence[Product]) -> dict[tuple[str, str], set[int]]:
+    """Look up who may store under the names of these products besides those who hold them."""
+    names = {product.product_id: product.name for product in disputed}
+    found = catalog.products.find_earlier_generators(names)
+    return {names[product_id]: task_ids for product_id, task_ids in found.items()}

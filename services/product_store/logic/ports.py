@@ -15,6 +15,7 @@ from services.product_store.domain.selection import DirectoryCount, ProductSelec
 from services.product_store.domain.upload import PartialState, Upload
 from services.product_store.domain.verdict import Judgement
 from services.product_store.domain.version import Deposit, Fingerprint, Version
+from shared.contracts.ids import KnownIds, LostTasks
 
 T = TypeVar("T")
 
@@ -42,6 +43,9 @@ class ProductTable(Protocol):
 
     def admit(self, product_id: int, task_id: int) -> None:
         """Let one more task store under a name that another holds. Again, it changes nothing."""
+
+    def find_lost(self, task_ids: Collection[int]) -> set[int]:
+        """Tell which of these tasks the scheduler does not know any more."""
 
     def take_over(self, product: Product, promise: Promise) -> Product:
         """Give a product to a re-run's task, and remember the one that had it."""
@@ -205,6 +209,22 @@ class QuotaTable(Protocol):
         """List all quotas."""
 
 
+class IdTable(Protocol):
+    """Ids, inside a transaction."""
+
+    def find_known(self) -> KnownIds:
+        """Find the highest ids of the scheduler."""
+
+    def find_highest_version(self) -> int:
+        """Find the newest version; 0 where there is none."""
+
+    def has_plans(self) -> bool:
+        """Tell whether a scheduler has ever promised a product here."""
+
+    def add_lost(self, lost: LostTasks) -> None:
+        """Remember tasks that the scheduler does not know any more. Again, it changes nothing."""
+
+
 class Catalog(Protocol):
     """The tables, inside a transaction."""
 
@@ -235,6 +255,10 @@ class Catalog(Protocol):
     @property
     def damages(self) -> DamageTable:
         """Damages."""
+
+    @property
+    def ids(self) -> IdTable:
+        """Ids."""
 
 
 class CatalogAccess(Protocol):

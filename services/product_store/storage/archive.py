@@ -119,6 +119,10 @@ class FileArchive(Spool):
 
         await self.run(remove)
 
+    async def clear(self, store_name: str) -> None:
+        """Let bytes lose their place; the incoming name stays."""
+        await self.run(lambda: self.object_path(store_name).unlink(missing_ok=True))
+
     async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
         """List what is in its place by name, from the first beyond `after`."""
         return await self.run(lambda: list(islice(_walk(self._objects, after), limit)))
@@ -227,6 +231,12 @@ class IncomingFile:
         await self._rest()
         await self._archive.run(self._stop)
         await self._archive.remove([self.store_name])
+
+    async def discard(self) -> None:
+        """Forget what came, and leave alone what has the place."""
+        await self._rest()
+        await self._archive.run(self._stop)
+        await self._archive.settle([self.store_name])
 
     async def _wait(self) -> None:
         """Wait for the threads that have a block, and raise what kept them from writing it."""

@@ -141,6 +141,9 @@ class BucketArchive(Spool):
                 await self._store.delete_async([_key(name) for name in portion])
             await self.settle(portion)
 
+    async def clear(self, store_name: str) -> None:
+        """Let bytes lose their place; here those that come replace them."""
+
     async def list_objects(self, after: str, limit: int) -> list[StoredObject]:
         """List what is in its place by name, from the first beyond `after`."""
         found: list[StoredObject] = []

@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, select
 
 from services.product_store.storage.damages import SqlDamageTable
+from services.product_store.storage.ids import SqlIdTable
 from services.product_store.storage.ledger import SqlLedgerTable
 from services.product_store.storage.products import SqlProductTable
 from services.product_store.storage.quotas import SqlQuotaTable
@@ -31,6 +32,7 @@ class SqlCatalog:
         self.removals = SqlRemovalTable(connection)
         self.quotas = SqlQuotaTable(connection)
         self.damages = SqlDamageTable(connection)
+        self.ids = SqlIdTable(connection)
 
 
 class DatabaseCatalog:

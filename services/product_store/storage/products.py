@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, case, delete, exists, func
 from services.product_store.domain.product import Product, Promise
 from services.product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary
 from services.product_store.storage.conditions import match_filename, match_metadata
+from services.product_store.storage.ids import find_lost
 from services.product_store.storage.pieces import cut
 from services.product_store.storage.schema import EARLIER_GENERATORS, PRODUCTS, VERSIONS
 from services.product_store.storage.versions import SqlVersionTable
@@ -80,6 +81,10 @@ class SqlProductTable:
             for product_id, task_id in self._connection.execute(statement):
                 found.setdefault(product_id, set()).add(task_id)
         return found
+
+    def find_lost(self, task_ids: Collection[int]) -> set[int]:
+        """Tell which of these tasks the scheduler does not know any more."""
+        return find_lost(self._connection, task_ids) if task_ids else set()
 
     def take_over(self, product: Product, promise: Promise) -> Product:
         """Give a product to a re-run's task, and remember the one that had it."""

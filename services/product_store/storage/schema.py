@@ -55,6 +55,15 @@ class EarlierGeneratorRow(ProductStoreRow, table=True):
     task_id: int = Field(sa_column=Column(Key, primary_key=True, autoincrement=False))
 
 
+class LostTasksRow(ProductStoreRow, table=True):
+    """Ids of tasks that the scheduler does not know any more, after it was restored to an earlier moment."""
+
+    __tablename__ = "lost_tasks"
+
+    first_id: int = Field(sa_column=Column(Key, primary_key=True, autoincrement=False))
+    end_id: int = Field(sa_type=Key)
+
+
 class VersionRow(ProductStoreRow, table=True):
     """An immutable version of a product. Its bytes are in the archive under `store_name`."""
 
@@ -179,5 +188,6 @@ QUOTAS = METADATA.tables["quota"]
 UPLOADS = METADATA.tables["upload"]
 PRODUCTS = METADATA.tables["product"]
 EARLIER_GENERATORS = METADATA.tables["earlier_generator"]
+LOST_TASKS = METADATA.tables["lost_tasks"]
 VERSIONS = METADATA.tables["version"]
 VERDICTS = METADATA.tables["verdict"]

@@ -11,6 +11,7 @@ from services.scheduler.domain.attempt import KnownAttempt, MetDependency, Queue
 from services.scheduler.domain.changes import Changes, OutboxMessage
 from services.scheduler.domain.containers import Resources
 from services.scheduler.domain.control import ControlledJob, ControlledTask
+from services.scheduler.domain.ids import Resumption
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.leadership import Leadership
 from services.scheduler.domain.override import Maker
@@ -21,6 +22,7 @@ from services.scheduler.domain.task import BlockedTask, KnownPromise, NewDepende
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from shared.contracts.dead_letters import DeadLetter, DeadLetterContent
 from shared.contracts.execution import TaskTypeRules
+from shared.contracts.ids import KnownIds
 from shared.contracts.products import Adoption, AdoptionAnswer
 from shared.contracts.reuse import ReuseView
 from shared.contracts.scheduler import AttemptReport, JobView, OutputVersion, TaskTypeDescription, WorkerAnnouncement
@@ -207,6 +209,15 @@ class LeadershipStore(Protocol):
     def save(self, leadership: Leadership) -> None: ...
 
 
+class IdStore(Protocol):
+    """Ids. See `services.scheduler.storage.ids`."""
+
+    def find_own(self) -> KnownIds: ...
+    def find_reserved(self) -> KnownIds: ...
+    def find_highest_version(self) -> int: ...
+    def resume(self, resumption: Resumption) -> int: ...
+
+
 class UnitOfWork(Protocol):
     """The stores of one transaction."""
 
@@ -230,6 +241,8 @@ class UnitOfWork(Protocol):
     def outbox(self) -> OutboxStore: ...
     @property
     def leadership(self) -> LeadershipStore: ...
+    @property
+    def ids(self) -> IdStore: ...
     def save(self, changes: Changes) -> None:
         """Write what follows from the verbs: events, counts and messages."""
 

@@ -282,6 +282,7 @@ def _verdicts(report: AttemptReport, at: datetime) -> dict[str, Any]:
             {
                 "attempt_id": report.attempt_id,
                 "semantic_type": output.slot,
+                "version_id": output.version_id,
                 "passed": accepted,
                 "reason": cut_reason(output.qc_reason or ("" if accepted else report.message or report.state)),
                 "decided_at": at,

@@ -71,6 +71,7 @@ class _Walk:
         self._versions = {version.version_id: version for version in start}
         self._attempts: dict[int, ProvenanceAttempt] = {}
         self._missing: set[int] = set()
+        self._unknown: set[int] = set()
         self._complete = True
 
     async def climb(self, frontier: Collection[VersionView], depth: int) -> None:
@@ -78,7 +79,11 @@ class _Walk:
         seen: set[int] = set()
         for _ in range(depth):
             wanted = {version.attempt_id for version in frontier} - seen
-            made = await self._steps.find_attempts(wanted)
+            makers = {version.attempt_id: version.task_id for version in frontier}
+            # An attempt of another task is not the one that made the version, whatever its id.
+            found = await self._steps.find_attempts(wanted)
+            made = [attempt for attempt in found if makers[attempt.attempt_id] == attempt.task_id]
+            self._unknown |= wanted - {attempt.attempt_id for attempt in made}
             seen |= wanted
             self._attempts |= {attempt.attempt_id: attempt for attempt in made}
             sources = {use.version_id for attempt in made for use in attempt.inputs}
@@ -110,6 +115,7 @@ class _Walk:
             versions=[self._versions[key] for key in sorted(self._versions)],
             attempts=[self._attempts[key] for key in sorted(self._attempts)],
             missing=sorted(self._missing),
+            unknown_attempts=sorted(self._unknown),
             complete=self._complete,
         )
 

@@ -8,18 +8,22 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.lifecycle import job_state_of
-from services.scheduler.storage.schema import JobRow
+from services.scheduler.storage.schema import JobRow, KeySequenceRow
 from shared.contracts.scheduler import JobView, TaskCounts
 from shared.contracts.states import JobState, TaskState
 from shared.database.prepared import Prepared, PreparedForKeys, PreparedInsertion
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
+_sequence = KeySequenceRow.__table__  # type: ignore[attr-defined]
 _GIVEN = ("name", "state", "working_directory", "document", "seed", "root_task_id", "submitted_at", "submitted_by")
 _ADD = PreparedInsertion(_job, _job.c.id, *_GIVEN, "rerun", "reuse")
+_ADD_AS = PreparedInsertion(_job, _job.c.id, "id", *_GIVEN, "rerun", "reuse")
+_LEAST = select(_sequence.c.next_key).where(_sequence.c.name == "job")
+_HIGHEST = select(func.max(_job.c.id))
 _COUNTS = {state: _job.c[state.value] for state in TaskState}
 _COUNTING = (
     update(_job)
@@ -139,9 +143,24 @@ class JobStore:
             "rerun": mode.rerun,
             "reuse": mode.reuse,
         }
-        job_id = _ADD.execute(self._connection, values)
+        least = self._find_least_id()
+        if least is None:
+            job_id = _ADD.execute(self._connection, values)
+        else:
+            job_id = _ADD_AS.execute(self._connection, {"id": least, **values})
         self._documents.put(job_id, dict(document))
         return job_id
+
+    def _find_least_id(self) -> int | None:
+        """Find the id that the next job must have, where lower ones may have been given before a restore.
+
+        A server is told once which key follows (`shared.database.next_keys`); SQLite takes the highest one and one.
+        """
+        if self._connection.dialect.name != "sqlite":
+            return None
+        found = self._connection.execute(_LEAST).scalar_one_or_none()
+        highest = self._connection.execute(_HIGHEST).scalar_one() or 0
+        return None if found is None or found <= highest + 1 else int(found)
 
     def find_mode(self, job_id: int) -> JobMode:
         """Look up how a job was submitted."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select
 
 from services.scheduler.domain.changes import OutboxMessage
+from services.scheduler.storage.ids import note_told
 from services.scheduler.storage.rows import CHUNK, chunks
 from services.scheduler.storage.schema import DeadLetterRow, OutboxRow
 
@@ -48,4 +49,6 @@ class OutboxStore:
     def remove(self, message_ids: Sequence[int]) -> None:
         """Remove messages that were heard."""
         for part in chunks(message_ids, CHUNK):
+            told = select(_outbox.c.payload).where(_outbox.c.id.in_(part), _outbox.c.kind == "verdicts")
+            note_told(self._connection, list(self._connection.execute(told).scalars()))
             self._connection.execute(delete(_outbox).where(_outbox.c.id.in_(part)))

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from services.scheduler.domain.changes import OutboxMessage
 from shared.clients.product_store import ProductStoreClient
+from shared.contracts.ids import IdAnswer, IdNotice
 from shared.contracts.products import Adoption, AdoptionAnswer, PlanRequest, VerdictRequest, VersionView
 
 
@@ -29,6 +30,14 @@ class HttpProductAnnouncer:
     async def adopt(self, adoptions: Sequence[Adoption]) -> list[AdoptionAnswer]:
         """Let attempts take versions over. Doing it twice changes nothing. Raises the store's errors."""
         return await self._client.adopt(adoptions)
+
+    async def find_instance(self) -> str:
+        """Tell which process of the store answers. Raises the store's errors."""
+        return await self._client.find_instance()
+
+    async def compare_ids(self, notice: IdNotice) -> IdAnswer:
+        """Tell the store which versions are known, and hear which ids are. Raises the store's errors."""
+        return await self._client.compare_ids(notice)
 
     async def find_versions(self, version_ids: Collection[int]) -> list[VersionView]:
         """Find versions by id; those that do not exist are left out. Raises the store's errors."""

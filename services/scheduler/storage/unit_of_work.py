@@ -11,6 +11,7 @@ from services.scheduler.domain.changes import Changes
 from services.scheduler.storage.attempts import AttemptStore
 from services.scheduler.storage.containers import ContainerStore
 from services.scheduler.storage.control import ControlStore
+from services.scheduler.storage.ids import IdStore
 from services.scheduler.storage.jobs import DocumentCache, JobStore
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.leadership import LeadershipStore
@@ -48,6 +49,7 @@ class SqlUnitOfWork:
         self.overrides = OverrideStore(connection)
         self.outbox = OutboxStore(connection)
         self.leadership = LeadershipStore(connection)
+        self.ids = IdStore(connection, keys)
 
     def save(self, changes: Changes) -> None:
         """Write what follows from a command's verbs: its events, the jobs' counts and messages."""

@@ -46,7 +46,9 @@ class Place:
 
     @property
     def settings(self) -> ProductStoreSettings:
-        return ProductStoreSettings(database_url=self.database_url, archive=self.root / "archive")
+        return ProductStoreSettings(
+            database_url=self.database_url, archive=self.root / "archive", ids_patience_seconds=0
+        )
 
     def objects(self) -> list[Path]:
         """All files in their place."""
@@ -148,6 +150,7 @@ class StoreProcess(Place):
             "EAS_PRODUCT_STORE_DATABASE_URL": settings.database_url,
             "EAS_PRODUCT_STORE_ARCHIVE": str(settings.archive),
             "EAS_PRODUCT_STORE_PORT": str(self.port),
+            "EAS_PRODUCT_STORE_IDS_PATIENCE_SECONDS": "0",
             **self.environment,
         }
         command = [sys.executable, "-m", "services.product_store.main"]

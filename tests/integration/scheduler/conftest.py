@@ -152,6 +152,7 @@ def open_bench(database_url: str) -> OpenBench:
         values: dict[str, Any] = {
             "database_url": database_url,
             "product_store_url": "http://127.0.0.1:9",
+            "ids_patience_seconds": 0,
             "reap_seconds": 3600,
             "retry_delay_seconds": 0,
         }

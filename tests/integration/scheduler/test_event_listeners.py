@@ -107,6 +107,7 @@ def open_hall(database_url: str) -> OpenHall:
             database_url=database_url,
             product_store_url="http://127.0.0.1:9",
             reap_seconds=3600,
+            ids_patience_seconds=0,
             **more,
         )
         app = create_app(settings)

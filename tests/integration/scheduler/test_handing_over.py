@@ -33,7 +33,9 @@ async def accept(scheduler: SchedulerFactory, attempts: list[ClaimedAttempt]) ->
 
 async def test_no_attempt_is_stranded_with_callers_who_leave_at_any_moment(database_url: str) -> None:
     dice = random.Random(4)
-    settings = SchedulerSettings(database_url=database_url, product_store_url="http://127.0.0.1:9", reap_seconds=3600)
+    settings = SchedulerSettings(
+        database_url=database_url, product_store_url="http://127.0.0.1:9", reap_seconds=3600, ids_patience_seconds=0
+    )
     scheduler = SchedulerFactory(settings)
     scheduler.prepare()
     await scheduler.start()

@@ -148,7 +148,8 @@ async def test_tokens_and_scopes(tmp_path: Any) -> None:
     tokens = tmp_path / "tokens.json"
     tokens.write_text('{"r": {"name": "rita", "scopes": ["read"]}, "o": {"name": "olaf", "scopes": ["operate"]}}')
     tokens.chmod(0o600)
-    app = create_app(SchedulerSettings(database_url=f"sqlite:///{tmp_path}/s.db", tokens_file=tokens))
+    url = f"sqlite:///{tmp_path}/s.db"
+    app = create_app(SchedulerSettings(database_url=url, tokens_file=tokens, ids_patience_seconds=0))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http,

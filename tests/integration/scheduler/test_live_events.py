@@ -53,7 +53,7 @@ def open_server(database_url: str) -> OpenServer:
     @asynccontextmanager
     async def open_it() -> AsyncIterator[Bench]:
         settings = SchedulerSettings(
-            database_url=database_url, product_store_url="http://127.0.0.1:9", reap_seconds=3600
+            database_url=database_url, product_store_url="http://127.0.0.1:9", reap_seconds=3600, ids_patience_seconds=0
         )
         config = uvicorn.Config(create_app(settings), port=0, log_config=None, timeout_graceful_shutdown=1)
         async with (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -135,9 +136,9 @@ async def test_plans_and_verdicts_wait_at_the_broker_for_the_store(
             await observer.wait_for_length(TOPOLOGY.dead_letter_queue, 1)
             await observer.wait_for_length(QUEUE, 0)
             other = version.model_copy(update={"version_id": first.version_id})
-            await observer.queues.publish(
-                QUEUE, accepted.replace(b":%d," % version.attempt_id, b":%d," % first.attempt_id, 1)
-            )
+            message = json.loads(accepted)
+            message["payload"]["verdicts"][0] |= {"attempt_id": first.attempt_id, "version_id": first.version_id}
+            await observer.queues.publish(QUEUE, json.dumps(message).encode())
             await wait_for_verdict(store, other, True)
             assert (await store.client.get_version(version.version_id)).passed_qc is False
             assert await observer.queues.list_messages(TOPOLOGY.dead_letter_queue, 9) == [b"hello"]

@@ -213,7 +213,8 @@ async def test_whole_queues_are_for_operators(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.json"
     tokens.write_text('{"s": {"name": "sam", "scopes": ["read", "submit"]}}')
     tokens.chmod(0o600)
-    app = create_app(SchedulerSettings(database_url=f"sqlite:///{tmp_path}/s.db", tokens_file=tokens))
+    url = f"sqlite:///{tmp_path}/s.db"
+    app = create_app(SchedulerSettings(database_url=url, tokens_file=tokens, ids_patience_seconds=0))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as http,

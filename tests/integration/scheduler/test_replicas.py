@@ -227,6 +227,7 @@ class Replica:
             "EAS_SCHEDULER_REPLICA": name,
             "EAS_SCHEDULER_LEASE_SECONDS": "1",
             "EAS_SCHEDULER_REAP_SECONDS": "0.2",
+            "EAS_SCHEDULER_IDS_PATIENCE_SECONDS": "0",
         }
         self.process = subprocess.Popen([sys.executable, "-m", "services.scheduler.main"], env=environment)
 

@@ -41,6 +41,7 @@ class SchedulerProcess:
             "EAS_SCHEDULER_PORT": str(self.port),
             "EAS_SCHEDULER_LEASE_SECONDS": "1",
             "EAS_SCHEDULER_REAP_SECONDS": "0.2",
+            "EAS_SCHEDULER_IDS_PATIENCE_SECONDS": "0",
             "EAS_SCHEDULER_MAX_LOSSES": "1000",
             "EAS_SCHEDULER_MAX_ATTEMPTS": "1000",
             # A pause that doubles with each loss would make a slow machine lose more and wait for minutes.
