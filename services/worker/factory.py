@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from services.worker.domain.limits import GIGABYTE, AttemptLimits
 from services.worker.domain.terms import WorkerTerms
-from services.worker.logic.ports import DoorbellSource
+from services.worker.logic.ports import DoorbellSource, ProductStore, WorkSource
 from services.worker.logic.worker import Worker
 from services.worker.settings import WorkerSettings
 from services.worker.storage.child_state import Wear
@@ -25,6 +25,7 @@ from shared.amqp.rooms import make_outlet
 from shared.clients.log_service import LogClient
 from shared.clients.product_store import ProductStoreClient
 from shared.clients.scheduler import SchedulerClient
+from shared.clients.several import SeveralLogServices, SeveralSchedulers, SeveralStores
 from shared.contracts.logs import LOG_QUEUE
 from shared.journal.handler import JournalHandler
 from shared.journal.reserve import JournalReserve
@@ -54,8 +55,8 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
         if orphans := workspace.adopt_orphans():
             logger.warning("cleared up after %d workers that were killed", orphans)
         shipper = await _start_shipping(stack, settings, workspace, token)
-        source = await stack.enter_async_context(SchedulerClient(settings.scheduler_url, token))
-        store = await stack.enter_async_context(ProductStoreClient(settings.product_store_url, token))
+        source = await _open_source(stack, settings.scheduler_url, token)
+        store = await _open_store(stack, settings.product_store_url, token)
         yield Worker(
             make_terms(settings),
             source,
@@ -67,6 +68,21 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             on_ended=shipper.wake if shipper else lambda: None,
             disk=_open_disk(settings, workspace),
         )
+
+
+async def _open_source(stack: AsyncExitStack, urls: Sequence[str], token: str | None) -> WorkSource:
+    clients = [await stack.enter_async_context(SchedulerClient(url, token)) for url in urls]
+    return clients[0] if len(clients) == 1 else SeveralSchedulers(clients, urls)
+
+
+async def _open_store(stack: AsyncExitStack, urls: Sequence[str], token: str | None) -> ProductStore:
+    clients = [await stack.enter_async_context(ProductStoreClient(url, token)) for url in urls]
+    return clients[0] if len(clients) == 1 else SeveralStores(clients, urls)
+
+
+async def _open_logs(stack: AsyncExitStack, urls: Sequence[str], token: str | None) -> LineSink:
+    clients = [await stack.enter_async_context(LogClient(url, token)) for url in urls]
+    return clients[0] if len(clients) == 1 else SeveralLogServices(clients, urls)
 
 
 async def _open_doorbells(stack: AsyncExitStack, settings: WorkerSettings) -> DoorbellSource | None:
@@ -142,9 +158,9 @@ async def _start_shipping(
         journal.close()
 
     stack.callback(finish_journal)
-    if settings.log_service_url is None:
+    if not settings.log_service_url:
         return None
-    client = await stack.enter_async_context(LogClient(settings.log_service_url, token))
+    client = await _open_logs(stack, settings.log_service_url, token)
     shipper = Shipper(workspace.journal, await _choose_log_way(stack, settings, client))
     await shipper.start()
 
@@ -158,7 +174,7 @@ async def _start_shipping(
     return shipper
 
 
-async def _choose_log_way(stack: AsyncExitStack, settings: WorkerSettings, client: LogClient) -> LineSink:
+async def _choose_log_way(stack: AsyncExitStack, settings: WorkerSettings, client: LineSink) -> LineSink:
     """Send log records through the broker where there is one."""
     outlet = make_outlet(settings, LOG_QUEUE, name=f"worker {settings.worker_id} logs")
     if outlet is None:

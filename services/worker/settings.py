@@ -17,6 +17,9 @@ from shared.amqp.settings import BrokerChoice
 
 Words = Annotated[tuple[str, ...], NoDecode]
 
+#: Settings of several words, by commas.
+_LISTS = ("scheduler_url", "product_store_url", "log_service_url", "task_types", "only", "preload_modules")
+
 
 #: Processes and threads that an attempt may have where nobody has said otherwise.
 MAX_PROCESSES = 1024
@@ -42,9 +45,17 @@ class WorkerSettings(BrokerChoice):
 
     model_config = SettingsConfigDict(env_prefix="EAS_WORKER_", frozen=True, extra="forbid")
 
-    scheduler_url: str = Field(description="Where the scheduler is mounted.")
-    product_store_url: str = Field(description="Where the product store is mounted.")
-    log_service_url: str | None = Field(default=None, description="Where the log service is; None: logs stay here.")
+    scheduler_url: Words = Field(
+        min_length=1,
+        description="Where the scheduler is mounted. Several addresses by commas: the next is used while one does not "
+        "answer.",
+    )
+    product_store_url: Words = Field(
+        min_length=1, description="Where the product store is mounted; several addresses by commas."
+    )
+    log_service_url: Words = Field(
+        default=(), description="Where the log service is; several addresses by commas, and none where logs stay here."
+    )
     token: SecretStr | None = Field(default=None, description="Bearer token with the scope work.")
     token_file: Path | None = Field(default=None, description="File whose first line is the token.")
     worker_id: str = Field(default_factory=make_worker_id, pattern=r"^[A-Za-z0-9._-]{1,64}$")
@@ -124,7 +135,7 @@ class WorkerSettings(BrokerChoice):
     @model_validator(mode="before")
     @classmethod
     def _split_words(cls, values: dict[str, object]) -> dict[str, object]:
-        for name in ("task_types", "only", "preload_modules"):
+        for name in _LISTS:
             if isinstance(text := values.get(name), str):
                 values[name] = tuple(word.strip() for word in text.split(",") if word.strip())
         return values

@@ -36,6 +36,8 @@ async def claim_attempts(
     """Take the oldest attempts that the worker can run; wait for the first one if there is none."""
     claim = scheduler.dispatch.claim(body)
     claimed = await (unless_gone(request, claim) if body.wait else claim)
+    if claimed is not None and claimed.attempts and await request.is_disconnected():
+        scheduler.dispatch.hand_back(body.worker_id, claimed.attempts)
     return json_response(claimed or ClaimResponse())
 
 
@@ -43,13 +45,20 @@ async def claim_attempts(
     "/report", summary="Report how attempts ended", operation_id="report_attempts", response_model=ReportResponse
 )
 async def report_attempts(
-    request: Annotated[ReportRequest, Body(examples=[REPORT])], scheduler: Scheduler, _principal: WorkerAccess
+    body: Annotated[ReportRequest, Body(examples=[REPORT])],
+    request: Request,
+    scheduler: Scheduler,
+    _principal: WorkerAccess,
 ) -> Response:
     """Record reports, each by itself, and hand out new attempts in the same transaction.
 
-    A report on an attempt that is no longer the worker's has the slug `attempt_closed` and changes nothing.
+    A report on an attempt that is no longer the worker's has the slug `attempt_closed` and changes nothing. What was
+    handed out to a caller who did not wait for the answer goes back.
     """
-    return json_response(await scheduler.dispatch.report(request))
+    response = await scheduler.dispatch.report(body)
+    if response.claimed is not None and response.claimed.attempts and await request.is_disconnected():
+        scheduler.dispatch.hand_back(body.worker_id, response.claimed.attempts)
+    return json_response(response)
 
 
 @hot_router.post("/heartbeat", summary="Renew leases", operation_id="renew_leases", response_model=HeartbeatResponse)

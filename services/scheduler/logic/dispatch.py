@@ -128,12 +128,12 @@ class Dispatch:
                 left = deadline - loop.time()
                 if not claimed and left > 0:
                     claimed = await self._polls.wait(
-                        request, waiter.event, left, lambda attempts: self._hand_back(request.worker_id, attempts)
+                        request, waiter.event, left, lambda attempts: self.hand_back(request.worker_id, attempts)
                     )
                 if claimed or loop.time() >= deadline:
                     return ClaimResponse(attempts=claimed, lease_seconds=self._rules.lease.total_seconds())
 
-    def _hand_back(self, worker_id: str, attempts: list[ClaimedAttempt]) -> None:
+    def hand_back(self, worker_id: str, attempts: list[ClaimedAttempt]) -> None:
         """Put attempts back that were handed to a caller who had gone."""
         if not attempts:
             return
@@ -220,7 +220,7 @@ class Dispatch:
 
     def _hand_back_result(self, worker_id: str, done: asyncio.Future[list[ClaimedAttempt]]) -> None:
         if not done.cancelled() and done.exception() is None:
-            self._hand_back(worker_id, done.result())
+            self.hand_back(worker_id, done.result())
 
     async def report(self, request: ReportRequest) -> ReportResponse:
         """Record how attempts ended and, in the same transaction, hand out the next ones.
