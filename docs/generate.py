@@ -1,10 +1,14 @@
-"""Write the reference pages that follow from the code: ``python docs/generate.py``. A test compares them with it."""
+"""Write the reference pages, and the list of task types, that follow from the code: ``python docs/generate.py``.
+
+A test compares them with it.
+"""
 
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterator
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ from services.product_store.settings import ProductStoreSettings
 from services.scheduler.settings import SchedulerSettings
 from services.worker.domain.task_type import Slot, TaskSettings, TaskType
 from services.worker.settings import WorkerSettings
+from services.worker.storage.task_types import describe_task_type
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; edit the code that it describes. -->\n"
@@ -55,7 +60,7 @@ def write_task_types() -> str:
         "What a job may write under `task`, besides the flow control of [the job language](job_language.md). Units are "
         "in square brackets.\n",
     ]
-    for entry in sorted(entry_points(group="eas.task_types"), key=lambda found: found.name):
+    for entry in find_shipped():
         task_type: TaskType = entry.load()
         module = importlib.import_module(entry.module)
         summary = (module.__doc__ or "").strip().partition(": ")[2].strip().replace("\n", " ")
@@ -65,6 +70,18 @@ def write_task_types() -> str:
         if rows:
             parts += ["| Setting | Default | Meaning |\n|---|---|---|", *rows, ""]
     return "\n".join(parts)
+
+
+def find_shipped() -> list[EntryPoint]:
+    """Find the task types of this distribution, whatever else is installed."""
+    found = [entry for entry in entry_points(group="eas.task_types") if entry.module.startswith("services.")]
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def write_shipped_task_types() -> str:
+    """Describe every task type as workers announce it, for schedulers that have not heard of any worker."""
+    described = [describe_task_type(entry.load()).model_dump(mode="json") for entry in find_shipped()]
+    return json.dumps(described, indent=1)
 
 
 def _slots(title: str, slots: tuple[Slot, ...]) -> Iterator[str]:
@@ -100,10 +117,15 @@ def _cell(text: str) -> str:
 PAGES = {"settings.md": write_settings, "task_types.md": write_task_types}
 
 
+#: What is written elsewhere, by its path in the repository.
+OTHERS = {"services/scheduler/storage/shipped_task_types.json": write_shipped_task_types}
+
+
 def main() -> None:
-    """Write all pages."""
-    for name, write in PAGES.items():
-        (FOLDER / name).write_text(write().rstrip() + "\n", "utf-8")
+    """Write all pages, and what else follows from the code."""
+    written = {f"docs/{name}": write for name, write in PAGES.items()} | OTHERS
+    for name, write in written.items():
+        (FOLDER.parent / name).write_text(write().rstrip() + "\n", "utf-8")
 
 
 if __name__ == "__main__":

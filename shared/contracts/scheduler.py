@@ -330,6 +330,7 @@ class TaskTypeView(BaseModel):
     settings_schema: dict[str, Any]
     rules: TaskTypeRules = Field(default_factory=TaskTypeRules, description="What an operator has set for it.")
     built_in: bool = Field(default=False, description="Flow control, which the scheduler runs itself.")
+    announced: bool = Field(default=True, description="False where no worker has offered it yet; its tasks wait.")
 
 
 # --- claim, report, heartbeat -----------------------------------------------------------------------------------

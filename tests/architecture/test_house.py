@@ -43,6 +43,11 @@ def test_the_reference_pages_say_what_the_code_says(page: str) -> None:
     assert (ROOT / "docs" / page).read_text("utf-8") == written, "run python docs/generate.py"
 
 
+def test_schedulers_know_the_task_types_as_workers_announce_them() -> None:
+    for name, write in load_generator().OTHERS.items():
+        assert (ROOT / name).read_text("utf-8") == write().rstrip() + "\n", "run python docs/generate.py"
+
+
 def test_lock_files_hold_hashes_and_no_addresses() -> None:
     locks = list((ROOT / "requirements").glob("*.txt"))
     assert len(locks) >= 4

@@ -46,7 +46,7 @@ def task_types(context: typer.Context, data: DataOption = None, as_json: JsonOpt
 
 @app.command("list")
 def list_task_types(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """List what a job may name under `task`: what workers of the suite have offered."""
+    """List what a job may name under `task`: what EAS ships, and what workers of the suite have offered."""
     found = ask(data, lambda suite: suite.scheduler.list_task_types())
     if as_json:
         print_json(found)

@@ -181,7 +181,7 @@ def tabulate_task_types(task_types: Iterable[TaskTypeView]) -> Table:
         settings = " ".join(found.settings_schema.get("properties", {}))
         table.add_row(
             plain(found.name),
-            "built in" if found.built_in else plain(found.version),
+            "built in" if found.built_in else plain(found.version) + ("" if found.announced else " (no worker yet)"),
             plain(inputs) or "-",
             plain(outputs) or "-",
             plain(settings) or "-",

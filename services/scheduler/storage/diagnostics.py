@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal, sel
 
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.storage.schema import IS_CLAIMABLE, IS_HELD, AttemptRow, JobRow, TaskRow, TaskTypeRow, WorkerRow
+from services.scheduler.storage.shipped_task_types import read_shipped_task_types
 from shared.contracts.diagnostics import (
     AttemptTrouble,
     HostTable,
@@ -163,7 +164,8 @@ class DiagnosticsReader:
 
         def query(connection: Connection) -> QueueContent:
             known = select(_type.c.name).where(_type.c.name == task_type)
-            if task_type not in FLOW_TYPES and connection.execute(known).one_or_none() is None:
+            is_known = task_type in FLOW_TYPES or task_type in read_shipped_task_types()
+            if not is_known and connection.execute(known).one_or_none() is None:
                 raise NotFoundError(f"there is no task type {task_type!r}", where="path.task_type")
             conditions = (IS_CLAIMABLE, _attempt.c.task_type == task_type)
             waiting = connection.execute(select(func.count()).select_from(_attempt).where(*conditions)).scalar_one()

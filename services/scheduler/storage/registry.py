@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.storage.schema import TaskTypeReleaseRow, TaskTypeRow, TaskTypeRulesRow, WorkerRow
+from services.scheduler.storage.shipped_task_types import read_shipped_task_types
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
 from shared.database.prepared import Prepared
@@ -139,7 +140,10 @@ class RegistryStore:
         return bool(result.rowcount)
 
     def find_task_types(self) -> dict[str, TaskTypeSpecification]:
-        """Fetch all task types by name, as they were when this transaction began."""
+        """Fetch all task types by name, as they were when this transaction began.
+
+        What workers have announced counts before what EAS ships.
+        """
         stamp = tuple(self._stamp()[0])
         if stamp != self._cache.stamp:
             self._cache.found = self._read_task_types()
@@ -162,17 +166,20 @@ class RegistryStore:
 
     def _read_task_types(self) -> dict[str, TaskTypeSpecification]:
         rows = self._connection.execute(select(_type.c.description)).scalars()
-        descriptions = [TaskTypeDescription.model_validate(row) for row in rows]
-        return {
-            found.name: TaskTypeSpecification(
-                name=found.name,
-                version=found.version,
-                settings_schema=found.settings_schema,
-                inputs={slot.name: slot.required for slot in found.inputs},
-                outputs={slot.name: slot.required for slot in found.outputs},
-                mime_types={slot.name: slot.mime_type for slot in found.outputs},
-                open_outputs=found.open_outputs,
-                uses_seed=found.uses_seed,
-            )
-            for found in descriptions
-        }
+        announced = [TaskTypeDescription.model_validate(row) for row in rows]
+        descriptions = read_shipped_task_types() | {found.name: found for found in announced}
+        return {found.name: specify(found) for found in descriptions.values()}
+
+
+def specify(found: TaskTypeDescription) -> TaskTypeSpecification:
+    """Take from a description what jobs are checked by."""
+    return TaskTypeSpecification(
+        name=found.name,
+        version=found.version,
+        settings_schema=found.settings_schema,
+        inputs={slot.name: slot.required for slot in found.inputs},
+        outputs={slot.name: slot.required for slot in found.outputs},
+        mime_types={slot.name: slot.mime_type for slot in found.outputs},
+        open_outputs=found.open_outputs,
+        uses_seed=found.uses_seed,
+    )

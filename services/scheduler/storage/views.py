@@ -21,6 +21,7 @@ from services.scheduler.storage.schema import (
     TaskTypeRulesRow,
     WorkerRow,
 )
+from services.scheduler.storage.shipped_task_types import read_shipped_task_types
 from services.scheduler.storage.tree import TreeReader
 from shared.contracts.errors import NotFoundError
 from shared.contracts.scheduler import (
@@ -162,14 +163,21 @@ class SchedulerViews:
 
     async def list_task_types(self) -> list[TaskTypeView]:
         """List what can be written under ``task`` in a job."""
-        query = select(_type.c.description, _rules.c.rules).order_by(_type.c.name)
-        query = query.select_from(_type.outerjoin(_rules, _rules.c.name == _type.c.name))
-        rows = await self._read(lambda connection: connection.execute(query).all())
+
+        def query(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+            announced = connection.execute(select(_type.c.description)).scalars().all()
+            rules = connection.execute(select(_rules.c.name, _rules.c.rules))
+            return list(announced), {row.name: row.rules for row in rules}
+
+        announced, rules = await self._read(query)
+        shipped = {name: found.model_dump() | {"announced": False} for name, found in read_shipped_task_types().items()}
+        known = shipped | {found["name"]: found for found in announced}
         flow = [
             TaskTypeView(name=name, version="1", inputs=[], outputs=[], settings_schema={}, built_in=True)
             for name in sorted(FLOW_TYPES)
         ]
-        return [*flow, *(TaskTypeView.model_validate(row.description | {"rules": row.rules or {}}) for row in rows)]
+        others = [known[name] | {"rules": rules.get(name, {})} for name in sorted(known)]
+        return [*flow, *(TaskTypeView.model_validate(found) for found in others)]
 
 
 def _no_job(job_id: int) -> NotFoundError:

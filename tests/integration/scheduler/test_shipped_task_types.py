@@ -1,0 +1,58 @@
+"""A scheduler knows the task types that EAS ships before any worker has come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.scheduler.storage.shipped_task_types import read_shipped_task_types
+from shared.contracts.errors import NotFoundError
+from shared.contracts.execution import TaskTypeRules
+from shared.contracts.scheduler import WorkerAnnouncement
+
+from .conftest import OpenBench, describe
+
+JOB: dict[str, Any] = {
+    "task": "synthesis_batman",
+    "outputs": {"lightcurve": "star.npz"},
+    "specs": {"duration": 40, "planet_radius": "0.5"},
+}
+
+
+async def test_a_job_is_accepted_without_any_worker_and_waits_for_one(open_bench: OpenBench) -> None:
+    async with open_bench() as bench:
+        search = {"task": "transit_search_tls", "inputs": {"lightcurve": "star.npz"}, "lc_duration": 40}
+        job_id = await bench.submit(JOB, search, {"task": "null"})
+        assert await bench.counts(job_id) == {"done": 1, "queued": 2, "waiting": 1}
+        tree = (await bench.client.get_tree(job_id, limit=10)).items
+        why = await bench.client.explain_task(next(line.task_id for line in tree if line.task_type == "null"))
+        assert "no worker that runs 'null' is here" in why.words
+        refused = await bench.refuse({**JOB, "specs": {"radius": 1}}, {"task": "no_such"})
+        assert {problem["slug"] for problem in refused["problems"]} == {"unknown_task_type", "unknown_setting"}
+
+
+async def test_a_workers_own_word_takes_over(open_bench: OpenBench) -> None:
+    async with open_bench() as bench:
+        before = {found.name: found for found in await bench.client.list_task_types()}
+        assert not before["null"].announced
+        assert before["null"].settings_schema == read_shipped_task_types()["null"].settings_schema
+        null = describe("null", {"seconds": {"type": "number"}}, required=["seconds"], inputs=[], outputs=[])
+        null = null.model_copy(update={"version": "9"})
+        await bench.client.announce(
+            WorkerAnnouncement(worker_id="w", host="h", process_id=1, slots=1, task_types=[null])
+        )
+        after = {found.name: found for found in await bench.client.list_task_types()}
+        assert (after["null"].announced, after["null"].version) == (True, "9")
+        assert after.keys() == before.keys()
+        assert (await bench.refuse({"task": "null"}))["problems"][0]["slug"] == "missing_setting"
+
+
+async def test_its_queue_and_its_rules_can_be_looked_at_and_set(open_bench: OpenBench) -> None:
+    async with open_bench() as bench:
+        assert (await bench.client.get_queue("verify")).waiting == 0
+        await bench.client.set_rules("verify", TaskTypeRules(max_running=2))
+        rules = {found.name: found.rules.max_running for found in await bench.client.list_task_types()}
+        assert (rules["verify"], rules["null"]) == (2, None)
+        with pytest.raises(NotFoundError):
+            await bench.client.get_queue("no_such")
