@@ -27,6 +27,9 @@ class QueuedAttempt:
         What it may use; None where there is no limit [GB].
     undecided
         It is held back until the scheduler has looked for an equal attempt whose outputs it can adopt.
+    start_tag
+        Its place among attempts of the same priority: the lowest is claimed first. None: it gets one when it is
+        inserted.
     """
 
     attempt_id: int
@@ -39,6 +42,7 @@ class QueuedAttempt:
     overdue_at: datetime | None = None
     memory_gb: float | None = None
     undecided: bool = False
+    start_tag: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class KnownAttempt:
     losses: int
     memory_gb: float | None
     execution: Mapping[str, Any] | None
+    priority: int = 0
+    start_tag: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class RetryDecision:
         Pause before the next attempt [s].
     more_memory
         The next attempt gets twice as much.
+    keeps_place
+        The next attempt takes the place in the queue that this one had.
     """
 
     again: bool
@@ -49,6 +51,7 @@ class RetryDecision:
     cancelled: bool = False
     delay: float = 0.0
     more_memory: bool = False
+    keeps_place: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def stop_on_lasting_reasons(ended: EndedAttempt, limits: RetryLimits) -> RetryDe
 
 def allow_handing_back(ended: EndedAttempt, _limits: RetryLimits) -> RetryDecision | None:
     """Work that a worker hands back unstarted or while it drains has cost the task nothing."""
-    return RetryDecision(again=True) if ended.reason is FailureReason.EVICTED else None
+    return RetryDecision(again=True, keeps_place=True) if ended.reason is FailureReason.EVICTED else None
 
 
 def quarantine_worker_killers(ended: EndedAttempt, limits: RetryLimits) -> RetryDecision | None:

@@ -51,6 +51,7 @@ def queue_attempt(
     delay: float = 0.0,
     memory_gb: float | None = None,
     undecided: bool = False,
+    start_tag: int | None = None,
 ) -> QueuedAttempt:
     """Make an attempt that is to be queued at the time `at`.
 
@@ -62,10 +63,12 @@ def queue_attempt(
         What it gets if that is not what the rules say, because an earlier attempt needed more.
     undecided
         Whether the scheduler looks first for something that it can adopt; flow control never adopts.
+    start_tag
+        Its place in the queue; None: the place that comes next to its job.
     """
     undecided = undecided and task_type not in FLOW_TYPES
     if rules is NO_RULES and not delay and memory_gb is None:
-        return QueuedAttempt(attempt_id, task_id, job_id, number, task_type, undecided=undecided)
+        return QueuedAttempt(attempt_id, task_id, job_id, number, task_type, undecided=undecided, start_tag=start_tag)
     begin = at + timedelta(seconds=delay)
     limit = None if task_type in FLOW_TYPES else rules.queue_timeout
     return QueuedAttempt(
@@ -79,6 +82,7 @@ def queue_attempt(
         overdue_at=None if limit is None else begin + timedelta(seconds=limit),
         memory_gb=rules.memory_gb if memory_gb is None else memory_gb,
         undecided=undecided,
+        start_tag=start_tag,
     )
 
 

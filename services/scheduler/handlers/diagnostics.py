@@ -116,7 +116,7 @@ async def list_errors(
     before: Annotated[Integer | None, Query(description="`next_before` of the page of newer ones.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="The latest so many.")] = 100,
 ) -> Response:
-    """List attempts that failed, were lost or were rejected, newest last."""
+    """List attempts that failed, were lost or were rejected, newest last; not those that a worker handed back."""
     return render_table(await scheduler.diagnostics.read_errors(chosen, before=before, limit=limit), as_csv)
 
 

@@ -16,6 +16,7 @@ from services.scheduler.domain.task import Promise, ReadyTask
 from services.scheduler.logic.ports import UnitOfWork
 from services.scheduler.logic.taken_names import refuse_taken_names, register_names
 from shared.contracts.errors import AttemptClosedError
+from shared.contracts.execution import ExecutionRules
 from shared.contracts.scheduler import (
     AttemptReport,
     HeartbeatRequest,
@@ -239,6 +240,7 @@ def _try_again_or_fail(
             number=attempt.number + 1,
             delay=decision.delay,
             memory_gb=None if attempt.memory_gb is None else more * attempt.memory_gb,
+            start_tag=_keep_place(attempt, rules) if decision.keeps_place else None,
         )
         unit.attempts.add_queued([again], changes.at)
         unit.tasks.mark_queued_again(attempt.task_id, strikes=strikes, losses=losses)
@@ -273,6 +275,11 @@ def fail_for_good(unit: UnitOfWork, changes: Changes, attempt: KnownAttempt, rep
     )
     changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.FAILED)
     block_what_follows(unit, changes, [attempt.task_id])
+
+
+def _keep_place(attempt: KnownAttempt, rules: ExecutionRules) -> int | None:
+    """Find the start tag of the next attempt of a task that keeps its place; places of another priority are others."""
+    return attempt.start_tag if (rules.priority or 0) == attempt.priority else None
 
 
 def _verdicts(report: AttemptReport, at: datetime) -> dict[str, Any]:

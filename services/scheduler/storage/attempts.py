@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Integer, bindparam, func, insert, select, tex
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.storage.keys import KeyBlocks
+from services.scheduler.storage.queue_order import Queue, find_first_tags
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
 from services.scheduler.storage.schema import (
     IS_DELAYED,
@@ -44,6 +45,8 @@ _KNOWN = select(
     _task.c.losses,
     _attempt.c.memory_gb,
     _task.c.execution,
+    _attempt.c.priority,
+    _attempt.c.start_tag,
 ).select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
 _EXPIRED = (
     _KNOWN.where(IS_HELD, _attempt.c.lease_expires_at < bindparam("at"))
@@ -56,7 +59,10 @@ _HELD_BY = _KNOWN.where(
 ).order_by(_attempt.c.lease_expires_at, _attempt.c.id)
 _KNOWN_BY_ID = PreparedForKeys(lambda keys: _KNOWN.where(_attempt.c.id.in_(keys)))
 _PAUSED = select(_job.c.paused).where(_job.c.id == bindparam("job")).scalar_subquery()
-_NEW = ("id", "task_id", "job_id", "number", "task_type", "priority", "state", "cancel_requested", "queued_at")
+_NEW = (
+    *("id", "task_id", "job_id", "number", "task_type", "priority", "start_tag", "state", "cancel_requested"),
+    "queued_at",
+)
 _RULED = (*_NEW, "not_before", "overdue_at", "memory_gb")
 _ADD_QUEUED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _NEW} | {"held": _PAUSED}))
 _ADD_RULED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"held": _PAUSED}))
@@ -137,8 +143,8 @@ _END = Prepared(
 
 
 _HEAD = (
-    "SELECT id, task_id, job_id, number, task_type, priority, memory_gb FROM attempt"
-    " WHERE state = 'queued' AND NOT held AND task_type = {type} ORDER BY priority, id LIMIT {most}"
+    "SELECT id, task_id, job_id, number, task_type, priority, start_tag, memory_gb FROM attempt"
+    " WHERE state = 'queued' AND NOT held AND task_type = {type} ORDER BY priority, start_tag, id LIMIT {most}"
 )
 #: Where the engine can seek once for each row of a list. It plans this in a fifth of the time, and plans at each turn.
 _HEADS_OF_LIST = (
@@ -148,13 +154,14 @@ _HEADS_OF_LIST = (
 _ONE_HEAD = f"SELECT * FROM ({_HEAD.format(type=':type{number}', most=':most{number}')}) AS head{{number}}"  # noqa: S608
 _IS_PRESENT = " WHERE EXISTS (SELECT 1 FROM worker WHERE worker_id = :worker AND NOT gone)"
 _FIRST = (
-    "SELECT id, task_id, job_id, number, task_type, memory_gb FROM {heads}{present} ORDER BY priority, id LIMIT :most"
+    "SELECT id, task_id, job_id, number, task_type, memory_gb FROM {heads}{present}"
+    " ORDER BY priority, start_tag, id LIMIT :most"
 )
 
 
 @lru_cache(maxsize=64)
 def _queue_query(types: int | None, *, for_worker: bool) -> Prepared:
-    """Write the query for the heads of `types` queues, or of a list: one index seek each, merged by priority and age.
+    """Write the query for the heads of `types` queues, or of a list: one index seek each, merged in their order.
 
     For a worker that is not there it finds nothing.
     """
@@ -178,14 +185,30 @@ class AttemptStore:
 
     def add_queued(self, attempts: Sequence[QueuedAttempt], at: datetime) -> None:
         """Insert new attempts into their queues; those of paused jobs, and the undecided, are held back."""
-        undecided = [attempt for attempt in attempts if attempt.undecided]
-        attempts = attempts if not undecided else [attempt for attempt in attempts if not attempt.undecided]
-        delayed = [attempt for attempt in attempts if attempt.not_before is not None]
-        ruled = [attempt for attempt in attempts if attempt.not_before is None and _is_ruled(attempt)]
-        plain = attempts if not ruled and not delayed else [one for one in attempts if not _is_ruled(one)]
-        _ADD_QUEUED.send(self._connection, (_new_row(one, at) for one in plain))
-        for statement, others in ((_ADD_RULED, ruled), (_ADD_DELAYED, delayed), (_ADD_UNDECIDED, undecided)):
-            statement.send(self._connection, (_new_row(one, at) | _ruled_columns(one) for one in others))
+        if not attempts:
+            return
+        tagged = zip(attempts, self._tag(attempts), strict=True)
+        if not any(_is_ruled(one) or one.undecided for one in attempts):  # what may be millions is not copied
+            _ADD_QUEUED.send(self._connection, (_new_row(one, at, tag) for one, tag in tagged))
+            return
+        chosen: dict[Prepared, list[tuple[QueuedAttempt, int]]] = {}
+        for one, tag in tagged:
+            chosen.setdefault(_choose_insertion(one), []).append((one, tag))
+        for statement, some in chosen.items():
+            statement.send(self._connection, (_new_row(one, at, tag) | _ruled_columns(one) for one, tag in some))
+
+    def _tag(self, attempts: Sequence[QueuedAttempt]) -> Iterator[int]:
+        """Find the start tags of attempts, in their order."""
+        queues = dict.fromkeys(_queue_of(one) for one in attempts if one.start_tag is None)
+        first = find_first_tags(self._connection, list(queues))
+        before: Counter[tuple[int, int]] = Counter()
+        for one in attempts:
+            if one.start_tag is not None:
+                yield one.start_tag
+                continue
+            flow = (one.job_id, one.priority)
+            yield first[_queue_of(one)] + before[flow]
+            before[flow] += 1
 
     def add_expanded(self, attempts: Sequence[QueuedAttempt], at: datetime, worker_id: str) -> None:
         """Insert the attempts of flow-control tasks that were expanded where they were made."""
@@ -201,7 +224,7 @@ class AttemptStore:
     def find_queued(
         self, limits: Mapping[str, int], limit: int, *, worker_id: str | None = None
     ) -> list[QueuedAttempt]:
-        """List the oldest queued attempts of these task types, at most so many of each and in all.
+        """List the first queued attempts of these task types, at most so many of each and in all.
 
         Where they are for a worker, there are none unless it has announced itself and was not declared gone since.
         """
@@ -342,11 +365,23 @@ class AttemptStore:
         _END.send(self._connection, rows, StaleRowError.expecting(len(reports), "attempt"))
 
 
+def _queue_of(attempt: QueuedAttempt) -> Queue:
+    return Queue(attempt.job_id, attempt.task_type, attempt.priority)
+
+
 def _is_ruled(attempt: QueuedAttempt) -> bool:
     return bool(attempt.priority or attempt.not_before or attempt.overdue_at or attempt.memory_gb is not None)
 
 
-def _new_row(attempt: QueuedAttempt, at: datetime) -> dict[str, Any]:
+def _choose_insertion(attempt: QueuedAttempt) -> Prepared:
+    if attempt.undecided:
+        return _ADD_UNDECIDED
+    if attempt.not_before is not None:
+        return _ADD_DELAYED
+    return _ADD_RULED if _is_ruled(attempt) else _ADD_QUEUED
+
+
+def _new_row(attempt: QueuedAttempt, at: datetime, start_tag: int = 0) -> dict[str, Any]:
     return {
         "id": attempt.attempt_id,
         "task_id": attempt.task_id,
@@ -354,6 +389,7 @@ def _new_row(attempt: QueuedAttempt, at: datetime) -> dict[str, Any]:
         "number": attempt.number,
         "task_type": attempt.task_type,
         "priority": -attempt.priority,  # the index is in ascending order: what comes first has the lowest number
+        "start_tag": start_tag,
         "state": AttemptState.QUEUED.value,
         "cancel_requested": False,
         "queued_at": at,
@@ -366,5 +402,22 @@ def _ruled_columns(attempt: QueuedAttempt) -> dict[str, Any]:
 
 
 def _known(row: Sequence[Any]) -> KnownAttempt:
-    attempt_id, task_id, job_id, number, task_type, state, *rest = row
-    return KnownAttempt(attempt_id, task_id, job_id, number, task_type, AttemptState(state), *rest)
+    attempt_id, task_id, job_id, number, task_type, state, *held, memory_gb, execution, priority, start_tag = row
+    worker_id, lease_token, cancel_requested, strikes, losses = held
+    return KnownAttempt(
+        attempt_id=attempt_id,
+        task_id=task_id,
+        job_id=job_id,
+        number=number,
+        task_type=task_type,
+        state=AttemptState(state),
+        worker_id=worker_id,
+        lease_token=lease_token,
+        cancel_requested=cancel_requested,
+        strikes=strikes,
+        losses=losses,
+        memory_gb=memory_gb,
+        execution=execution,
+        priority=-priority,
+        start_tag=start_tag,
+    )

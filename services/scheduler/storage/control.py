@@ -15,6 +15,7 @@ from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.domain.task import FILE
 from services.scheduler.storage.jobs import read_mode
+from services.scheduler.storage.queue_order import bring_forward
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
 from services.scheduler.storage.schema import AttemptRow, DependencyRow, JobRow, TaskRow
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
@@ -223,6 +224,7 @@ class ControlStore:
         if paused:
             self._connection.execute(update(_attempt).where(queued).values(held=True))
         else:
+            bring_forward(self._connection, job_id)
             queued &= _attempt.c.not_before.is_(None) | (_attempt.c.not_before <= at)
             queued &= _attempt.c.undecided.is_(False)
             self._connection.execute(update(_attempt).where(queued).values(held=False, rung_at=None))

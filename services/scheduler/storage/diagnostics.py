@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal, select, text, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal, or_, select, text, type_coerce
 
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.storage.schema import IS_CLAIMABLE, IS_HELD, AttemptRow, JobRow, TaskRow, TaskTypeRow, WorkerRow
@@ -27,7 +27,7 @@ from shared.contracts.diagnostics import (
     TypeProgress,
 )
 from shared.contracts.errors import NotFoundError
-from shared.contracts.states import TaskState
+from shared.contracts.states import FailureReason, TaskState
 from shared.database.engine import Database
 from shared.database.types import UtcTime
 
@@ -38,6 +38,7 @@ _worker = WorkerRow.__table__  # type: ignore[attr-defined]
 _type = TaskTypeRow.__table__  # type: ignore[attr-defined]
 
 _IS_TROUBLE = text("attempt.state IN ('failed', 'lost', 'rejected')")
+_WAS_TRIED = or_(_attempt.c.reason.is_(None), _attempt.c.reason != FailureReason.EVICTED.value)
 _HEAD = 500
 _QUEUE_HEAD = 100
 #: The timeline looks no further back than so many attempts.
@@ -93,7 +94,7 @@ class DiagnosticsReader:
         return await self._database.read(query)
 
     async def read_errors(self, chosen: JobFilter, *, before: int | None, limit: int) -> TroublePage:
-        """List the latest attempts that did not end well, newest last."""
+        """List the latest attempts that did not end well, newest last; what was handed back is none of them."""
         conditions = conditions_on(chosen, _attempt)
         if before is not None:
             conditions.append(_attempt.c.id < before)
@@ -113,7 +114,7 @@ class DiagnosticsReader:
                 _attempt.c.ended_at,
             )
             .select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
-            .where(_IS_TROUBLE, *conditions)
+            .where(_IS_TROUBLE, _WAS_TRIED, *conditions)
             .order_by(_attempt.c.id.desc())
             .limit(limit + 1)
         )
@@ -173,7 +174,7 @@ class DiagnosticsReader:
                 select(_attempt, _task.c.job_name, _task.c.name.label("task_name"))
                 .select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
                 .where(*conditions)
-                .order_by(_attempt.c.priority, _attempt.c.id)
+                .order_by(_attempt.c.priority, _attempt.c.start_tag, _attempt.c.id)
                 .limit(_QUEUE_HEAD)
             )
             items = [_queue_entry(row, at) for row in connection.execute(head)]

@@ -164,7 +164,12 @@ def _count_before(connection: Connection, attempt: Any) -> int | None:
     """Count the attempts that will be claimed first; None where there are too many."""
     ahead = or_(
         _attempt.c.priority < attempt.priority,
-        and_(_attempt.c.priority == attempt.priority, _attempt.c.id < attempt.id),
+        and_(_attempt.c.priority == attempt.priority, _attempt.c.start_tag < attempt.start_tag),
+        and_(
+            _attempt.c.priority == attempt.priority,
+            _attempt.c.start_tag == attempt.start_tag,
+            _attempt.c.id < attempt.id,
+        ),
     )
     first = select(_attempt.c.id).where(IS_CLAIMABLE, _attempt.c.task_type == attempt.task_type, ahead)
     bounded = first.limit(_MOST_BEFORE + 1).subquery()

@@ -279,9 +279,9 @@ class AttemptRow(SchedulerRow, table=True):
         ),
         *partial_index(
             "ix_attempt_queue",
-            ["task_type", "priority", "id"],
+            ["task_type", "priority", "start_tag", "id"],
             "state = 'queued' AND NOT held",
-            ["state", "held", "task_type", "priority", "id"],
+            ["state", "held", "task_type", "priority", "start_tag", "id"],
         ),
         *partial_index(
             "ix_attempt_lease",
@@ -321,6 +321,7 @@ class AttemptRow(SchedulerRow, table=True):
     number: int
     task_type: str = Field(sa_column=Column(String(64), nullable=False))
     priority: int = _count()
+    start_tag: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
     state: str = Field(sa_column=Column(String(16), nullable=False))
     worker_id: str | None = Field(default=None, sa_column=Column(String(64)))
     lease_token: str | None = Field(default=None, sa_column=Column(String(32)))

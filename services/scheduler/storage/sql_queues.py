@@ -82,7 +82,7 @@ class SqlTaskQueues:
         first = (
             select(_attempt.c.id)
             .where(IS_UNRUNG, _attempt.c.task_type == task_type)
-            .order_by(_attempt.c.priority, _attempt.c.id)
+            .order_by(_attempt.c.priority, _attempt.c.start_tag, _attempt.c.id)
             .limit(1)
         )
 
@@ -99,7 +99,7 @@ class SqlTaskQueues:
         query = (
             select(_attempt.c.id)
             .where(IS_UNRUNG, _attempt.c.task_type == task_type)
-            .order_by(_attempt.c.priority, _attempt.c.id)
+            .order_by(_attempt.c.priority, _attempt.c.start_tag, _attempt.c.id)
             .limit(limit)
         )
         return list(await self._database.read(lambda connection: connection.execute(query).scalars().all()))

@@ -40,3 +40,26 @@ def test_no_row_is_lost_on_the_way(make_database: Callable[[str], str]) -> None:
     inspector.close()
     assert counts == [1, 2, 1, 2, 1]
     assert find_drift(url, SchedulerRow.metadata) == []
+
+
+def test_what_an_older_scheduler_had_queued_is_claimed_by_age(make_database: Callable[[str], str]) -> None:
+    url = make_database("scheduler without tags")
+    upgrade_schema(url, MIGRATIONS, "0013")
+    inspector = Inspector(url)
+    inspector.execute(
+        "INSERT INTO job (id, name, state, working_directory, document, seed, root_task_id, submitted_at, submitted_by)"
+        " VALUES (1, 'old', 'running', '', '{}', 1, 1, 0, 'ada')"
+    )
+    inspector.execute(
+        "INSERT INTO task (id, job_id, pointer, task_type, working_directory, seed, state)"
+        " VALUES (1, 1, '[]', 'null', '', 1, 'queued')"
+    )
+    for key, state in ((5, "accepted"), (7, "queued"), (9, "queued")):
+        inspector.execute(
+            "INSERT INTO attempt (id, task_id, job_id, number, task_type, state, cancel_requested, queued_at)"
+            f" VALUES ({key}, 1, 1, {key}, 'null', '{state}', false, 0)"
+        )
+    upgrade_schema(url, MIGRATIONS)
+    queued = inspector.fetch("SELECT id, start_tag FROM attempt WHERE state = 'queued' ORDER BY start_tag")
+    inspector.close()
+    assert [tuple(row) for row in queued] == [(7, 7), (9, 9)]
