@@ -342,6 +342,10 @@ class ClaimRequest(BaseModel):
     worker_id: str
     limits: dict[str, Natural] = Field(description="Task type to the most attempts of it that are wanted.")
     limit: int = Field(default=1, ge=0, le=1000, description="The most attempts in all.")
+    share_room: bool = Field(
+        default=False,
+        description="Each of `limits` is what would fill the worker's whole room, so an attempt takes that part of it.",
+    )
     wait: float = Field(default=0.0, ge=0, le=60, description="[s]")
 
 

@@ -10,7 +10,13 @@ What is compared is what is queued: no state is kept besides the tags, and nothi
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from services.scheduler.domain.attempt import QueuedAttempt
+
+#: Parts of a room that together fill it may add up to a little more.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +51,28 @@ def find_first_tag(ends: QueueEnds, job_queued: int) -> int:
     if ends.head is None or ends.tail is None:
         return ends.others or 0
     return min(ends.head + job_queued, ends.tail + 1)
+
+
+def fill_room(wanted: Mapping[str, int], queued: Sequence[QueuedAttempt]) -> list[QueuedAttempt]:
+    """Choose from what a worker could be given, in its order, no more than the worker has room for.
+
+    What a worker wants of a type is what would fill all its room. So each attempt takes one part in so many of it: one
+    that lasts for minutes takes a slot, and one that lasts for a millisecond hardly anything. What does not fit and all
+    that comes later stays in the queues, where other workers find it.
+
+    Parameters
+    ----------
+    wanted
+        Task type to the most attempts of it.
+    queued
+        The first attempts of these types.
+    """
+    left = 1.0
+    chosen: list[QueuedAttempt] = []
+    for attempt in queued:
+        share = 1.0 / wanted[attempt.task_type]
+        if share > left + _ROUNDING and chosen:
+            break
+        left -= share
+        chosen.append(attempt)
+    return chosen

@@ -9,6 +9,7 @@ from secrets import token_hex
 
 from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.fair_order import fill_room
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.prepared import PreparedAttempt
@@ -38,7 +39,7 @@ class DispatchRules:
 
 
 def hand_out(unit: UnitOfWork, changes: Changes, request: ClaimRequest, rules: DispatchRules) -> list[ClaimedAttempt]:
-    """Take the oldest attempts that a claim asks for: none for a worker that is not known, or was declared gone.
+    """Take the first attempts that a claim asks for: none for a worker that is not known, or was declared gone.
 
     Some may fail here, so that fewer come back.
     """
@@ -51,7 +52,8 @@ def choose_attempts(unit: UnitOfWork, request: ClaimRequest) -> list[QueuedAttem
     of_types = unit.registry.find_rules()
     if any(name in wanted and found.max_running is not None for name, found in of_types.items()):
         wanted = count_room(wanted, unit.attempts.count_held(), of_types)
-    return unit.attempts.find_queued(wanted, request.limit, worker_id=request.worker_id)
+    queued = unit.attempts.find_queued(wanted, request.limit, worker_id=request.worker_id)
+    return fill_room(request.limits, queued) if request.share_room else queued
 
 
 def hand_out_chosen(

@@ -105,7 +105,11 @@ class Claimer:
         if wish.limit <= 0:
             return None
         return ClaimRequest(
-            worker_id=self._registration.worker_id, limits=wish.limits, limit=min(wish.limit, 1000), wait=wait
+            worker_id=self._registration.worker_id,
+            limits=wish.limits,
+            limit=min(wish.limit, 1000),
+            share_room=True,
+            wait=wait,
         )
 
     async def run(self, is_reporting: Callable[[], bool]) -> None:

@@ -152,8 +152,8 @@ async def test_timings_have_a_row_for_every_attempt_also_unfinished(bench: Bench
     await bench.run_one(wall_time=1.5, cpu_time=1.25, cpu_time_with_children=1.3)
     (table,) = (await bench.client.get_timings(EVERYTHING)).tables
     assert cells(table, "x", "state", "wall_time", "cpu_time", "cpu_time_with_children") == [
-        (1, "lost", None, None, None),
         (1, "accepted", 1.5, 1.25, 1.3),
+        (1, "lost", None, None, None),
         (2, "queued", None, None, None),
     ]
     waited = [row[0] for row in cells(table, "queue_time")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.scheduler import ClaimedAttempt
+from shared.contracts.scheduler import ClaimedAttempt, ClaimRequest
 from tests.support.databases import SERVER_KINDS
 
 from .conftest import Bench, OpenBench, version
@@ -172,3 +172,21 @@ async def test_a_task_that_read_what_another_made_is_claimed_in_turn(bench: Benc
     found = count_jobs(claimed)
     assert found[other] >= 9
     assert found[job_id] >= 9
+
+
+async def test_a_worker_is_given_no_more_than_it_has_room_for(bench: Bench) -> None:
+    """Of a mixture of long and short tasks, one slot gets one long task, or short ones up to the next long one."""
+    types = ["ingest", "null", "null", "null", "ingest", "null", "ingest"]
+    await bench.submit(*({"task": task_type, "name": str(n)} for n, task_type in enumerate(types)))
+    request = ClaimRequest(worker_id="w1", limits={"ingest": 1, "null": 250}, limit=250, share_room=True)
+    taken = []
+    while attempts := (await bench.client.claim(request)).attempts:
+        taken.append([one.task_name for one in attempts])
+    assert taken == [["0"], ["1", "2", "3"], ["4"], ["5"], ["6"]]
+
+
+async def test_two_slots_are_filled_with_two_long_tasks(bench: Bench) -> None:
+    await bench.submit(*({"task": task_type} for task_type in ["ingest", "null", "ingest", "ingest"]))
+    request = ClaimRequest(worker_id="w1", limits={"ingest": 2, "null": 250}, limit=250, share_room=True)
+    claimed = (await bench.client.claim(request)).attempts
+    assert [one.task_type for one in claimed] == ["ingest", "null"]
