@@ -125,14 +125,15 @@ def run_task(request: LoneRunRequest, asked: AuthoringRequest, file: RunFile, gu
         The file is wrong, or an output cannot be written.
     """
     beside = request.config.parent.absolute()  # before tasks change the current folder
-    folder = (beside if request.out is None else request.out.absolute()) / file.directory
+    folders = [beside, Path.cwd()] if request.base is None else [request.base.absolute()]
+    folder = (folders[0] if request.out is None else request.out.absolute()) / file.directory
     catalog = InstalledTaskTypes.discover(folder=asked.task_types)
     task_type = _find(catalog, file)
     fit_slots(file, task_type)
     task = LoneTask(
         task_type.name,
         read_settings(file, task_type),
-        find_inputs(file, beside),
+        find_inputs(file, folders),
         {slot: Path(path).name for slot, path in file.outputs.items()},
         file.seed if request.seed is None else request.seed,
     )

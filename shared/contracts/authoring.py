@@ -32,7 +32,12 @@ class LoneRunRequest(BaseModel):
 
     action: Literal["run"] = "run"
     config: Path = Field(description="TOML or INI.")
-    out: Path | None = Field(default=None, description="Where relative outputs go; default: beside the file.")
+    base: Path | None = Field(
+        default=None, description="What relative paths start from; default: the file's folder, then the current one."
+    )
+    out: Path | None = Field(
+        default=None, description="Where relative outputs go; default: `base`, or beside the file."
+    )
     seed: int | None = Field(default=None, description="In place of the file's.")
     keep_metadata: bool = Field(default=False, description="Write the metadata of each output beside it.")
     limits: LoneLimits = Field(default=LoneLimits(), description="In place of the file's.")

@@ -118,6 +118,20 @@ def test_an_example_ends_as_it_should(examples: Path, name: str) -> None:
     assert {key: run["metadata"][key] for key in metadata} == pytest.approx(metadata)
 
 
+def test_paths_may_start_from_the_current_folder(examples: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "configurations").mkdir()
+    shutil.copy(examples / "results" / "star.npz", tmp_path / "data" / "star.npz")
+    text = "[task]\ntask = verify\n[inputs]\nlightcurve = data/star.npz\n"
+    (tmp_path / "configurations" / "verify.ini").write_text(text)
+    command = [*EAS, "run-task", "configurations/verify.ini"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert eas("run-task", tmp_path / "configurations" / "verify.ini", "--base", tmp_path).returncode == 0
+    done = eas("run-task", tmp_path / "configurations" / "verify.ini")
+    assert (done.returncode, "there is no file" in done.stderr) == (2, True)
+
+
 def test_the_outputs_are_where_the_file_says(examples: Path) -> None:
     assert eas("run-task", examples / "multiply.toml").returncode == 0
     assert eas("run-task", examples / "ingest.toml", "--input", examples / "results").returncode == 0

@@ -83,7 +83,13 @@ def check(
 
 def run_task(
     config: Annotated[Path, typer.Argument(help="The task in TOML, or in INI (.ini, .cfg, .conf).")],
-    out: Annotated[Path | None, typer.Option(help="Where relative outputs go; else beside the file.")] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(help="Folder of relative paths. Else inputs are looked for beside the file, and in this folder."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where relative outputs go; else --base, or beside the file.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="In place of the file's; else 0.")] = None,
     keep_metadata: Annotated[
         bool, typer.Option("--keep-metadata", help="Write each output's metadata beside it, as inputs have theirs.")
@@ -113,7 +119,8 @@ def run_task(
     _refuse_missing("--input", input_directory)
     _refuse_missing("--commands", commands)
     _refuse_missing("--task-types", files)
-    request = LoneRunRequest(config=config, out=out, seed=seed, keep_metadata=keep_metadata, limits=limits)
+    _refuse_missing("--base", base)
+    request = LoneRunRequest(config=config, base=base, out=out, seed=seed, keep_metadata=keep_metadata, limits=limits)
     answer = ask_author_process(
         request, task_types=files, input_directory=input_directory, commands=commands, cpus=cpus
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Body, Path, Query, Response
 
 from services.scheduler.handlers.dependencies import Operator, Reader, Scheduler
 from services.scheduler.handlers.tables import CSV_RESPONSE, AsCsv, render_table
 from shared.contracts.dead_letters import DeadLetterChoice, DeadLetterContent, DeadLetterResult, DeadLetterTable
+
+CHOICE = {"letter_ids": ["d17"]}
 
 router = APIRouter(prefix="/dead-letters", tags=["queues"])
 
@@ -40,13 +42,15 @@ async def get_dead_letter(
 
 @router.post("/send-again", summary="Send dead letters again", operation_id="send_dead_letters_again")
 async def send_dead_letters_again(
-    choice: DeadLetterChoice, scheduler: Scheduler, principal: Operator
+    choice: Annotated[DeadLetterChoice, Body(examples=[CHOICE])], scheduler: Scheduler, principal: Operator
 ) -> DeadLetterResult:
     """Send messages on their way again, when what was wrong has been put right."""
     return DeadLetterResult(changed=await scheduler.dead_letters.send_again(choice.letter_ids, by=principal.name))
 
 
 @router.post("/discard", summary="Discard dead letters", operation_id="discard_dead_letters")
-async def discard_dead_letters(choice: DeadLetterChoice, scheduler: Scheduler, principal: Operator) -> DeadLetterResult:
+async def discard_dead_letters(
+    choice: Annotated[DeadLetterChoice, Body(examples=[CHOICE])], scheduler: Scheduler, principal: Operator
+) -> DeadLetterResult:
     """Remove messages for good: the product store will never hear what they say."""
     return DeadLetterResult(changed=await scheduler.dead_letters.discard(choice.letter_ids, by=principal.name))

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,21 +35,37 @@ def open_run_file(path: Path) -> RunFile:
         raise RunFileError(f"{path}: {error}") from error
 
 
-def find_inputs(file: RunFile, folder: Path) -> dict[str, tuple[Path, Metadata]]:
-    """Find the inputs, below the folder of the file, and read the metadata beside them.
+def find_inputs(file: RunFile, folders: Sequence[Path]) -> dict[str, tuple[Path, Metadata]]:
+    """Find the inputs, and read the metadata beside them.
+
+    Parameters
+    ----------
+    folders
+        Where a relative path may lead to; it has to be one file.
 
     Raises
     ------
     RunFileError
-        There is no such file, or its metadata cannot be read.
+        There is no such file, or another one in each of two folders; or its metadata cannot be read.
     """
     found = {}
     for slot, name in file.inputs.items():
-        path = folder / name
-        if not path.is_file():
-            raise RunFileError(f"{file.source}: [inputs] {slot}: there is no file {path}")
+        path = _find_file(f"{file.source}: [inputs] {slot}", [folder / name for folder in folders])
         found[slot] = (path, read_metadata(path))
     return found
+
+
+def _find_file(where: str, candidates: Sequence[Path]) -> Path:
+    present: list[Path] = []
+    for path in dict.fromkeys(candidates):
+        if path.is_file() and not any(path.samefile(other) for other in present):
+            present.append(path)
+    if len(present) > 1:
+        both = " and ".join(str(path) for path in present)
+        raise RunFileError(f"{where}: two files are meant, {both}; say with --base which folder counts")
+    if not present:
+        raise RunFileError(f"{where}: there is no file {' or '.join(str(path) for path in dict.fromkeys(candidates))}")
+    return present[0]
 
 
 def read_metadata(path: Path) -> Metadata:

@@ -151,7 +151,7 @@ def test_inputs_are_beside_the_file_and_bring_their_metadata(tmp_path: Path) -> 
     )
     file = given_file(tmp_path, TOML, "a.toml")
 
-    (path, metadata) = find_inputs(file, tmp_path)["lightcurve"]
+    (path, metadata) = find_inputs(file, [tmp_path])["lightcurve"]
 
     assert path == tmp_path / "star.npz"
     assert metadata == {
@@ -163,10 +163,37 @@ def test_inputs_are_beside_the_file_and_bring_their_metadata(tmp_path: Path) -> 
     }
     (tmp_path / "star.npz.metadata.cfg").write_text("[other]\nx = 1\n")
     with pytest.raises(RunFileError, match=r"expected one section, \[metadata\]; there is other"):
-        find_inputs(file, tmp_path)
+        find_inputs(file, [tmp_path])
     (tmp_path / "star.npz").unlink()
     with pytest.raises(RunFileError, match=r"\[inputs\] lightcurve: there is no file"):
-        find_inputs(file, tmp_path)
+        find_inputs(file, [tmp_path])
+
+
+def test_an_input_in_one_of_two_folders_is_found_and_one_in_each_is_refused(tmp_path: Path) -> None:
+    beside, here = tmp_path / "beside", tmp_path / "here"
+    beside.mkdir()
+    here.mkdir()
+    file = given_file(beside, INI, "a.ini")
+    with pytest.raises(RunFileError, match=r"no file \S+/beside/star.npz or \S+/here/star.npz"):
+        find_inputs(file, [beside, here])
+    (here / "star.npz").write_text("x")
+    assert find_inputs(file, [beside, here])["lightcurve"][0] == here / "star.npz"
+    (beside / "star.npz").symlink_to(here / "star.npz")
+    assert find_inputs(file, [beside, here])["lightcurve"][0].samefile(here / "star.npz")
+    (beside / "star.npz").unlink()
+    (beside / "star.npz").write_text("y")
+    with pytest.raises(RunFileError, match=r"two files are meant, \S+/beside/star.npz and \S+/here/star.npz; .*--base"):
+        find_inputs(file, [beside, here])
+    assert find_inputs(file, [here])["lightcurve"][0] == here / "star.npz"
+
+
+def test_text_becomes_the_number_or_boolean_that_is_meant(tmp_path: Path) -> None:
+    from services.worker.tasks.synthesis_psls import TASK_TYPE as PSLS
+
+    text = "[task]\ntask = synthesis_psls\n[specs]\nenable_transits = 1\nmask_updates = 0\nnsr = 73\nt0 = 1e0\n"
+    settings = settings_of(given_file(tmp_path, text, "a.ini"), PSLS)["specs"]
+    assert [settings["enable_transits"], settings["mask_updates"]] == [True, False]
+    assert [type(settings[name]) for name in ("enable_transits", "nsr", "t0")] == [bool, float, float]
 
 
 values = st.recursive(
