@@ -89,7 +89,7 @@ def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: Nurs
     disk = LocalDisk(folder, options.promised_room) if options.promised_room else None
     executor = Executor(catalog, journal, limits, ScratchFolder(folder), disk)
     guard = AttemptGuard(given.page, streams, options.limits, options.wear)
-    _serve(channel, executor, guard, folder)
+    _serve(channel, executor, guard, folder, journal)
     journal.close()
 
 
@@ -101,7 +101,9 @@ def _take_share(options: NurseryOptions, slot: int) -> None:
         os.sched_setaffinity(0, options.processors[slot])
 
 
-def _serve(channel: socket.socket, executor: Executor, guard: AttemptGuard, folder: Path) -> None:
+def _serve(
+    channel: socket.socket, executor: Executor, guard: AttemptGuard, folder: Path, journal: ChildJournal
+) -> None:
     this = os.getpid()
 
     def say_checking(attempt_id: int) -> None:
@@ -110,6 +112,7 @@ def _serve(channel: socket.socket, executor: Executor, guard: AttemptGuard, fold
     while message := channel.recv(RECEIVE_SIZE):
         assignment = unpack_assignment(message)
         guard.begin(assignment)
+        journal.set_clock(assignment.clock_ahead)
         answer = executor.execute(assignment, say_checking)
         channel.send(_pack(guard.end(answer), folder, executor))
         if guard.retirement is not None:
@@ -142,6 +145,10 @@ class ChildJournal:
     def __init__(self, handler: JournalHandler, streams: Sequence[TextIO]) -> None:
         self._handler = handler
         self._streams = streams
+
+    def set_clock(self, ahead: float) -> None:
+        """From now on times are corrected by so much [s]."""
+        self._handler.clock_ahead = ahead
 
     def set_attempt(self, attempt_id: int, *, task_id: int = 0, job_id: int = 0) -> None:
         """From now on records belong to this attempt."""

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from services.worker.domain.limits import GIGABYTE, AttemptLimits
 from services.worker.domain.terms import WorkerTerms
@@ -54,7 +55,8 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
         stack.callback(workspace.close)
         if orphans := workspace.adopt_orphans():
             logger.warning("cleared up after %d workers that were killed", orphans)
-        shipper = await _start_shipping(stack, settings, workspace, token)
+        journal = JournalHandler(workspace.journal, settings.worker_id, level=logging.INFO)
+        shipper = await _start_shipping(stack, settings, workspace, token, journal)
         source = await _open_source(stack, settings.scheduler_url, token)
         store = await _open_store(stack, settings.product_store_url, token)
         yield Worker(
@@ -67,6 +69,7 @@ async def open_worker(settings: WorkerSettings) -> AsyncIterator[Worker]:
             doorbells=await _open_doorbells(stack, settings),
             on_ended=shipper.wake if shipper else lambda: None,
             disk=_open_disk(settings, workspace),
+            on_correction=partial(setattr, journal, "clock_ahead"),
         )
 
 
@@ -147,10 +150,13 @@ def _open_disk(settings: WorkerSettings, workspace: LocalWorkspace) -> LocalDisk
 
 
 async def _start_shipping(
-    stack: AsyncExitStack, settings: WorkerSettings, workspace: LocalWorkspace, token: str | None
+    stack: AsyncExitStack,
+    settings: WorkerSettings,
+    workspace: LocalWorkspace,
+    token: str | None,
+    journal: JournalHandler,
 ) -> Shipper | None:
     """Write this process's records to the spool, and ship all of it."""
-    journal = JournalHandler(workspace.journal, settings.worker_id, level=logging.INFO)
     logging.getLogger().addHandler(journal)
 
     def finish_journal() -> None:

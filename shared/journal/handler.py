@@ -73,6 +73,11 @@ class JournalHandler(logging.Handler):
         Records below it are not written.
     bound
         How large the spool folder may grow. See `shared.journal.journal` for what happens then.
+
+    Attributes
+    ----------
+    clock_ahead
+        How far this host's clock is ahead of the one by which records are to have their times [s].
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class JournalHandler(logging.Handler):
         self._spool = spool
         self._writer = writer
         self._bound = bound
+        self.clock_ahead = 0.0
         self._host = socket.gethostname()[:256]
         self._context = _NOBODY
         self._journal: Journal | None = None
@@ -239,7 +245,7 @@ class JournalHandler(logging.Handler):
             "job_id": context.job_id,
             "stream": self.stream,
             "sequence": sequence,
-            "time": datetime.fromtimestamp(max(record.created, 0.0), UTC),
+            "time": datetime.fromtimestamp(max(record.created - self.clock_ahead, 0.0), UTC),
             "level": min(max(record.levelno, 0), 100),
             "logger": record.name[-256:],
             "message": cut_text(_fill_in(record, template, arguments)),

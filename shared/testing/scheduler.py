@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.contracts.errors import NotFoundError, UnavailableError
@@ -35,6 +36,8 @@ class FakeScheduler:
         What every worker is told.
     is_down
         Set it, and every call fails as if the scheduler could not be reached.
+    clock
+        The time that its answers have.
     on_report
         Called with each report that is recorded, before the claim of the same request: may add attempts.
     """
@@ -42,6 +45,7 @@ class FakeScheduler:
     welcome: WorkerWelcome = field(default_factory=lambda: WorkerWelcome(lease_seconds=30.0, heartbeat_seconds=0.1))
     is_down: bool = False
     on_report: Callable[[AttemptReport], None] | None = None
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     announcements: dict[str, WorkerAnnouncement] = field(default_factory=dict)
     reports: dict[int, AttemptReport] = field(default_factory=dict)
     running: dict[int, tuple[str, ClaimedAttempt]] = field(default_factory=dict)
@@ -126,7 +130,7 @@ class FakeScheduler:
         self._serve()
         self.announcements[announcement.worker_id] = announcement
         self._tell()
-        return self.welcome
+        return self.welcome.model_copy(update={"time": self.clock()})
 
     async def dismiss(self, worker_id: str, *, in_good_order: bool = False) -> None:
         """Forget a worker."""
@@ -178,6 +182,7 @@ class FakeScheduler:
             closed=sorted({held.attempt_id for held in request.attempts} - mine),
             lease_seconds=self.welcome.lease_seconds,
             drain=request.worker_id in self.draining,
+            time=self.clock(),
         )
 
     def _serve(self) -> None:

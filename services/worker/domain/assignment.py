@@ -23,7 +23,10 @@ class AssignedInput:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One attempt, ready to run: its inputs are in place below `directory`."""
+    """One attempt, ready to run: its inputs are in place below `directory`.
+
+    `clock_ahead` says how far this host's clock is ahead of the scheduler's, for the times of log records [s].
+    """
 
     attempt_id: int
     task_id: int
@@ -36,6 +39,7 @@ class Assignment:
     outputs: dict[str, str] = field(default_factory=dict)
     seed: int = 0
     limits: AttemptLimits | None = None
+    clock_ahead: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,13 @@ class Heartbeat:
     async def beat(self) -> None:
         """Send one beat and do as the answer says."""
         held = [holding.to_held() for holding in self._holdings()]
-        request = HeartbeatRequest(worker_id=self._registration.worker_id, attempts=held, paused=self._pause())
-        response = await self._source.beat(request)
+        request = HeartbeatRequest(
+            worker_id=self._registration.worker_id,
+            attempts=held,
+            paused=self._pause(),
+            clock_offset=self._registration.clock.offset,
+        )
+        response = await self._registration.timed(self._source.beat(request))
         self._registration.note_presence()
         for attempt_id in response.cancel:
             self._on_cancel(attempt_id)

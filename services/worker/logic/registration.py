@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from pydantic import ValidationError
 
+from services.worker.domain.clock_comparison import ClockComparison
 from services.worker.logic.backoff import Backoff
 from services.worker.logic.ports import WorkSource
 from shared.contracts.errors import EasError, InvalidInputError
-from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement, WorkerWelcome
+from shared.contracts.scheduler import HeartbeatResponse, TaskTypeDescription, WorkerAnnouncement, WorkerWelcome
 
 logger = logging.getLogger(__name__)
+
+Timed = TypeVar("Timed", WorkerWelcome, HeartbeatResponse)
+
+#: A clock that is off by less is not talked about [s].
+WORTH_TELLING = 1.0
 
 
 class Registration:
@@ -25,13 +33,23 @@ class Registration:
         The scheduler.
     announcement
         What to say of the worker itself.
+    on_correction
+        Called with how far this worker's clock is ahead, whenever that is known better [s].
     """
 
-    def __init__(self, source: WorkSource, announcement: WorkerAnnouncement) -> None:
+    def __init__(
+        self,
+        source: WorkSource,
+        announcement: WorkerAnnouncement,
+        on_correction: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._source = source
         self._announcement = announcement
         self._turn = asyncio.Lock()
         self._away = False
+        self._on_correction = on_correction
+        self._told = 0.0
+        self.clock = ClockComparison()
         self.is_known = False
         self.welcome = WorkerWelcome(lease_seconds=30.0, heartbeat_seconds=10.0)
 
@@ -62,7 +80,7 @@ class Registration:
         async with self._turn:
             while True:
                 try:
-                    self.welcome = await self._source.announce(self._announcement)
+                    self.welcome = await self.timed(self._source.announce(self._announcement))
                     self.is_known = True
                     self.note_presence()
                     return self.welcome
@@ -71,6 +89,21 @@ class Registration:
                 except (EasError, ValidationError) as error:
                     self.note_absence(error)
                     await backoff.pause()
+
+    async def timed(self, asking: Awaitable[Timed]) -> Timed:
+        """Wait for an answer that has the scheduler's time, and compare the clocks."""
+        sent, begun = time.time(), time.monotonic()
+        answer = await asking
+        self.clock.observe(sent, time.monotonic() - begun, answer.time)
+        correction = self.clock.correction
+        self._on_correction(correction)
+        if abs(correction - self._told) >= WORTH_TELLING:
+            self._told = correction
+            logger.warning(
+                "this host's clock is %.1f s %s the scheduler's; times of attempts and of log records are corrected",
+                *(abs(correction), "ahead of" if correction > 0 else "behind"),
+            )
+        return answer
 
     def note_absence(self, error: Exception) -> None:
         """Say, once an absence, that the scheduler does not answer as it should."""

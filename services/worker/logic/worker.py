@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from services.worker.domain.assignment import Answer, Departure
+from services.worker.domain.assignment import Answer, Assignment, Departure
+from services.worker.domain.clock_comparison import correct_times
 from services.worker.domain.prefetch import RunTimes
 from services.worker.domain.reports import (
     report_answer,
@@ -77,6 +79,8 @@ class Worker:
         Called when an attempt has ended in a child: its log records can be shipped.
     disk
         The disk that it works on; None: it always has room.
+    on_correction
+        Called with how far this host's clock is ahead of the scheduler's, whenever that is known better [s].
     """
 
     def __init__(
@@ -91,13 +95,14 @@ class Worker:
         doorbells: DoorbellSource | None = None,
         on_ended: Callable[[], None] = lambda: None,
         disk: Disk | None = None,
+        on_correction: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._terms = terms
         self._source = source
         self._workspace = workspace
         self._doorbells = doorbells
         self._on_ended = on_ended
-        self._registration = Registration(source, terms.announce())
+        self._registration = Registration(source, terms.announce(), on_correction)
         self._run_times = RunTimes(terms.horizon)
         self._transfer = Transfer(store, workspace, cache)
         self._crew = Crew(
@@ -239,14 +244,13 @@ class Worker:
             elif claimed.inputs:
                 holding.transfer = asyncio.create_task(self._fetch(holding))
             else:
-                holding.assignment = self._transfer.assign(claimed)
-                self._crew.give(holding)
+                self._give(holding, self._transfer.assign(claimed))
         self._seek_work()
 
     async def _fetch(self, holding: Holding) -> None:
         begun = asyncio.get_running_loop().time()
         try:
-            holding.assignment = await self._transfer.fetch(holding.claimed)
+            assignment = await self._transfer.fetch(holding.claimed)
         except TransferError as error:
             if find_full_disk(error) is not None and (words := self._explain_shortage(holding)) is not None:
                 self._give_back(holding, words)
@@ -256,6 +260,12 @@ class Worker:
             return
         seconds = asyncio.get_running_loop().time() - begun
         self._run_times.observe_fetch(holding.claimed.task_type, seconds)
+        self._give(holding, assignment)
+
+    def _give(self, holding: Holding, assignment: Assignment) -> None:
+        if ahead := self._registration.clock.correction:
+            assignment = replace(assignment, clock_ahead=ahead)
+        holding.assignment = assignment
         self._crew.give(holding)
 
     def _take_answer(self, holding: Holding, answer: Answer) -> None:
@@ -358,7 +368,7 @@ class Worker:
     def _end(self, holding: Holding, report: AttemptReport) -> None:
         holding.stage = Stage.ENDED
         holding.transfer = None
-        self._reporter.add(report)
+        self._reporter.add(correct_times(report, self._registration.clock.correction))
         self._changed.set()
 
     def _settle(self, attempt_id: int) -> None:

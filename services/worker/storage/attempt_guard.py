@@ -68,7 +68,9 @@ class AttemptGuard:
         self._meter.start()
         times = os.times()
         used = times.user + times.system + times.children_user + times.children_system
-        self._page.begin(assignment.attempt_id, assignment.task_id, assignment.job_id, limits, used)
+        self._page.begin(
+            assignment.attempt_id, assignment.task_id, assignment.job_id, limits, used, assignment.clock_ahead
+        )
         if limits.memory_gb is not None:
             self._bound(resource.RLIMIT_DATA, _read_data_size() + int(2 * limits.memory_gb * GIGABYTE) + _MEMORY_ROOM)
         if limits.disk_gb is not None:

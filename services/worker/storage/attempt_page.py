@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from services.worker.domain.limits import AttemptLimits
 
 _ATTEMPT = struct.Struct("q")
-_REST = struct.Struct("qqqdddqd")
+_REST = struct.Struct("qqqdddqdd")
 _PEAK = struct.Struct("q")
 _REST_AT = _ATTEMPT.size
 _PEAK_AT = _REST_AT + _REST.size
@@ -30,6 +30,8 @@ class RunningAttempt:
         Differs between two attempts, also where the same one runs again.
     cpu_before
         Processor time that the child had used, with its reaped children, when the attempt began [s].
+    clock_ahead
+        How far this host's clock is ahead of the scheduler's [s].
     """
 
     attempt_id: int
@@ -38,6 +40,7 @@ class RunningAttempt:
     serial: int
     limits: AttemptLimits
     cpu_before: float
+    clock_ahead: float = 0.0
 
 
 class AttemptPage:
@@ -47,7 +50,15 @@ class AttemptPage:
         self._memory = mmap.mmap(-1, mmap.PAGESIZE)
         self._serial = 0
 
-    def begin(self, attempt_id: int, task_id: int, job_id: int, limits: AttemptLimits, cpu_before: float) -> None:
+    def begin(
+        self,
+        attempt_id: int,
+        task_id: int,
+        job_id: int,
+        limits: AttemptLimits,
+        cpu_before: float,
+        clock_ahead: float = 0.0,
+    ) -> None:
         """Say that an attempt begins. For the child."""
         self._serial += 1
         _REST.pack_into(
@@ -61,6 +72,7 @@ class AttemptPage:
             limits.disk_gb or 0.0,
             limits.max_processes or 0,
             cpu_before,
+            clock_ahead,
         )
         _PEAK.pack_into(self._memory, _PEAK_AT, 0)
         _ATTEMPT.pack_into(self._memory, 0, attempt_id)
@@ -77,12 +89,12 @@ class AttemptPage:
             (attempt_id,) = _ATTEMPT.unpack_from(self._memory, 0)
             if not attempt_id:
                 return None
-            serial, task_id, job_id, memory, cpu_time, disk, processes, before = _REST.unpack_from(
+            serial, task_id, job_id, memory, cpu_time, disk, processes, before, ahead = _REST.unpack_from(
                 self._memory, _REST_AT
             )
             if self.is_at(attempt_id, serial):
                 limits = AttemptLimits(memory or None, cpu_time or None, disk or None, processes or None)
-                return RunningAttempt(attempt_id, task_id, job_id, serial, limits, before)
+                return RunningAttempt(attempt_id, task_id, job_id, serial, limits, before, ahead)
         return None
 
     def is_at(self, attempt_id: int, serial: int) -> bool:

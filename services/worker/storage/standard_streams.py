@@ -104,6 +104,8 @@ class OutputReader:
     def read(self) -> bool:
         """Write what there is to the journal. False: nothing now."""
         running = self._page.read()
+        if running is not None:
+            self._journal.clock_ahead = running.clock_ahead
         context = AttemptContext(running.attempt_id, running.task_id, running.job_id) if running else self._context
         if context != self._context:
             self.finish()
