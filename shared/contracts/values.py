@@ -55,7 +55,8 @@ class ValueFault:
     Parameters
     ----------
     slug
-        ``invalid_number``, ``invalid_text``, ``invalid_key``, ``invalid_type``, ``too_deep`` or ``too_large``.
+        ``invalid_number``, ``not_finite``, ``invalid_text``, ``invalid_key``, ``invalid_type``, ``too_deep`` or
+        ``too_large``.
     place
         Keys and indices from the outside to what is wrong.
     message
@@ -70,6 +71,11 @@ class ValueFault:
     def where(self) -> str:
         """The place as a dotted path, such as ``fit.depths[1]``; empty where the value as a whole is at fault."""
         return write_place(self.place)
+
+    @property
+    def is_not_finite(self) -> bool:
+        """Whether it is NaN or infinity."""
+        return self.slug == "not_finite"
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.place else self.message
@@ -166,7 +172,7 @@ def _describe_single(value: object) -> tuple[str, str] | None:
         case float():
             if math.isfinite(value):
                 return None
-            return "invalid_number", f"{value} is not finite: JSON has neither NaN nor infinity"
+            return "not_finite", f"{value} is not finite: JSON has neither NaN nor infinity"
         case _:
             return "invalid_type", f"{type(value).__name__} has no JSON form"
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from services.worker.domain.errors import OutputError, TaskError
 from services.worker.domain.failures import cut_message
 from shared.contracts.states import FailureReason
+from shared.contracts.values import MAX_LEVELS
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 Word = Annotated[str, Field(min_length=1)]
@@ -128,6 +129,8 @@ def read_result(text: bytes) -> Result:
         return Result.model_validate(json.loads(text))
     except ValidationError as error:
         raise OutputError(f"result.json: {describe_problems(error)}") from error
+    except RecursionError as error:
+        raise OutputError(f"result.json: nested too deep: a value has at most {MAX_LEVELS} levels") from error
     except ValueError as error:
         raise OutputError(f"result.json is not JSON: {error}") from error
 

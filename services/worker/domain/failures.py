@@ -10,10 +10,8 @@ from pydantic import ValidationError
 
 from services.worker.domain.assignment import WORKER_FAULT, Departure
 from services.worker.domain.errors import TaskError
+from shared.contracts import texts
 from shared.contracts.states import FailureReason
-
-#: A report's message is cut to this many characters, keeping its end, where a traceback says what happened.
-MAX_MESSAGE = 60_000
 
 #: What a full disk, or a user's full share of it, is called by the system.
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -37,7 +35,7 @@ def explain_failure(error: BaseException) -> tuple[FailureReason, str]:
     """
     match error:
         case TaskError():
-            return error.reason, cut_message(str(error) or type(error).__name__)
+            return error.reason, cut_message(_say(error) or type(error).__name__)
         case MemoryError():
             return FailureReason.OUT_OF_MEMORY, "the task ran out of memory"
         case OSError() if error.errno in _DISK_FULL:
@@ -92,11 +90,12 @@ def explain_settings(error: ValidationError) -> str:
 
 def cut_message(message: str) -> str:
     """Keep the end of an over-long message, and nothing that has no place in JSON."""
-    if len(message) > MAX_MESSAGE:
-        message = "[…] " + message[-MAX_MESSAGE:]
-    return clean_text(message)
+    return texts.cut_message(texts.clean_text(message))
 
 
-def clean_text(text: str) -> str:
-    """Write lone surrogates, which come from undecodable file names and have no UTF-8 form, as escapes."""
-    return str(text) if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+def _say(error: Exception) -> str:
+    """Take an error's own words; code that is not ours may fail at that, too."""
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"{type(error).__name__}, which cannot be shown: {type(failure).__name__}"

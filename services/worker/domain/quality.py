@@ -9,20 +9,27 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from services.worker.domain.errors import TaskError
-from services.worker.domain.failures import clean_text
+from pydantic import BaseModel, ValidationError
+
+from services.worker.domain.errors import OutputError, TaskError
 from services.worker.domain.task_type import TaskContext, Verdict
-from shared.contracts.metadata import Metadata, MetadataValue, find_non_finite
+from shared.contracts.errors import UnsafePathError
+from shared.contracts.metadata import MAX_KEYWORD_LENGTH, Metadata, MetadataValue
+from shared.contracts.paths import check_filename
+from shared.contracts.products import Filename, MimeType, SemanticType
+from shared.contracts.texts import clean_text, cut_reason
+from shared.contracts.values import (
+    MAX_LEVELS,
+    MAX_METADATA_BYTES,
+    MAX_RESULT_BYTES,
+    ValueFault,
+    find_value_fault,
+    write_place,
+)
 
 
 class MetadataError(TaskError):
-    """The task returned metadata that has no JSON form."""
-
-    def __init__(self, where: str, value: object) -> None:
-        super().__init__(
-            f"metadata {where}: {type(value).__name__} has no JSON form; expected None, bool, int, float, str, "
-            "or a list or dict of these"
-        )
+    """The task returned metadata that cannot be stored. Its next attempt would return the same."""
 
 
 #: What a check may return: nothing, where all is well, or what it found.
@@ -74,16 +81,20 @@ def inspect_outputs(declared: Iterable[str], produced: Sequence[ProducedFile], m
             verdicts.append(Verdict(passed=False, reason="the file does not exist", slot=file.slot))
         elif file.size == 0:
             verdicts.append(Verdict(passed=False, reason="the file is empty", slot=file.slot))
-        if (place := find_non_finite(file.metadata)) is not None:
-            verdicts.append(Verdict(passed=False, reason=f"metadata {place} is not finite", slot=file.slot))
+        if (fault := find_value_fault(file.metadata)) is not None:
+            verdicts.append(Verdict(passed=False, reason=_describe_fault(fault), slot=file.slot))
     verdicts += [
         Verdict(passed=False, reason="the task did not write this output", slot=slot)
         for slot in declared
         if slot not in seen
     ]
-    if (place := find_non_finite(metadata)) is not None:
-        verdicts.append(Verdict(passed=False, reason=f"metadata {place} is not finite"))
+    if (fault := find_value_fault(metadata)) is not None:
+        verdicts.append(Verdict(passed=False, reason=_describe_fault(fault)))
     return verdicts
+
+
+def _describe_fault(fault: ValueFault) -> str:
+    return f"metadata {fault.where} is not finite" if fault.is_not_finite else f"metadata {fault}"
 
 
 def judge_attempt(check: QualityCheck, context: TaskContext, metadata: Metadata) -> list[Verdict]:
@@ -102,7 +113,15 @@ def judge_attempt(check: QualityCheck, context: TaskContext, metadata: Metadata)
         if not isinstance(verdict, Verdict):
             reason = f"quality control returned a {type(verdict).__name__} where a Verdict was expected"
             return [Verdict(passed=False, reason=reason, author=check.name)]
-    return [verdict if verdict.author else replace(verdict, author=check.name) for verdict in verdicts]
+    return [
+        replace(
+            verdict,
+            passed=bool(verdict.passed),
+            author=verdict.author or check.name,
+            reason=clean_text(str(verdict.reason or "")),
+        )
+        for verdict in verdicts
+    ]
 
 
 def describe_rejection(verdicts: Iterable[Verdict]) -> str | None:
@@ -119,39 +138,89 @@ def judge_slot(slot: str, verdicts: Iterable[Verdict]) -> tuple[bool, str]:
     about = [verdict for verdict in verdicts if verdict.slot == slot or (verdict.slot is None and not verdict.passed)]
     passed = all(verdict.passed for verdict in about)
     reasons = [_sign(verdict, verdict.reason) for verdict in about if verdict.reason and verdict.passed is passed]
-    return passed, "; ".join(reasons)
+    return passed, cut_reason("; ".join(reasons))
 
 
-def plain_metadata(metadata: Mapping[str, MetadataValue]) -> Metadata:
+class _OutputWords(BaseModel):
+    """What an output is called, with the bounds of the product store."""
+
+    slot: SemanticType
+    filename: Filename | None
+    mime_type: MimeType | None
+
+
+def check_output_words(slot: str, filename: str | None, mime_type: str | None) -> None:
+    """Refuse what the product store would refuse of an output that a task hands over. Raises `OutputError`."""
+    try:
+        _OutputWords.model_validate({"slot": slot, "filename": filename, "mime_type": mime_type})
+        if filename is not None:
+            check_filename(filename, "filename")
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise OutputError(f"output {slot!r:.80}: {place} {problem['input']!r:.200}: {problem['msg']}") from error
+    except UnsafePathError as error:
+        raise OutputError(f"output {slot!r:.80}: filename {error.message}") from error
+
+
+def plain_result(metadata: Mapping[str, MetadataValue]) -> Metadata:
+    """Turn what a task returned into plain values, of at most `MAX_RESULT_BYTES`. See `plain_metadata`."""
+    return plain_metadata(metadata, most_bytes=MAX_RESULT_BYTES)
+
+
+def plain_output_metadata(metadata: Mapping[str, MetadataValue]) -> Metadata:
+    """Turn the metadata of an output into plain values, as the product store takes them. See `plain_metadata`."""
+    plain = plain_metadata(metadata, most_bytes=MAX_METADATA_BYTES)
+    for keyword in plain:
+        if not 0 < len(keyword) <= MAX_KEYWORD_LENGTH:
+            raise MetadataError(f"metadata keyword {keyword[:80]!r}: expected 1 to {MAX_KEYWORD_LENGTH} characters")
+    return plain
+
+
+def plain_metadata(metadata: Mapping[str, MetadataValue], *, most_bytes: int | None = None) -> Metadata:
     """Turn array scalars and arrays into the plain values that JSON has, keeping int, float and bool apart.
+
+    NaN and infinity are left to quality control.
 
     Raises
     ------
     MetadataError
-        A value has no JSON form.
+        A value has no JSON form, or cannot be stored: see `shared.contracts.values`.
     """
-    return {str(key): _plain(value, str(key)) for key, value in metadata.items()}
+    if not isinstance(metadata, Mapping):
+        raise MetadataError(f"metadata: {type(metadata).__name__} given; expected a dict")
+    plain: Metadata = _plain(metadata, (), 1)
+    fault = find_value_fault(plain, most_bytes=most_bytes)
+    if fault is not None and not fault.is_not_finite:
+        raise MetadataError(f"metadata {fault}")
+    return plain
 
 
-def _plain(value: object, where: str) -> MetadataValue:
+def _plain(value: object, place: tuple[str | int, ...], level: int) -> MetadataValue:
     if value is None or type(value) in (bool, int, float):
         return value
     if isinstance(value, str):
         return clean_text(value)
-    match value:
-        case Mapping():
-            return {str(key): _plain(item, f"{where}.{key}") for key, item in value.items()}
-        case list() | tuple():
-            return [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, Mapping | list | tuple):
+        if level > MAX_LEVELS:
+            where = write_place(place)
+            raise MetadataError(f"metadata {where}: nested too deep: a value has at most {MAX_LEVELS} levels")
+        if isinstance(value, Mapping):
+            named = ((clean_text(str(key)), item) for key, item in value.items())
+            return {key: _plain(item, (*place, key), level + 1) for key, item in named}
+        return [_plain(item, (*place, index), level + 1) for index, item in enumerate(value)]
     unpack = getattr(value, "tolist", None)  # numpy's arrays and scalars, which the worker need not know
     if callable(unpack):
         unpacked = unpack()
         if type(unpacked) is not type(value):
-            return _plain(unpacked, where)
+            return _plain(unpacked, place, level)
     for kind in (int, float):  # subclasses, such as enums
         if isinstance(value, kind):
             return kind(value)
-    raise MetadataError(where, value)
+    raise MetadataError(
+        f"metadata {write_place(place)}: {type(value).__name__} has no JSON form; expected None, bool, int, float, "
+        "str, or a list or dict of these"
+    )
 
 
 def _sign(verdict: Verdict, reason: str) -> str:

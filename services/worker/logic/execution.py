@@ -19,13 +19,16 @@ from services.worker.domain.assignment import Answer, AnsweredOutput, AnsweredSt
 from services.worker.domain.errors import InputError, OutputError, TaskError
 from services.worker.domain.failures import cut_message, explain_failure, explain_settings
 from services.worker.domain.quality import (
+    MetadataError,
     ProducedFile,
     QualityCheck,
+    check_output_words,
     describe_rejection,
     inspect_outputs,
     judge_attempt,
     judge_slot,
-    plain_metadata,
+    plain_output_metadata,
+    plain_result,
 )
 from services.worker.domain.task_type import InputFile, OutputFile, TaskContext, TaskType, Verdict
 from services.worker.domain.want_of_room import DiskLook, excuse
@@ -194,7 +197,7 @@ class Executor:
         context = self._make_context(assignment, folder)
         settings = _read_settings(task_type, assignment)
         seed_random_numbers(assignment.seed, numpy_too=task_type.uses_seed)
-        metadata = plain_metadata(task_type.run(context, settings) or {})
+        metadata = plain_result(task_type.run(context, settings) or {})
         watch.stop()
         verdicts = self._check(task_type, context, metadata, lambda: on_checking(assignment.attempt_id))
         kept = [file for file in context.outputs if (folder / file.path).is_file()]
@@ -220,6 +223,9 @@ class Executor:
                 verdicts += judge_attempt(check, context, metadata)
             if any(not verdict.passed for verdict in verdicts):
                 break
+        plain = plain_result(metadata)  # a check may have put something into it
+        metadata.clear()
+        metadata.update(plain)
         return verdicts
 
     def _find(self, name: str) -> TaskType:
@@ -282,10 +288,18 @@ def _inspect(task_type: TaskType, context: TaskContext, metadata: Metadata) -> l
 def _plain_outputs(context: TaskContext) -> list[OutputFile]:
     """Make the metadata of all outputs plain, in place."""
     context.outputs[:] = [
-        OutputFile(file.slot, file.path, plain_metadata(file.metadata), file.mime_type, file.filename)
+        OutputFile(file.slot, file.path, _plain_output_metadata(file), file.mime_type, file.filename)
         for file in context.outputs
     ]
     return context.outputs
+
+
+def _plain_output_metadata(file: OutputFile) -> Metadata:
+    check_output_words(file.slot, file.filename, file.mime_type)
+    try:
+        return plain_output_metadata(file.metadata)
+    except MetadataError as error:
+        raise OutputError(f"output {file.slot!r}: {error}") from error
 
 
 def _size_inside(directory: Path, file: OutputFile) -> int | None:

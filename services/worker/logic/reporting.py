@@ -118,7 +118,7 @@ class Reporter:
                 attempt_id=report.attempt_id,
                 lease_token=report.lease_token,
                 state="failed",
-                reason=FailureReason.INFRASTRUCTURE,
+                reason=FailureReason.SCIENCE,  # it is what the task gave that is refused, and would be again
                 message=message,
             )
             try:

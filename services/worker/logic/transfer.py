@@ -225,7 +225,7 @@ class Transfer:
                 raise TransferError(FailureReason.SCIENCE, f"{what}: {error}") from error
             except EasError as error:
                 raise TransferError(FailureReason.INFRASTRUCTURE, f"{what}: {error}") from error
-            except OSError as error:
+            except (OSError, ValueError) as error:  # such as an answer of the store that is none
                 raise TransferError(FailureReason.INFRASTRUCTURE, f"{what}: {error}") from error
             await backoff.pause()
 

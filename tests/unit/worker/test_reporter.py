@@ -121,7 +121,7 @@ async def test_a_report_that_is_refused_does_not_hold_up_the_others(setting: Set
     assert setting.scheduler.reports[good].state == "accepted"
     assert setting.scheduler.reports[other].state == "accepted"
     assert setting.scheduler.reports[bad].state == "failed"
-    assert setting.scheduler.reports[bad].reason is FailureReason.INFRASTRUCTURE
+    assert setting.scheduler.reports[bad].reason is FailureReason.SCIENCE
     assert "refused the report of the accepted attempt" in (setting.scheduler.reports[bad].message or "")
 
 
