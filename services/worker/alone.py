@@ -230,7 +230,10 @@ def _inspect(task_type: TaskType, source: str) -> Inspection:
     if isinstance(task_type.run, ExecutableRun) and (missing := task_type.run.find_missing()):
         findings.append(Finding(severity="error", message=missing))
     if all(finding.severity != "error" for finding in findings):
-        describe_task_type(task_type)
+        try:
+            describe_task_type(task_type)
+        except TaskTypeError as problem:
+            findings.append(Finding(severity="error", message=str(problem)))
     subject = f"task type {task_type.name!r} {task_type.version}"
     return Inspection(subject=subject, source=source, findings=findings)
 

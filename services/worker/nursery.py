@@ -32,7 +32,7 @@ from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.process_bonds import adopt_orphans
 from services.worker.storage.process_tree import children_of, end_children, kill_tree
 from services.worker.storage.standard_streams import OutputReader, open_streams
-from services.worker.storage.task_types import InstalledTaskTypes, describe_task_type, preload
+from services.worker.storage.task_types import InstalledTaskTypes, describe_task_types, preload
 from services.worker.storage.watch import INTERVAL, Watch, WatchedChild
 from shared.journal.handler import JournalHandler
 
@@ -214,9 +214,10 @@ def write_event(descriptor: int, event: dict[str, object]) -> None:
 def describe(catalog: InstalledTaskTypes) -> dict[str, object]:
     """Import all task types, and say what they are and what is wrong with them."""
     found, problems = catalog.load_all()
+    described, undescribed = describe_task_types(found)
     return {
-        "types": [describe_task_type(task_type).model_dump(mode="json") for task_type in found],
-        "problems": problems,
+        "types": [description.model_dump(mode="json") for description in described],
+        "problems": [*problems, *undescribed],
     }
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, Field, RootModel
 
 from shared.contracts.metadata import Metadata
-from shared.contracts.texts import Reason
+from shared.contracts.texts import Author, Reason
 
 #: The queue for what the scheduler tells the product store, after the suite's prefix. A message is a `ProductMessage`.
 PRODUCT_QUEUE = "products"
@@ -253,7 +253,7 @@ class Verdict(BaseModel):
     version_id: Identifier | None = Field(default=None, description="Only on this version of the attempt.")
     passed: bool
     reason: Reason = Field(default="", examples=["the period is outside the tolerance"])
-    author: str = Field(default="scheduler", max_length=256)
+    author: Author = "scheduler"
     decided_at: AwareDatetime | None = Field(default=None, description="Now, where it is missing.")
 
 

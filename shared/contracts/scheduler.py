@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from shared.contracts.containers import ResourcesView
 from shared.contracts.diagnostics import FlatTable, TableView
 from shared.contracts.execution import ExecutionRules, TaskTypeRules
 from shared.contracts.metadata import Metadata
-from shared.contracts.products import Identifier, SemanticType
+from shared.contracts.products import Identifier, MimeType, SemanticType
 from shared.contracts.reuse import ReuseView
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
 from shared.contracts.texts import Message, Name, Reason
@@ -275,6 +276,39 @@ class TaskTypeDescription(BaseModel):
     uses_seed: bool = Field(default=True, description="False where it draws no random numbers.")
 
 
+class _AnnouncedSlot(BaseModel):
+    name: SemanticType
+    mime_type: MimeType
+
+
+class _AnnouncedTaskType(BaseModel):
+    """What others bear of a description: the scheduler's columns, the queues' names, the product store's plans."""
+
+    name: Name
+    version: Name
+    settings_schema: CheckedObject
+    inputs: list[_AnnouncedSlot]
+    outputs: list[_AnnouncedSlot]
+
+
+def find_description_fault(description: TaskTypeDescription) -> str | None:
+    """Say in words why a task type cannot be announced; None where it can."""
+    try:
+        _AnnouncedTaskType.model_validate(description.model_dump())
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in fault["loc"])
+        return f"task type {description.name!r:.80}: {place}: {fault['msg']}"
+    return None
+
+
+def _check_descriptions(descriptions: list[TaskTypeDescription]) -> list[TaskTypeDescription]:
+    faults = [fault for found in descriptions if (fault := find_description_fault(found)) is not None]
+    if faults:
+        raise PydanticCustomError("invalid_task_type", "{faults}", {"faults": "; ".join(faults[:20])})
+    return descriptions
+
+
 class WorkerAnnouncement(BaseModel):
     """A worker's first word: who it is, where, and what it can run."""
 
@@ -282,7 +316,7 @@ class WorkerAnnouncement(BaseModel):
     host: str = Field(max_length=256)
     process_id: Natural
     slots: int = Field(ge=1, le=1_000_000)
-    task_types: list[TaskTypeDescription]
+    task_types: Annotated[list[TaskTypeDescription], AfterValidator(_check_descriptions)]
     container: str | None = Field(
         default=None, min_length=1, max_length=64, description="The kind of worker that it is."
     )

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, Field
 
 #: Most characters of quality control's word on one version.
 MAX_REASON = 4096
+#: Most characters of the name of who said something.
+MAX_AUTHOR = 256
 #: Most characters of what an attempt ended with.
 MAX_MESSAGE = 65_536
 
@@ -60,6 +62,13 @@ def cut_message(text: str) -> str:
     return cut_text(text, MAX_MESSAGE, keep_end=True)
 
 
+def cut_author(text: str) -> str:
+    """Cut a name to `MAX_AUTHOR` characters."""
+    return cut_text(text, MAX_AUTHOR)
+
+
+#: Who said something, in wire models.
+Author = Annotated[str, AfterValidator(cut_author)]
 #: Quality control's word, in wire models.
 Reason = Annotated[str, AfterValidator(cut_reason)]
 #: What an attempt ended with, in wire models.

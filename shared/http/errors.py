@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from shared.contracts import errors as kinds
 from shared.contracts.errors import EasError, ErrorBody, Problem
+from shared.contracts.values import MAX_LEVELS
 from shared.http.request_ids import current_request_id
 
 logger = logging.getLogger(__name__)
@@ -39,8 +40,9 @@ STATUS_CODES: tuple[tuple[type[EasError], int], ...] = (
     (EasError, 500),
 )
 
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}}
-_HTTP_SLUGS = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_HTTP_SLUGS = {400: "invalid_input", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
 def status_of(error: EasError) -> int:
@@ -76,6 +78,8 @@ async def _render_validation_error(_request: Request, error: Exception) -> Respo
         Problem(slug=f"invalid_{found['type']}", message=str(found["msg"]), where=_location(tuple(found["loc"])))
         for found in error.errors()[:100]
     ]
+    if any("recursion limit" in problem.message for problem in problems):
+        return _render_too_deep("body")
     if any(problem.slug == "invalid_json_invalid" for problem in problems):
         return render_error(400, ErrorBody(slug="invalid_json", message="The body is not JSON.", problems=problems))
     first = problems[0]
@@ -83,8 +87,23 @@ async def _render_validation_error(_request: Request, error: Exception) -> Respo
     return render_error(422, body)
 
 
+def _render_too_deep(where: str) -> Response:
+    message = f"The body is nested too deep: a value has at most {MAX_LEVELS} lists and objects inside each other."
+    return render_error(422, ErrorBody(slug="invalid_input", message=message, where=where))
+
+
+async def _render_recursion_error(request: Request, error: Exception) -> Response:
+    """Answer what a parser or a check could not follow. Without a body it cannot be the caller's fault."""
+    if request.method in _WITHOUT_BODY:
+        return await _render_unexpected(request, error)
+    logger.warning("a body is nested too deep", exc_info=error)
+    return _render_too_deep("body")
+
+
 async def _render_http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class only
+    if isinstance(error.__cause__, RecursionError):  # FastAPI's way to say that it cannot read a body
+        return _render_too_deep("body")
     slug = _HTTP_SLUGS.get(error.status_code, "error")
     headers = dict(error.headers) if error.headers else None
     return render_error(error.status_code, ErrorBody(slug=slug, message=str(error.detail)), headers)
@@ -101,4 +120,5 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(EasError, _render_eas_error)
     app.add_exception_handler(RequestValidationError, _render_validation_error)
     app.add_exception_handler(HTTPException, _render_http_error)
+    app.add_exception_handler(RecursionError, _render_recursion_error)
     app.add_exception_handler(Exception, _render_unexpected)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
 
 from shared.contracts.logs import MAX_MESSAGE_LENGTH, LogRecord, cut_text
+from shared.contracts.values import MAX_LEVELS, find_value_fault
 
 
 def bound_record(record: LogRecord) -> LogRecord:
@@ -37,11 +39,8 @@ def bound_record(record: LogRecord) -> LogRecord:
 
 def _bound_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """Keep fields that are short plain JSON; else keep each as text, as `_bound_arguments` does."""
-    try:
-        if len(orjson.dumps(fields)) <= MAX_MESSAGE_LENGTH:
-            return fields
-    except TypeError:
-        pass
+    if _fits(fields, MAX_MESSAGE_LENGTH):
+        return fields
     kept: dict[str, Any] = {}
     room = MAX_MESSAGE_LENGTH
     for name, value in fields.items():
@@ -49,35 +48,51 @@ def _bound_fields(fields: dict[str, Any]) -> dict[str, Any]:
         if room <= 0:
             kept["…"] = f"{len(fields) - len(kept)} more fields cut"
             break
-        (kept[name],) = _bound_arguments([value]) if _fits_column(value, room) else [_cut(value, room)]
+        (kept[name],) = _bound_arguments([value]) if _fits(value, room) else [_cut(value, room)]
         room -= len(str(kept[name]))
     return kept
 
 
-def _fits_column(value: object, room: int) -> bool:
+def _fits(value: object, room: int) -> bool:
+    """Tell whether a value can be stored, and is short enough.
+
+    orjson refuses most of what no column takes. The rest is looked for only where there may be some, since this is done
+    for each record: what is nested deep has many brackets, and a whole number of more than 64 bits has many digits.
+    """
     try:
-        return len(orjson.dumps(value)) <= room
+        text = orjson.dumps(value)
     except TypeError:
         return False
+    if len(text) > room:
+        return False
+    is_plain = text.count(b"[") + text.count(b"{") <= MAX_LEVELS and not _LONG_NUMBER.search(text)
+    return is_plain or find_value_fault(value, key_length=room) is None
+
+
+#: What may be a whole number beyond 64 bits.
+_LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 def _cut(value: object, room: int) -> str:
-    text = value if isinstance(value, str) else repr(value)
+    text = _write(value)
     return text if len(text) <= room else f"{text[:room]}[… {len(text) - room} characters cut …]"
+
+
+def _write(value: object) -> str:
+    try:
+        return value if isinstance(value, str) else repr(value)
+    except RecursionError:
+        return f"<{type(value).__name__} that is nested too deep to be shown>"
 
 
 def _bound_arguments(arguments: list[Any]) -> list[Any]:
     """Keep arguments that are short plain JSON; else keep each as text, cut to the length of a message in all."""
-    try:
-        if len(orjson.dumps(arguments)) <= MAX_MESSAGE_LENGTH:
-            return arguments
-    except TypeError:
-        # Integers beyond 64 bits and very deep nesting are JSON that no column takes.
-        pass
+    if _fits(arguments, MAX_MESSAGE_LENGTH):
+        return arguments
     kept: list[Any] = []
     room = MAX_MESSAGE_LENGTH
     for position, argument in enumerate(arguments):
-        text = argument if isinstance(argument, str) else repr(argument)
+        text = _write(argument)
         if len(text) > room:
             more = len(arguments) - position - 1
             kept.append(f"{text[:room]}[… {len(text) - room} characters and {more} more arguments cut …]")

@@ -23,7 +23,7 @@ from services.worker.storage.task_type_files import (
     list_files,
     load_file,
 )
-from shared.contracts.scheduler import SlotDescription, TaskTypeDescription
+from shared.contracts.scheduler import SlotDescription, TaskTypeDescription, find_description_fault
 from shared.contracts.states import FailureReason
 
 logger = logging.getLogger(__name__)
@@ -239,16 +239,39 @@ def _import_point(point: EntryPoint, what: str) -> object:
 
 
 def describe_task_type(task_type: TaskType) -> TaskTypeDescription:
-    """Say of a task type what the scheduler needs to know to check a job."""
-    return TaskTypeDescription(
-        name=task_type.name,
-        version=task_type.version,
-        settings_schema=task_type.settings.model_json_schema(),
-        inputs=[_describe_slot(slot) for slot in task_type.inputs],
-        outputs=[_describe_slot(slot) for slot in task_type.outputs],
-        open_outputs=task_type.open_outputs,
-        uses_seed=task_type.uses_seed,
-    )
+    """Say of a task type what the scheduler needs to know to check a job.
+
+    Raises
+    ------
+    TaskTypeError
+        It cannot be said, or the scheduler would refuse it.
+    """
+    try:
+        description = TaskTypeDescription(
+            name=task_type.name,
+            version=task_type.version,
+            settings_schema=task_type.settings.model_json_schema(),
+            inputs=[_describe_slot(slot) for slot in task_type.inputs],
+            outputs=[_describe_slot(slot) for slot in task_type.outputs],
+            open_outputs=task_type.open_outputs,
+            uses_seed=task_type.uses_seed,
+        )
+    except Exception as error:  # settings are foreign code, and names may be anything
+        raise TaskTypeError(f"task type {task_type.name!r}: it cannot be described: {describe_error(error)}") from error
+    if (fault := find_description_fault(description)) is not None:
+        raise TaskTypeError(fault)
+    return description
+
+
+def describe_task_types(task_types: Iterable[TaskType]) -> tuple[list[TaskTypeDescription], list[str]]:
+    """Describe task types. Returns the descriptions, and in words which are left out, and why."""
+    descriptions, problems = [], []
+    for task_type in task_types:
+        try:
+            descriptions.append(describe_task_type(task_type))
+        except TaskTypeError as problem:
+            problems.append(str(problem))
+    return descriptions, problems
 
 
 def preload(modules: Iterable[str]) -> list[str]:

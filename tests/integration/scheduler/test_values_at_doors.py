@@ -262,13 +262,25 @@ async def test_numbers_beyond_64_bits_are_errors_of_the_caller(bench: Bench) -> 
             assert 400 <= answer.status_code < 500, (path, answer.text)
 
 
+def describe_type(**change: Any) -> dict[str, Any]:
+    return {"name": "t", "version": "1", "settings_schema": {"type": "object"}} | change
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
         ({"worker_id": "a\nb"}, "worker_id"),
         ({"process_id": 2**63}, "process_id"),
         ({"host": "h" * 300}, "host"),
+        ({"task_types": [describe_type(name="a\nb")]}, "task_types"),
+        ({"task_types": [describe_type(name="n" * 65)]}, "task_types"),
+        ({"task_types": [describe_type(version="")]}, "task_types"),
+        ({"task_types": [describe_type(settings_schema={"default": 2**70})]}, "task_types"),
+        ({"task_types": [describe_type(settings_schema={"default": json.loads(nest(MAX_LEVELS))})]}, "task_types"),
+        ({"task_types": [describe_type(outputs=[{"name": "o", "mime_type": "text plain"}])]}, "task_types"),
+        ({"task_types": [describe_type(inputs=[{"name": "i\0"}])]}, "task_types"),
     ],
+    ids=lambda value: str(value)[:40].encode("ascii", "backslashreplace").decode().replace("\n", " "),
 )
 async def test_announcements_are_checked(bench: Bench, change: dict[str, Any], where: str) -> None:
     body = {"worker_id": "w2", "host": "h", "process_id": 1, "slots": 1, "task_types": []}

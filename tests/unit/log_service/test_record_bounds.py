@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from services.logging.domain.record import bound_record
 from shared.contracts.logs import MAX_MESSAGE_LENGTH, LogQuery, LogRecord, cut_text
+from shared.contracts.values import MAX_LEVELS, find_value_fault
 
 
 def record(**fields: Any) -> LogRecord:
@@ -98,3 +99,35 @@ def test_a_level_is_a_number_or_a_word(word: object, number: int) -> None:
 def test_a_record_that_could_not_be_stored_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         record(**wrong)
+
+
+def nest(levels: int, inner: Any = 1) -> Any:
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
+@pytest.mark.parametrize(
+    "value",
+    [nest(MAX_LEVELS), nest(190), nest(1_000), 2**63, 2**64 - 1, {"a": [-(2**70)]}],
+    ids=["65 levels", "190 levels", "1000 levels", "2^63", "2^64-1", "-2^70 inside"],
+)
+def test_what_no_other_service_takes_becomes_text(value: Any) -> None:
+    bounded = bound_record(record(fields={"bad": value, "good": [1, {"a": 2}]}, arguments=[value, 1]))
+    assert bounded.fields is not None
+    assert isinstance(bounded.fields["bad"], str)
+    assert bounded.fields["good"] == [1, {"a": 2}] or isinstance(bounded.fields["good"], str)
+    assert bounded.arguments is not None
+    assert isinstance(bounded.arguments[0], str)
+    assert find_value_fault(bounded.fields) is None
+    assert find_value_fault(bounded.arguments) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [nest(MAX_LEVELS - 2), nest(1, list(range(1000))), [{}] * 200, 2**63 - 1, 0.12345678901234568],
+    ids=["levels", "items", "brackets", "integer", "digits"],
+)
+def test_what_all_take_is_left_alone(value: Any) -> None:
+    given_record = record(fields={"a": value}, arguments=[value])
+    assert bound_record(given_record) is given_record

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from services.worker.domain.declaration import quality_check
-from services.worker.domain.task_type import TaskContext
+from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
 from services.worker.storage.task_type_files import TaskTypeError
-from services.worker.storage.task_types import InstalledTaskTypes, UnusableCheckError
+from services.worker.storage.task_types import InstalledTaskTypes, UnusableCheckError, describe_task_types
 from shared.contracts.metadata import Metadata
+from shared.contracts.scheduler import WorkerAnnouncement
 
 GREET = """
 from eas import TaskContext, task_type
@@ -141,3 +144,35 @@ def test_a_broken_file_that_may_hold_checks_counts_as_one(tmp_path: Path) -> Non
     assert "checks.py: ZeroDivisionError" in problems[-1]
     with pytest.raises(UnusableCheckError, match="ZeroDivisionError"):
         catalog.checks_of("verify")
+
+
+def returns_nothing(context: TaskContext, settings: TaskSettings) -> Metadata:
+    return {}
+
+
+class Undescribed(TaskSettings):
+    """Settings that have no JSON Schema."""
+
+    call: Callable[[], int] = Field(default=lambda: 1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (TaskType("a\nb", "1", returns_nothing), "name"),
+        (TaskType("n" * 65, "1", returns_nothing), "name"),
+        (TaskType("bad", "", returns_nothing), "version"),
+        (TaskType("bad", "1", returns_nothing, outputs=(Slot("o", mime_type="text plain"),)), "outputs.0.mime_type"),
+        (TaskType("bad", "1", returns_nothing, inputs=(Slot("i\n"),)), "inputs.0.name"),
+        (TaskType("bad", "1", returns_nothing, settings=Undescribed), "cannot be described"),
+    ],
+    ids=["line break", "long name", "no version", "mime type", "slot", "settings"],
+)
+def test_what_the_scheduler_would_refuse_is_left_out_and_named(bad: TaskType, words: str) -> None:
+    good = TaskType("good", "1", returns_nothing)
+    described, problems = describe_task_types([bad, good])
+    assert [found.name for found in described] == ["good"]
+    (problem,) = problems
+    assert repr(bad.name) in problem
+    assert words in problem
+    WorkerAnnouncement(worker_id="w", host="h", process_id=1, slots=1, task_types=described)
