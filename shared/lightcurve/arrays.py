@@ -241,7 +241,8 @@ def rebin(fluxes: FloatArray, uncertainties: FloatArray, good: BoolArray, source
     there is nothing at all.
 
     Uncertainties are those of a weighted mean of independent samples, ``sqrt(sum (w_i s_i)^2) / sum w_i``. Output
-    pixels that share an input pixel are correlated; that is not tracked.
+    pixels that share an input pixel are correlated; that is not tracked. Where one of the samples has none (0), the
+    mean has none.
 
     Parameters
     ----------
@@ -252,6 +253,9 @@ def rebin(fluxes: FloatArray, uncertainties: FloatArray, good: BoolArray, source
     """
     average = _averaging(fluxes, uncertainties, source, target)
     mean, error, covered = average(good)
+    unknown = good & (uncertainties <= 0)
+    if unknown.any() and uncertainties.any():
+        error[average(unknown)[2] > 0] = 0.0
     flags = covered < 0.5 * (1 - 1e-6) * (target.right - target.left)
     empty = covered == 0
     if empty.any():

@@ -13,6 +13,7 @@ from shared.contracts.metadata import Metadata, MetadataValue
 from shared.lightcurve import arrays
 from shared.lightcurve.arrays import BoolArray, FloatArray
 from shared.lightcurve.errors import LightCurveError
+from shared.lightcurve.flux_level import find_level
 from shared.lightcurve.time_systems import RELATIVE, UNKNOWN
 
 if TYPE_CHECKING:
@@ -184,14 +185,12 @@ class LightCurve:
         Raises
         ------
         LightCurveError
-            There is no good sample, or the median is not positive.
+            There is no good sample, or the median is not positive beyond the scatter. See `flux_level`.
         """
         good = self.fluxes[self.good_samples()]
         if not len(good):
             raise LightCurveError("no sample is finite and unflagged, so there is nothing to normalise by")
-        median = float(np.median(good))
-        if not median > 0:
-            raise LightCurveError(f"the median flux is {median:.6g}; only a positive one can normalise a light curve")
+        median = find_level(good)
         return self.with_samples(self.fluxes / median, self.uncertainties / median, self.flags, self.metadata)
 
     def with_metadata(self, metadata: Mapping[str, MetadataValue]) -> Self:

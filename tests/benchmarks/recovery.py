@@ -18,6 +18,7 @@ import numpy as np
 
 from services.worker.science import transit_search_bls, transit_search_kovacs, transit_search_qats, transit_search_tls
 from services.worker.science.quality import Outcome, judge_period
+from services.worker.science.stellar_grid import StellarTemplate
 from services.worker.science.synthesis import PlanetarySystem, measure_signal, transit_model, white_noise
 from services.worker.science.transit_signal import FloatArray, SearchFindings
 from tests.benchmarks.figures import Figure
@@ -57,7 +58,7 @@ def _kovacs(times: FloatArray, fluxes: FloatArray) -> SearchFindings:
 
 
 def _tls(times: FloatArray, fluxes: FloatArray) -> SearchFindings:
-    return transit_search_tls.search_transits(times, fluxes, template=transit_search_tls.StellarTemplate())
+    return transit_search_tls.search_transits(times, fluxes, template=StellarTemplate())
 
 
 def _qats(times: FloatArray, fluxes: FloatArray) -> SearchFindings:

@@ -12,6 +12,8 @@ import numpy as np
 from services.worker.science.page_arrays import FoldBins, Series, bin_fold, envelope, flux_limits, list_transits
 from services.worker.science.transit_signal import FloatArray, Periodogram, TransitSignal
 from services.worker.science.vetting import Vetting, find_odd
+from shared.lightcurve import LightCurveError
+from shared.lightcurve.flux_level import find_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,11 +126,11 @@ def _draw_series(figure: Figure, page: ReportPage) -> None:
     bottom = figure.add_subplot(grid[rows - 1])
     if page.raw is not None:
         top = figure.add_subplot(grid[0], sharex=bottom)
-        median = float(np.median(page.raw.fluxes))
-        raw = Series(page.raw.times - zero, page.raw.fluxes / (median if median > 0 else 1.0))
+        level = _find_level(page.raw)
+        raw = Series(page.raw.times - zero, page.raw.fluxes / (level or 1.0))
         _plot_samples(top, raw)
         top.set_ylim(flux_limits(raw.fluxes, low=0.05, high=99.95))
-        top.set_ylabel("raw flux\n(relative)")
+        top.set_ylabel("raw flux\n(relative)" if level else "raw flux")
         top.tick_params(labelbottom=False)
         top.set_title("Full series: raw, and detrended as searched (marks: transits)")
         _mark_transits(top, middles)
@@ -141,6 +143,14 @@ def _draw_series(figure: Figure, page: ReportPage) -> None:
     bottom.set_xlabel(f"time{system}{f' − {zero:.0f}' if zero else ''} [d]")
     bottom.set_xlim(first - zero - 0.01 * (last - first), last - zero + 0.01 * (last - first))
     _mark_transits(bottom, middles)
+
+
+def _find_level(series: Series) -> float | None:
+    """Find what fluxes are divided by to be relative; None for fluxes without a positive level."""
+    try:
+        return find_level(series.fluxes)
+    except LightCurveError:
+        return None
 
 
 def _draw_middle(figure: Figure, page: ReportPage) -> None:

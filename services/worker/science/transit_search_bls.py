@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 
 from services.worker.domain.errors import InputError
+from services.worker.science.search_cost import RUN_TIME_MAX, SearchCost
+from services.worker.science.searched_samples import SearchedSamples
 from services.worker.science.transit_signal import (
     MIN_TRANSITS,
     FloatArray,
     Periodogram,
     SearchFindings,
     TransitSignal,
+    bound_depth,
     describe_signal,
     detection_efficiency,
     empty_range_error,
     first_epoch,
     keep_finite,
     period_range,
-    require_samples,
 )
 
 #: White noise seldom reaches this ``sde``: see docs/searches.md.
@@ -32,6 +34,10 @@ MIN_DEPTH = 1e-9
 CHUNK = 4096
 #: More trial periods than this are refused; a long curve needs a larger frequency_factor or period_min.
 MAX_PERIODS = 50_000_000
+#: Bins of the fold in the shortest duration, as astropy has it.
+BINS_PER_DURATION = 10
+#: Processor time [s] that a sample takes at each period, and a bin of the fold for each duration.
+SAMPLE_COST, BIN_COST = 5e-9, 5e-9
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class BoxGrid:
         Trial durations [d], equally spaced.
     frequency_factor
         Frequency step in units of shortest duration / span^2.
+    run_time_max
+        The longest processor time that is allowed [h].
     """
 
     period_min: float = 0.5
@@ -54,6 +62,7 @@ class BoxGrid:
     duration_max: float = 0.2
     duration_count: int = 10
     frequency_factor: float = 2.0
+    run_time_max: float = RUN_TIME_MAX
 
     def durations(self) -> FloatArray:
         """List the trial durations [d]."""
@@ -66,7 +75,8 @@ def search_boxes(times: FloatArray, fluxes: FloatArray, *, grid: BoxGrid, thread
     Parameters
     ----------
     times, fluxes
-        [d] ascending, relative; both finite, of one length.
+        [d] ascending, of a positive level; both finite, of one length. Fluxes whose median is not about 1 are divided
+        by it.
     grid
         The periods and durations to try.
     threads
@@ -81,16 +91,18 @@ def search_boxes(times: FloatArray, fluxes: FloatArray, *, grid: BoxGrid, thread
     Raises
     ------
     InputError
-        The curve is too short, or the range of periods is empty.
+        The curve is too short or has no level, the range of periods is empty, or the search would take too long.
     """
     from astropy.timeseries import BoxLeastSquares
 
-    require_samples(times, fluxes)
+    samples = SearchedSamples.of(times, fluxes)
+    times, fluxes = samples.times, samples.fluxes
     lower, upper = period_range(times, grid.period_min, grid.period_max)
     if lower <= grid.duration_max:
         raise InputError(f"period_min {lower:g} d must exceed the longest trial duration, {grid.duration_max:g} d")
     model = BoxLeastSquares(times, fluxes)
     periods = _trial_periods(model, times, grid, lower, upper)
+    estimate_cost(periods, times.size, grid).announce(grid.run_time_max, threads)
     chunks = np.array_split(periods, -(-periods.size // CHUNK))
     with ThreadPoolExecutor(threads) as pool:  # astropy's kernel releases the interpreter lock
         results = list(pool.map(lambda chunk: _search_chunk(model, chunk, grid.durations()), chunks))
@@ -98,6 +110,7 @@ def search_boxes(times: FloatArray, fluxes: FloatArray, *, grid: BoxGrid, thread
     best = max(results, key=lambda result: result.best_power)
     periodogram = Periodogram(periods, power)
     messages = (
+        *samples.messages,
         f"{times.size} samples over {times[-1] - times[0]:.6g} d; "
         f"{periods.size} periods from {periods.min():.6g} to {periods.max():.6g} d",
     )
@@ -105,6 +118,7 @@ def search_boxes(times: FloatArray, fluxes: FloatArray, *, grid: BoxGrid, thread
         return SearchFindings(None, periodogram, {"power": 0.0, "sde": 0.0, "transit_count": 0}, messages)
     epoch = first_epoch(times, period=best.signal.period, epoch=best.signal.epoch)
     signal = TransitSignal(best.signal.period, epoch, best.signal.duration, best.signal.depth)
+    signal = bound_depth(times, fluxes, signal)
     statistics = {"power": best.best_power, "sde": detection_efficiency(np.sqrt(np.maximum(power, 0)))}
     return SearchFindings(
         signal, periodogram, keep_finite(statistics | describe_signal(times, fluxes, signal)), messages
@@ -134,6 +148,17 @@ def _trial_periods(model: Any, times: FloatArray, grid: BoxGrid, lower: float, u
     if not periods.size:
         raise empty_range_error(span, grid.period_min, grid.period_max)
     return periods
+
+
+def estimate_cost(periods: FloatArray, samples: int, grid: BoxGrid) -> SearchCost:
+    """Estimate what the search of these periods [d] costs: each folds all samples and slides boxes over its bins."""
+    bins = float(periods.sum()) / grid.duration_min * BINS_PER_DURATION
+    seconds = SAMPLE_COST * periods.size * samples + BIN_COST * bins * grid.duration_count
+    return SearchCost(
+        seconds,
+        f"{periods.size:,} periods and {grid.duration_count} durations on {samples:,} samples",
+        "a larger period_min, duration_min or frequency_factor, a smaller period_max, or a binned curve",
+    )
 
 
 @dataclass(frozen=True)

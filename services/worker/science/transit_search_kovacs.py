@@ -16,18 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.worker.domain.errors import InputError
+from services.worker.science.search_cost import RUN_TIME_MAX, SearchCost
+from services.worker.science.searched_samples import SearchedSamples
 from services.worker.science.transit_signal import (
     FloatArray,
     Periodogram,
     SearchFindings,
     TransitSignal,
+    bound_depth,
     describe_signal,
     detection_efficiency,
     empty_range_error,
     first_epoch,
     keep_finite,
     period_range,
-    require_samples,
 )
 from shared.lightcurve.compiled import compiled
 
@@ -51,6 +53,8 @@ BRIEFEST = 2.0
 MIN_BOX_SAMPLES = 5.0
 #: The box is measured with bins as fine as the samples, but with no more than this.
 MAX_MEASURING_BINS = 5000
+#: Processor time [s] that a sample takes at each frequency, and a phase bin for each box.
+SAMPLE_COST, BIN_COST = 2.5e-9, 1e-9
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class FoldedGrid:
         Into how many bins the curve is folded; by default three for the shortest box.
     frequency_factor
         Frequency step in units of 0.05 d / span^2.
+    run_time_max
+        The longest processor time that is allowed [h].
     """
 
     period_min: float = 0.5
@@ -75,6 +81,7 @@ class FoldedGrid:
     qmax: float = 0.2
     phase_bins: int | None = None
     frequency_factor: float = 2.0
+    run_time_max: float = RUN_TIME_MAX
 
     @property
     def bins(self) -> int:
@@ -90,6 +97,21 @@ class FoldedGrid:
             widths.append(min(max(widths[-1] + 1, int(widths[-1] * 1.1)), longest))
         return np.array(widths, np.int64)
 
+    def describe_limits(self, cadence: float) -> tuple[str, ...]:
+        """Say which of the boxes that were asked for cannot be tried, for a curve with this spacing of samples [d]."""
+        shortest = self.box_widths()[0] / self.bins
+        limits = []
+        if shortest > self.qmin * (1 + 1e-9):
+            limits.append(
+                f"{self.bins} phase_bins are too coarse for qmin {self.qmin:g}: the shortest box is {shortest:g}"
+            )
+        if self.qmin * self.period_min < BRIEFEST * cadence:
+            limits.append(
+                f"boxes shorter than {BRIEFEST:g} samples ({BRIEFEST * cadence * 86400:.4g} s) are not tried, which "
+                f"concerns qmin {self.qmin:g} at periods below {BRIEFEST * cadence / self.qmin:.4g} d"
+            )
+        return tuple(limits)
+
 
 def search_folds(times: FloatArray, fluxes: FloatArray, *, grid: FoldedGrid, threads: int = 1) -> SearchFindings:
     """Find the box-shaped periodic dip that explains the curve best.
@@ -101,7 +123,8 @@ def search_folds(times: FloatArray, fluxes: FloatArray, *, grid: FoldedGrid, thr
     Parameters
     ----------
     times, fluxes
-        [d] ascending, relative; both finite, of one length.
+        [d] ascending, of a positive level; both finite, of one length. Fluxes whose median is not about 1 are divided
+        by it.
     grid
         The frequencies and boxes to try.
     threads
@@ -116,14 +139,16 @@ def search_folds(times: FloatArray, fluxes: FloatArray, *, grid: FoldedGrid, thr
     Raises
     ------
     InputError
-        The curve is too short, or the range of periods is empty.
+        The curve is too short or has no level, the range of periods is empty, or the search would take too long.
     """
-    require_samples(times, fluxes)
+    samples = SearchedSamples.of(times, fluxes)
+    times, fluxes = samples.times, samples.fluxes
     frequencies = _trial_frequencies(times, grid)
     since = times - times[0]
     residuals = fluxes - fluxes.mean()
     widths = grid.box_widths()
-    briefest = BRIEFEST * float(np.median(np.diff(times)))
+    briefest = BRIEFEST * samples.cadence
+    estimate_cost(frequencies.size, times.size, grid, widths.size).announce(grid.run_time_max, threads)
     power = np.empty(frequencies.size)
 
     def scan(part: slice) -> None:
@@ -135,12 +160,15 @@ def search_folds(times: FloatArray, fluxes: FloatArray, *, grid: FoldedGrid, thr
     periods = 1 / frequencies
     periodogram = Periodogram(periods[::-1], power[::-1])
     messages = (
+        *samples.messages,
+        *grid.describe_limits(samples.cadence),
         f"{times.size} samples over {since[-1]:.6g} d; {periods.size} periods from {periods[-1]:.6g} to "
         f"{periods[0]:.6g} d; boxes of {widths[0]} to {widths[-1]} of {grid.bins} bins",
     )
     signal = _measure_box(times, residuals, float(periods[best]), grid) if power[best] > MIN_DEPTH else None
     if signal is None:
         return SearchFindings(None, periodogram, {"power": 0.0, "sde": 0.0, "transit_count": 0}, messages)
+    signal = bound_depth(times, fluxes, signal)
     statistics = {"power": float(power[best]), "depth": signal.depth, "sde": detection_efficiency(power)}
     return SearchFindings(
         signal, periodogram, keep_finite(statistics | describe_signal(times, fluxes, signal)), messages
@@ -175,11 +203,22 @@ def _trial_frequencies(times: FloatArray, grid: FoldedGrid) -> FloatArray:
     return frequencies
 
 
+def estimate_cost(frequencies: int, samples: int, grid: FoldedGrid, widths: int) -> SearchCost:
+    """Estimate what the search costs: each frequency folds all samples and slides boxes over the phase bins."""
+    seconds = frequencies * (SAMPLE_COST * samples + BIN_COST * grid.bins * widths)
+    return SearchCost(
+        seconds,
+        f"{frequencies:,} periods and {widths} boxes over {grid.bins} phase bins on {samples:,} samples",
+        "a larger period_min, qmin or frequency_factor, fewer phase_bins, a smaller period_max, or a binned curve",
+    )
+
+
 def _measure_box(times: FloatArray, residuals: FloatArray, period: float, grid: FoldedGrid) -> TransitSignal | None:
     cadence = float(np.median(np.diff(times)))
     bins = max(grid.bins, min(math.ceil(period / cadence), MAX_MEASURING_BINS))
     briefest = max(grid.qmin / 10, BRIEFEST * cadence / period)
-    widths = np.arange(max(math.ceil(briefest * bins), 1), max(math.ceil(grid.qmax * bins), 2), dtype=np.int64)
+    widest = max(math.ceil(grid.qmax * bins) - 1, 1)  # tried even where it is briefer than two samples
+    widths = np.arange(min(max(math.ceil(briefest * bins), 1), widest), widest + 1, dtype=np.int64)
     sums, counts = np.empty(bins + widths[-1] + 1), np.empty(bins + widths[-1] + 1)
     fold(times - times[0], residuals, 1 / period, bins, sums, counts)
     start, width, _ = find_box(sums, counts, bins, widths, 0.0)

@@ -15,16 +15,18 @@ import numpy as np
 
 from services.worker.domain.errors import InputError
 from services.worker.science.interval_chains import FloatArray, IntArray, best_chain, scan_intervals, trace_chain
+from services.worker.science.search_cost import RUN_TIME_MAX, SearchCost
+from services.worker.science.searched_samples import SearchedSamples
 from services.worker.science.transit_signal import (
     MIN_TRANSITS,
     Periodogram,
     SearchFindings,
     Table,
     TransitSignal,
+    bound_depth,
     detection_efficiency,
     empty_range_error,
     keep_finite,
-    require_samples,
 )
 from shared.lightcurve.arrays import estimate_sampling_interval
 
@@ -36,6 +38,8 @@ MIN_DEPTH = 1e-9
 CHUNK = 256
 #: More samples on the raster, or pairs of bounds, or chains to keep while going back, than these are refused.
 MAX_RASTER, MAX_SPANS, MAX_CHAINS = 50_000_000, 5_000_000, 200_000_000
+#: Processor time [s] that one position of a chain takes.
+STEP_COST = 3e-9
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class IntervalGrid:
         Fewest transits of a chain, at least 2.
     max_ttv_mag
         The paper's f: the longest interval of a chain is 1 + f/2 times its shortest.
+    run_time_max
+        The longest processor time that is allowed [h].
     """
 
     period_min: float = 4.0
@@ -62,9 +68,21 @@ class IntervalGrid:
     duration_count: int = 16
     min_transit_count: int = MIN_TRANSITS
     max_ttv_mag: float = 0.0005
+    run_time_max: float = RUN_TIME_MAX
 
     def box_lengths(self, step: float) -> IntArray:
-        """List the trial durations in samples."""
+        """List the trial durations in samples.
+
+        Raises
+        ------
+        InputError
+            All are shorter than half a sample, so that the shortest box is longer than any of them.
+        """
+        if self.duration_max < step / 2:
+            raise InputError(
+                f"duration_max {self.duration_max:g} d is less than half the sampling interval, {step:.6g} d, but a "
+                "box has at least one sample; use a duration_max of a sampling interval at least"
+            )
         durations = np.linspace(self.duration_min, self.duration_max, self.duration_count)
         return np.unique(np.maximum(np.rint(durations / step), 1).astype(np.int64))
 
@@ -84,11 +102,13 @@ class IntervalGrid:
         if not self.period_min < upper:
             raise empty_range_error(span, self.period_min, self.period_max, self.min_transit_count)
         growth = 1 + self.max_ttv_mag / 2
-        steps = np.arange(0, math.log(upper / self.period_min) / math.log(growth), 0.5)
-        if steps.size > MAX_SPANS:
+        spans = math.log(upper / self.period_min) / math.log1p(self.max_ttv_mag / 2)
+        if 2 * spans > MAX_SPANS:
             raise InputError(
-                f"max_ttv_mag {self.max_ttv_mag:g} makes {steps.size} ranges of intervals; at most {MAX_SPANS}"
+                f"max_ttv_mag {self.max_ttv_mag:g} makes {2 * spans:.3g} ranges of intervals from {self.period_min:g} "
+                f"to {upper:g} d, at most {MAX_SPANS} are possible; use a larger one, or a larger period_min"
             )
+        steps = np.arange(0, spans, 0.5)
         lower = self.period_min / step * growth**steps
         pairs = np.column_stack((lower, np.minimum(lower * growth, upper / step))).astype(np.int64)
         pairs = np.unique(pairs[pairs[:, 0] < pairs[:, 1]], axis=0)
@@ -162,7 +182,8 @@ def search_chains(times: FloatArray, fluxes: FloatArray, *, grid: IntervalGrid, 
     Parameters
     ----------
     times, fluxes
-        [d] ascending, relative; both finite, of one length.
+        [d] ascending, of a positive level; both finite, of one length. Fluxes whose median is not about 1 are divided
+        by it.
     grid
         The intervals and durations to try.
     threads
@@ -180,18 +201,22 @@ def search_chains(times: FloatArray, fluxes: FloatArray, *, grid: IntervalGrid, 
     Raises
     ------
     InputError
-        The curve is too short, or there are no intervals to search, or too many.
+        The curve is too short or has no level, there are no intervals to search, or the search would take too long.
     """
-    require_samples(times, fluxes)
+    samples = SearchedSamples.of(times, fluxes)
+    times, fluxes = samples.times, samples.fluxes
     raster = Raster.of(times, fluxes)
     shortest, longest = grid.bounds(raster.step, float(times[-1] - times[0]))
     lengths = grid.box_lengths(raster.step)
     if shortest[0] <= lengths[-1]:
         raise InputError(f"period_min {grid.period_min:g} d must exceed the longest trial duration")
     period_range = (float(shortest[0] * raster.step), float(longest[-1] * raster.step))
+    estimate_cost(raster.signal.size, lengths.size, shortest, longest).announce(grid.run_time_max, threads)
     table = _scan(raster, lengths, shortest, longest, grid.min_transit_count, threads)
     spectrum = _spectrum(raster.step, shortest, longest, table.max(axis=0))
     messages = (
+        *samples.messages,
+        *_describe_lengths(grid, lengths, raster.step),
         f"{times.size} samples on a raster of {raster.signal.size} points every {raster.step * 86400:.6g} s; "
         f"{shortest.size} ranges of intervals from {period_range[0]:.6g} to {period_range[1]:.6g} d; "
         f"{lengths.size} durations",
@@ -207,9 +232,33 @@ def search_chains(times: FloatArray, fluxes: FloatArray, *, grid: IntervalGrid, 
         return SearchFindings(None, spectrum, nothing, messages, tables=tables, period_range=period_range)
     middles, duration = found
     signal, statistics = _describe(times, fluxes, middles, duration)
+    if signal is not None:
+        signal = bound_depth(times, fluxes, signal)
+        statistics["depth"] = signal.depth
     statistics = {"power": float(table[row, column]), "sde": detection_efficiency(spectrum.power)} | statistics
     tables["transits.csv"] = Table("transit,time [d]", np.column_stack((np.arange(middles.size), middles)))
     return SearchFindings(signal, spectrum, keep_finite(statistics), messages, tables=tables, period_range=period_range)
+
+
+def estimate_cost(points: int, lengths: int, shortest: IntArray, longest: IntArray) -> SearchCost:
+    """Estimate what the search costs: each chain of M transits is followed over bands that grow with M."""
+    counts = points / shortest
+    steps = points + counts * (counts + 1) / 2 * (longest - shortest)
+    return SearchCost(
+        STEP_COST * lengths * float(steps.sum()),
+        f"{shortest.size:,} ranges of intervals and {lengths} durations on {points:,} points",
+        "a larger period_min or max_ttv_mag, a smaller duration_count or period_max, or a binned curve",
+    )
+
+
+def _describe_lengths(grid: IntervalGrid, lengths: IntArray, step: float) -> tuple[str, ...]:
+    """Say where whole samples are no good measure of the durations that were asked for."""
+    if grid.duration_min >= step:
+        return ()
+    return (
+        f"boxes are whole samples of {step * 86400:.6g} s: from {lengths[0] * step:.4g} to {lengths[-1] * step:.4g} d, "
+        f"for durations from {grid.duration_min:g} to {grid.duration_max:g} d",
+    )
 
 
 def load_kernels() -> None:

@@ -16,6 +16,8 @@ FloatArray = NDArray[np.float64]
 MIN_SAMPLES = 10
 #: At least so many transits must fit into a curve.
 MIN_TRANSITS = 2
+#: A depth above 1 by no more than so many standard errors is that of a total eclipse.
+MAX_EXCESS = 5.0
 
 
 @dataclass(frozen=True)
@@ -103,24 +105,6 @@ def offsets_from_transit(times: FloatArray, *, period: float, epoch: float) -> F
     return (times - epoch + period / 2) % period - period / 2
 
 
-def require_samples(times: FloatArray, fluxes: FloatArray) -> None:
-    """Refuse a curve that no search can work on.
-
-    Raises
-    ------
-    InputError
-        There are fewer than 10 samples, some are not finite, times do not increase, or the mean flux is not positive.
-    """
-    if times.size < MIN_SAMPLES:
-        raise InputError(f"{times.size} good samples within lc_duration; a transit search needs at least {MIN_SAMPLES}")
-    if not (np.isfinite(times).all() and np.isfinite(fluxes).all()):
-        raise InputError("a transit search needs finite times and fluxes")
-    if (np.diff(times) < 0).any() or times[-1] <= times[0]:
-        raise InputError("the times of the light curve do not increase")
-    if fluxes.mean() <= 0:
-        raise InputError(f"the mean flux is {fluxes.mean():g}; a transit search needs a curve normalised to about 1")
-
-
 def period_range(times: FloatArray, period_min: float, period_max: float | None) -> tuple[float, float]:
     """Find the range of periods [d] to search: at least two transits must fit into the curve.
 
@@ -156,17 +140,24 @@ def first_epoch(times: FloatArray, *, period: float, epoch: float) -> float:
 def describe_signal(times: FloatArray, fluxes: FloatArray, signal: TransitSignal) -> dict[str, float]:
     """Count the transits of a signal in a curve and weigh them against the noise.
 
+    Parameters
+    ----------
+    times, fluxes
+        [d] ascending, relative.
+    signal
+        Its epoch is the first mid-transit at or after the first sample.
+
     Returns
     -------
     dict
-        ``transit_count``: mid-transit times within the curve; ``observed_transit_count``: transits with samples;
-        ``snr``: mean depth over its standard error, from the scatter out of transit (left out if there is none).
+        ``transit_count``: mid-transit times within the curve; ``observed_transit_count``: those with samples in
+        transit; ``snr``: mean depth over its standard error, from the scatter out of transit (left out if there is
+        none).
     """
     inside = signal.covers(times)
-    predicted = 1 + math.floor((times[-1] - signal.epoch) / signal.period) if signal.epoch <= times[-1] else 0
     numbers: dict[str, float] = {
-        "transit_count": int(predicted),
-        "observed_transit_count": int(np.unique(signal.numbers(times[inside])).size),
+        "transit_count": count_transits(times, signal),
+        "observed_transit_count": count_observed(times, signal),
     }
     outside = fluxes[np.abs(signal.offsets(times)) > signal.duration]
     scatter = float(outside.std()) if outside.size else 0.0
@@ -174,6 +165,39 @@ def describe_signal(times: FloatArray, fluxes: FloatArray, signal: TransitSignal
         depth = float(np.median(outside) - fluxes[inside].mean())
         numbers["snr"] = depth / scatter * math.sqrt(np.count_nonzero(inside))
     return numbers
+
+
+def count_transits(times: FloatArray, signal: TransitSignal) -> int:
+    """Count the mid-transit times from the first to the last sample."""
+    first = first_epoch(times, period=signal.period, epoch=signal.epoch)
+    return 1 + math.floor((times[-1] - first) / signal.period) if first <= times[-1] else 0
+
+
+def count_observed(times: FloatArray, signal: TransitSignal) -> int:
+    """Count the mid-transit times from the first to the last sample that have samples in transit.
+
+    A transit whose middle lies before the first or after the last sample does not count, even where samples show a
+    part of it: so these are never more than `count_transits`.
+    """
+    first = first_epoch(times, period=signal.period, epoch=signal.epoch)
+    from_first = TransitSignal(signal.period, first, signal.duration, signal.depth)
+    seen = np.unique(from_first.numbers(times[from_first.covers(times)]))
+    return int(np.count_nonzero((seen >= 0) & (seen < count_transits(times, signal))))
+
+
+def bound_depth(times: FloatArray, fluxes: FloatArray, signal: TransitSignal) -> TransitSignal:
+    """Give a total eclipse the depth 1 where noise makes it deeper, by up to five standard errors.
+
+    A depth that is above 1 by more stays as it is: the zero point of the fluxes is wrong then, and quality control
+    says so.
+    """
+    outside = fluxes[np.abs(signal.offsets(times)) > signal.duration]
+    if signal.depth <= 1 or not outside.size:
+        return signal
+    error = float(outside.std()) / math.sqrt(max(int(np.count_nonzero(signal.covers(times))), 1))
+    if signal.depth - 1 > MAX_EXCESS * error:
+        return signal
+    return TransitSignal(signal.period, signal.epoch, signal.duration, 1.0)
 
 
 def detection_efficiency(spectrum: FloatArray) -> float:

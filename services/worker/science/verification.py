@@ -6,6 +6,7 @@ import logging
 
 from shared.contracts.metadata import Metadata
 from shared.lightcurve import LightCurve
+from shared.lightcurve.arrays import require_increasing
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ def verify_light_curve(curve: LightCurve, *, max_messages: int = 5) -> Metadata:
     LightCurveError
         Fewer than two samples, or times that do not increase.
     """
+    require_increasing(curve.times)
     step = curve.sampling_interval()
     missing = curve.missing_grid_points(step=step)
     logger.info("The sampling interval is %.6f s", step * 86400)

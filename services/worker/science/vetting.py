@@ -18,7 +18,7 @@ from services.worker.science.transit_fit import (
     fit_planet,
     fit_trapezoid,
 )
-from services.worker.science.transit_signal import MIN_SAMPLES, FloatArray, TransitSignal
+from services.worker.science.transit_signal import MIN_SAMPLES, FloatArray, TransitSignal, count_observed
 
 #: Scale from the median absolute deviation of Gaussian noise to its standard deviation.
 MAD_TO_SIGMA = 1.4826
@@ -64,7 +64,7 @@ class Vetting:
     weak_secondary, weak_secondary_phase
         The most significant dip elsewhere than at the transit.
     transit_count
-        Transits with samples.
+        Mid-transit times within the curve that have samples in transit.
     """
 
     candidate: TransitSignal
@@ -171,7 +171,7 @@ def _measure_depths(
         secondary=whole.depth_at(0.5),
         weak_secondary=weak,
         weak_secondary_phase=weak_phase,
-        transit_count=int(np.unique(signal.numbers(times[signal.covers(times)])).size),
+        transit_count=count_observed(times, signal),
     )
 
 

@@ -38,7 +38,7 @@ def run(context: TaskContext, settings: BinningSettings) -> Metadata:
 
 TASK_TYPE = TaskType(
     name="binning",
-    version="1",
+    version="2",
     run=run,
     settings=BinningSettings,
     uses_seed=False,

@@ -35,12 +35,16 @@ class DetrendSettings(TaskSettings):
 
     method: Method = Field(default="biweight", description="Sliding filter that finds the trend (see wotan).")
     window_length: float = Field(
-        default=0.8, gt=0, description="Window of the filter [d]; at least three times the longest transit sought."
+        default=0.8,
+        gt=0,
+        description="Window of the filter [d]; at least three times the longest transit sought, and five samples.",
     )
     break_tolerance: float | None = Field(
         default=None, ge=0, description="A longer gap [d] splits the curve; 0 never does. Default: half the window."
     )
-    edge_cutoff: float = Field(default=0.0, ge=0, description="Length to give up at each edge of a piece [d].")
+    edge_cutoff: float = Field(
+        default=0.0, ge=0, description="Length to give up at each edge of a piece [d], however long the window is."
+    )
     upper_sigma: float | None = Field(
         default=4.0, gt=0, description="Flag samples this many standard deviations above the trend; null flags none."
     )
@@ -68,6 +72,7 @@ def run(context: TaskContext, settings: DetrendSettings) -> Metadata:
         "detrend_window_length": settings.window_length,
         "detrend_scatter": result.scatter,
         "detrend_clipped": result.clipped,
+        "detrend_without_trend": result.without_trend,
     }
     write_light_curve_output(context, "lightcurve", result.flat.with_metadata(findings))
     if context.wants("trend"):
@@ -77,7 +82,7 @@ def run(context: TaskContext, settings: DetrendSettings) -> Metadata:
 
 TASK_TYPE = TaskType(
     name="detrend",
-    version="1",
+    version="2",
     run=run,
     settings=DetrendSettings,
     uses_seed=False,

@@ -5,6 +5,7 @@ numpy is imported when a light curve is, not with this module: the supervisor re
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from shared.contracts.metadata import Metadata, MetadataValue, find_non_finite
 
 if TYPE_CHECKING:
     from shared.lightcurve import LightCurve
+
+LOGGER = logging.getLogger(__name__)
 
 #: Metadata of a product version that describe its file, not the light curve in it; they do not travel on.
 FILE_KEYWORDS = frozenset({"binary", "gzipped", "samples", "flagged_samples", "time_system"})
@@ -36,7 +39,23 @@ def open_light_curve(context: TaskContext, slot: str) -> LightCurve:
     with input_errors(f"input {slot!r}"):
         curve = read_light_curve(file.path, metadata=file.metadata)
     curve.metadata = {key: value for key, value in curve.metadata.items() if key not in FILE_KEYWORDS}
-    return curve
+    return _without_impossible_uncertainties(curve, slot)
+
+
+def _without_impossible_uncertainties(curve: LightCurve, slot: str) -> LightCurve:
+    """Take uncertainties that are negative or not finite for unknown (0), and say so."""
+    import numpy as np
+
+    usable = np.isfinite(curve.uncertainties) & (curve.uncertainties >= 0)
+    if usable.all():
+        return curve
+    LOGGER.warning(
+        "input %r: %d of %d uncertainties are negative or not finite and count as unknown",
+        slot,
+        len(curve) - np.count_nonzero(usable),
+        len(curve),
+    )
+    return curve.with_samples(curve.fluxes, np.where(usable, curve.uncertainties, 0.0), curve.flags, curve.metadata)
 
 
 def open_good_light_curve(context: TaskContext, slot: str) -> LightCurve:

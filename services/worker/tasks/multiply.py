@@ -28,8 +28,13 @@ def run(context: TaskContext, settings: MultiplySettings) -> Metadata:
 
     Where both have a metadata keyword, curve 2 wins.
     """
+    from shared.lightcurve.arrays import require_increasing
+
     first = open_good_light_curve(context, "lightcurve_1")
     second = open_good_light_curve(context, "lightcurve_2")
+    for slot, curve in (("lightcurve_1", first), ("lightcurve_2", second)):
+        with input_errors(f"input {slot!r}"):
+            require_increasing(curve.times)
     if len(first) < 3:
         raise InputError(f"input 'lightcurve_1': {len(first)} samples are too few; multiply drops both ends")
     with input_errors("inputs 'lightcurve_1' and 'lightcurve_2'"):
@@ -40,7 +45,7 @@ def run(context: TaskContext, settings: MultiplySettings) -> Metadata:
 
 TASK_TYPE = TaskType(
     name="multiply",
-    version="1",
+    version="2",
     run=run,
     settings=MultiplySettings,
     uses_seed=False,

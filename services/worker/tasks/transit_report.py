@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, Field
 
+from services.worker.domain.errors import InputError
 from services.worker.domain.task_type import Example, Slot, TaskContext, TaskSettings, TaskType, Verdict
 from services.worker.tasks.example_curves import make_example_light_curve
-from services.worker.tasks.light_curve_files import open_good_light_curve
+from services.worker.tasks.light_curve_files import input_errors, open_good_light_curve
 from services.worker.tasks.search_archive import read_periodogram
 from shared.contracts.metadata import Metadata
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from services.worker.science.report_page import ReportPage
     from services.worker.science.transit_signal import TransitSignal
     from shared.lightcurve import LightCurve
+
+LOGGER = logging.getLogger(__name__)
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"IEND\xaeB`\x82"
@@ -49,12 +53,17 @@ class ReportSettings(TaskSettings):
 
 def run(context: TaskContext, settings: ReportSettings) -> Metadata:
     """Measure the candidate on the curve that was searched, and draw the page."""
+    from services.worker.science.page_arrays import Series
     from services.worker.science.report_numbers import list_numbers, list_rows
     from services.worker.science.report_page import ReportPage, draw_page
+    from services.worker.science.searched_samples import SearchedSamples
     from services.worker.science.vetting import vet_candidate
 
     curve = _open_stretch(context, "lightcurve", settings)
-    searched = _series(curve)
+    samples = SearchedSamples.of(curve.times, curve.fluxes, purpose="a report")
+    for message in samples.messages:
+        LOGGER.info("%s", message)
+    searched = Series(samples.times, samples.fluxes)
     vetting = vet_candidate(searched.times, searched.fluxes, _signal(settings.candidate))
     star_radius = settings.star_radius or find_star_radius(curve.metadata)
     rows = list_rows(vetting, star_radius, settings.candidate.model_dump(), curve.time_system)
@@ -65,7 +74,7 @@ def run(context: TaskContext, settings: ReportSettings) -> Metadata:
         time_system=curve.time_system,
         searched=searched,
         vetting=vetting,
-        raw=_series(_open_stretch(context, "raw", settings)) if "raw" in context.inputs else None,
+        raw=_read_raw(context, settings) if "raw" in context.inputs else None,
         periodogram=read_periodogram(context.inputs["debugging"].path) if "debugging" in context.inputs else None,
         power_label="power" if "power" in (settings.candidate.model_extra or {}) else "SDE",
         numbers=rows,
@@ -88,16 +97,23 @@ def _write_html(context: TaskContext, page: ReportPage, picture: Path) -> None:
 
 
 def _open_stretch(context: TaskContext, slot: str, settings: ReportSettings) -> LightCurve:
+    from shared.lightcurve.arrays import require_increasing
+
     curve = open_good_light_curve(context, slot)
+    with input_errors(f"input {slot!r}"):
+        require_increasing(curve.times)
     if settings.lc_duration is not None:
         first = float(curve.times[0])
         curve = curve.truncate(first, first + settings.lc_duration)
     return curve.good()
 
 
-def _series(curve: LightCurve) -> Series:
+def _read_raw(context: TaskContext, settings: ReportSettings) -> Series:
     from services.worker.science.page_arrays import Series
 
+    curve = _open_stretch(context, "raw", settings)
+    if not len(curve):
+        raise InputError(f"input 'raw': no good sample within lc_duration, {settings.lc_duration:g} d")
     return Series(curve.times, curve.fluxes)
 
 
@@ -145,7 +161,7 @@ def check(context: TaskContext, metadata: Metadata) -> list[Verdict]:
 
 TASK_TYPE = TaskType(
     name="transit_report",
-    version="1",
+    version="2",
     run=run,
     settings=ReportSettings,
     uses_seed=False,

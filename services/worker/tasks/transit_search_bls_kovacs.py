@@ -55,4 +55,4 @@ def run(context: TaskContext, settings: FoldedBoxSettings) -> Metadata:
     return publish_findings(context, settings, curve, findings)
 
 
-TASK_TYPE = make_search_type("transit_search_bls_kovacs", "1", run, FoldedBoxSettings)
+TASK_TYPE = make_search_type("transit_search_bls_kovacs", "2", run, FoldedBoxSettings)

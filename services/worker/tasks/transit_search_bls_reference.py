@@ -41,4 +41,4 @@ def run(context: TaskContext, settings: BoxLeastSquaresSettings) -> Metadata:
     return publish_findings(context, settings, curve, findings)
 
 
-TASK_TYPE = make_search_type("transit_search_bls_reference", "1", run, BoxLeastSquaresSettings)
+TASK_TYPE = make_search_type("transit_search_bls_reference", "2", run, BoxLeastSquaresSettings)

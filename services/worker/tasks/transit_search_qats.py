@@ -50,4 +50,4 @@ def run(context: TaskContext, settings: QuasiPeriodicSettings) -> Metadata:
     return publish_findings(context, settings, curve, findings)
 
 
-TASK_TYPE = make_search_type("transit_search_qats", "1", run, QuasiPeriodicSettings)
+TASK_TYPE = make_search_type("transit_search_qats", "2", run, QuasiPeriodicSettings)

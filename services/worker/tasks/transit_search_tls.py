@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from services.worker.domain.task_type import TaskContext
 from services.worker.tasks.transit_searches import (
@@ -31,6 +31,19 @@ class StellarSearchSettings(PeriodRangeSettings):
         default=None, description="Quadratic limb darkening; default: a G2 star seen by Kepler."
     )
     oversampling_factor: int = Field(default=3, ge=1, le=20, description="Of the grid of periods.")
+    transit_depth_min: float = Field(
+        default=1e-5, ge=1e-9, lt=1, description="Dips that are shallower on average are passed over [-]."
+    )
+
+    @model_validator(mode="after")
+    def _check_limb_darkening(self) -> Self:
+        first, second = self.limb_darkening or (0.0, 0.0)
+        if first + second > 1:
+            raise ValueError(
+                f"limb_darkening {first:g}, {second:g} gives the limb of the star a negative brightness; the sum is at "
+                "most 1"
+            )
+        return self
 
 
 class TransitLeastSquaresSettings(TransitSearchSettings):
@@ -41,7 +54,8 @@ class TransitLeastSquaresSettings(TransitSearchSettings):
 
 def run(context: TaskContext, settings: TransitLeastSquaresSettings) -> Metadata:
     """Search the light curve for transits and judge the best one."""
-    from services.worker.science.transit_search_tls import StellarTemplate, search_transits
+    from services.worker.science.stellar_grid import StellarTemplate
+    from services.worker.science.transit_search_tls import search_transits
 
     curve = open_searched_curve(context, settings)
     template = StellarTemplate(**settings.search_settings.model_dump())
@@ -49,4 +63,4 @@ def run(context: TaskContext, settings: TransitLeastSquaresSettings) -> Metadata
     return publish_findings(context, settings, curve, findings)
 
 
-TASK_TYPE = make_search_type("transit_search_tls", "1", run, TransitLeastSquaresSettings)
+TASK_TYPE = make_search_type("transit_search_tls", "2", run, TransitLeastSquaresSettings)

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from services.worker.domain.errors import InputError
 from services.worker.domain.task_type import Example, RunFunction, Slot, TaskContext, TaskSettings, TaskType, Verdict
 from services.worker.tasks.example_curves import make_example_light_curve
-from services.worker.tasks.light_curve_files import open_good_light_curve
+from services.worker.tasks.light_curve_files import input_errors, open_good_light_curve
 from services.worker.tasks.search_archive import ARCHIVE_TYPE, read_periodogram, write_archive
 from shared.contracts.metadata import Metadata, find_non_finite
 
@@ -39,6 +39,11 @@ class PeriodRangeSettings(TaskSettings):
     period_min: float | None = Field(default=None, gt=0, description="Shortest trial period [d].")
     period_max: float | None = Field(
         default=None, gt=0, description="Longest trial period [d]; half the curve's span at most, and by default."
+    )
+    run_time_max: float = Field(
+        default=100.0,
+        gt=0,
+        description="A search that is estimated to take longer is refused [h of processor time].",
     )
 
     @model_validator(mode="after")
@@ -91,9 +96,13 @@ def open_searched_curve(context: TaskContext, settings: TransitSearchSettings) -
     Raises
     ------
     InputError
-        The input is no light curve, or none of its samples is good.
+        The input is no light curve, its times do not increase, or none of its samples is good.
     """
+    from shared.lightcurve.arrays import require_increasing
+
     curve = open_good_light_curve(context, "lightcurve")
+    with input_errors("input 'lightcurve'"):
+        require_increasing(curve.times)
     first = float(curve.times[0])
     return curve.truncate(first, first + settings.lc_duration).good()
 

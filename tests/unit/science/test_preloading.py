@@ -10,7 +10,8 @@ def test_preloading_leaves_nothing_to_import_for_a_search() -> None:
     code = (
         "import services.worker.science.preloading, sys\n"
         "import numpy as np\n"
-        "from services.worker.science.transit_search_tls import StellarTemplate, search_transits\n"
+        "from services.worker.science.stellar_grid import StellarTemplate\n"
+        "from services.worker.science.transit_search_tls import search_transits\n"
         "times = np.arange(0, 20, 0.02)\n"
         "fluxes = 1 + np.random.default_rng(1).normal(0, 1e-4, times.size) - 2e-3 * (times % 4 < 0.1)\n"
         "before = set(sys.modules)\n"

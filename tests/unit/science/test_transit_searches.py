@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from services.worker.domain.errors import InputError
+from services.worker.science.stellar_grid import StellarTemplate
 from services.worker.science.synthesis import PlanetarySystem, transit_model, white_noise
 from services.worker.science.transit_search_bls import BoxGrid, search_boxes
 from services.worker.science.transit_search_kovacs import FoldedGrid, search_folds
 from services.worker.science.transit_search_qats import IntervalGrid, search_chains
-from services.worker.science.transit_search_tls import StellarTemplate, search_transits
+from services.worker.science.transit_search_tls import search_transits
 from services.worker.science.transit_signal import FloatArray, SearchFindings
 
 Search = Callable[..., SearchFindings]

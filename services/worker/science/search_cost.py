@@ -1,0 +1,75 @@
+"""How long a transit search will take: told before it begins, and refused where that is longer than the settings allow.
+
+The estimates are of processor time on one core of a usual server, within a factor of about three. They depend on the
+curve and on the settings alone, so that a search is refused everywhere or nowhere.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from services.worker.domain.errors import InputError
+
+LOGGER = logging.getLogger(__name__)
+
+#: The longest processor time [h] that a search may take, unless it is set otherwise.
+RUN_TIME_MAX = 100.0
+#: A search of more processor time [s] than this is announced by a warning.
+LONG = 3600.0
+
+
+@dataclass(frozen=True)
+class SearchCost:
+    """What a search will cost.
+
+    Parameters
+    ----------
+    seconds
+        Processor time [s].
+    words
+        What there is to do, such as ``160,000 periods on 4,320 samples``.
+    remedies
+        What makes it less, such as ``a larger period_min``.
+    """
+
+    seconds: float
+    words: str
+    remedies: str
+
+    def announce(self, run_time_max: float, threads: int = 1) -> None:
+        """Log the estimate before the search begins.
+
+        Parameters
+        ----------
+        run_time_max
+            The longest processor time that is allowed [h].
+        threads
+            How many processors share the work.
+
+        Raises
+        ------
+        InputError
+            The search would take longer than that.
+        """
+        if self.seconds > run_time_max * 3600:
+            raise InputError(
+                f"the search would take about {show_time(self.seconds)} of processor time ({self.words}), more than "
+                f"run_time_max, {run_time_max:g} h, allows; use {self.remedies}, or a larger run_time_max"
+            )
+        level = logging.WARNING if self.seconds > LONG else logging.INFO
+        LOGGER.log(
+            level,
+            "the search will take about %s of processor time on %d processor(s): %s",
+            show_time(self.seconds),
+            threads,
+            self.words,
+        )
+
+
+def show_time(seconds: float) -> str:
+    """Write a time with the unit that fits it."""
+    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{max(seconds, 0.1):.2g} s"
