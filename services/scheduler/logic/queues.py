@@ -88,11 +88,16 @@ class Queues:
         """Count what waits at the broker, by task type; nothing where there is no broker, or it is away."""
         if self._broker is None:
             return {}
-        try:
-            return {name: await self._broker.length(name) for name in task_types}
-        except UnavailableError as error:
-            logger.info("doorbells cannot be counted: %s", error)
-            return {}
+        found: dict[str, int] = {}
+        for name in task_types:
+            try:
+                found[name] = await self._broker.length(name)
+            except UnavailableError as error:
+                logger.info("doorbells cannot be counted: %s", error)
+                return {}
+            except Exception:
+                logger.exception("the doorbells of the task type %r cannot be counted", name)
+        return found
 
     async def reschedule(self, request: RescheduleRequest, *, job_id: int | None = None) -> RescheduleResult:
         """Give what was purged, and on request what failed, fresh attempts. Doing it again changes nothing.

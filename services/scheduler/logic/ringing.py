@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.ports import Clock, DoorbellOutbox, TaskQueues
 from shared.contracts.errors import UnavailableError
+from shared.isolation import describe_error, handle_each, is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +23,13 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
 #: How often to look without having been woken: for what another scheduler committed before it died [s].
 _LOOK_EVERY_S = 2.0
+#: How long a task type is left out for which the broker takes no doorbells.
+_FIRST_SILENCE = timedelta(seconds=10)
+_LONGEST_SILENCE = timedelta(minutes=10)
+
+
+class NotRungError(RuntimeError):
+    """The broker did not confirm doorbells."""
 
 
 class Ringer:
@@ -45,6 +54,7 @@ class Ringer:
         self._broker = broker
         self._bells = bells
         self._clock = clock
+        self._muted: dict[str, tuple[datetime, timedelta]] = {}
         self._left: dict[str, int] = {}
         self._ask_at: dict[str, datetime] = {}
 
@@ -69,34 +79,76 @@ class Ringer:
     async def ring_some(self) -> int:
         """Ring for the oldest attempts that were not rung for, as far as it is of use. Returns for how many.
 
+        A task type for which the broker takes no doorbell, although it takes those of others, is left out for a while.
+        Workers ask for its attempts all the same.
+
         Raises
         ------
         UnavailableError
-            The broker did not confirm all of them.
+            The broker did not confirm any of them.
         """
         waiting = await self._choose()
         if not waiting:
             return 0
-        rung = await self._broker.publish(waiting)
-        await self._outbox.mark_rung(rung, self._clock())
-        if len(rung) < len(waiting):
-            raise UnavailableError(f"the broker confirmed {len(rung)} of {len(waiting)} doorbells")
-        return len(waiting)
+        count = 0
+        faults: dict[str, Exception] = {}
 
-    async def _choose(self) -> list[tuple[int, str]]:
-        """Choose attempts whose queues are not long enough already."""
-        now = self._clock()
-        chosen: list[tuple[int, str]] = []
+        async def ring(task_types: Sequence[str]) -> None:
+            nonlocal count
+            some = [(attempt_id, name) for name in task_types for attempt_id in waiting[name]]
+            rung = await self._broker.publish(some) if some else set()
+            await self._outbox.mark_rung(rung, self._clock())
+            count += len(rung)
+            waiting.update({name: [one for one in waiting[name] if one not in rung] for name in task_types})
+            if len(rung) < len(some):
+                raise NotRungError(f"the broker confirmed {len(rung)} of {len(some)} doorbells")
+            for name in task_types:
+                self._muted.pop(name, None)
+
+        async def note(task_type: str, error: Exception) -> None:
+            faults[task_type] = error
+
+        await handle_each(list(waiting), ring, note)
+        if faults and not count:
+            raise UnavailableError("; ".join({str(error) for error in faults.values()}))
+        for name, fault in faults.items():
+            self._mute(name, fault)
+        return count
+
+    def _mute(self, task_type: str, error: Exception) -> None:
+        """Leave a task type out, the longer the more often that happens."""
+        _, before = self._muted.get(task_type, (None, _FIRST_SILENCE / 2))
+        silence = min(2 * before, _LONGEST_SILENCE)
+        self._muted[task_type] = (self._clock() + silence, silence)
+        words = describe_error(error)
+        logger.error("no doorbells for the task type %r for %d s: %s", task_type, silence.total_seconds(), words)
+
+    async def _choose(self) -> dict[str, list[int]]:
+        """Choose attempts whose queues are not long enough already, by task type."""
+        chosen: dict[str, list[int]] = {}
         for task_type in await self._outbox.find_types():
-            if self._left.get(task_type, 0) <= 0 and now >= self._ask_at.get(task_type, now):
-                # The broker is asked once in many doorbells, and once a second while a queue is long.
-                self._left[task_type] = MOST_WAITING - await self._broker.length(task_type)
-                self._ask_at[task_type] = now + _ASK_EVERY
-            if (room := self._left.get(task_type, 0)) > 0:
-                found = await self._outbox.find_oldest(task_type, room)
-                self._left[task_type] -= len(found)
-                chosen += [(attempt_id, task_type) for attempt_id in found]
+            if task_type in self._muted and self._clock() < self._muted[task_type][0]:
+                continue
+            try:
+                if found := await self._choose_of(task_type):
+                    chosen[task_type] = found
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                self._mute(task_type, error)
         return chosen
+
+    async def _choose_of(self, task_type: str) -> list[int]:
+        now = self._clock()
+        if self._left.get(task_type, 0) <= 0 and now >= self._ask_at.get(task_type, now):
+            # The broker is asked once in many doorbells, and once a second while a queue is long.
+            self._left[task_type] = MOST_WAITING - await self._broker.length(task_type)
+            self._ask_at[task_type] = now + _ASK_EVERY
+        if (room := self._left.get(task_type, 0)) <= 0:
+            return []
+        found = await self._outbox.find_oldest(task_type, room)
+        self._left[task_type] -= len(found)
+        return found
 
 
 class Sweeper:
@@ -145,8 +197,13 @@ class Sweeper:
         again: list[tuple[int, str]] = []
         overheard = await self._outbox.find_overheard(self._clock() - self._patience, _AT_ONCE)
         for task_type, attempt_ids in overheard.items():
-            if await self._broker.length(task_type) == 0:
-                again += [(attempt_id, task_type) for attempt_id in attempt_ids]
+            try:
+                if await self._broker.length(task_type) == 0:
+                    again += [(attempt_id, task_type) for attempt_id in attempt_ids]
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                logger.error("the queue of the task type %r cannot be looked at: %s", task_type, describe_error(error))
         if again:
             logger.warning("%d attempts were rung for and not taken: ringing again", len(again))
             await self._outbox.publish(again)

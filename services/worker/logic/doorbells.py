@@ -6,8 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from pydantic import ValidationError
-
 from services.worker.logic.backoff import Backoff
 from services.worker.logic.claiming import Claimer
 from services.worker.logic.ports import DoorbellSource
@@ -67,8 +65,8 @@ class Doorbells:
             try:
                 asked = await self._claimer.ask_now()
                 backoff.reset()
-            except (EasError, ValidationError) as error:
-                logger.info("a doorbell goes back: %s", error)
+            except Exception as error:
+                logger.info("a doorbell goes back: %s", error, exc_info=None if isinstance(error, EasError) else error)
                 asked = False
                 await backoff.pause()
             for answer in heard:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-
-from pydantic import ValidationError
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from services.worker.logic.backoff import Backoff
 from services.worker.logic.ports import WorkSource
 from services.worker.logic.registration import Registration
-from shared.contracts.errors import EasError, InvalidInputError, NotFoundError, TooLargeError
+from shared.contracts.errors import (
+    ForbiddenError,
+    InvalidInputError,
+    NotFoundError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from shared.contracts.scheduler import (
     AttemptReport,
     ClaimRequest,
@@ -20,11 +26,24 @@ from shared.contracts.scheduler import (
     ReportResponse,
 )
 from shared.contracts.states import FailureReason
+from shared.isolation import describe_error, handle_each, is_passing
 
 logger = logging.getLogger(__name__)
 
 #: The most reports in one request.
 MOST = 500
+
+#: How often a report is sent that fails by itself, and the pause before the second time, which doubles each time [s].
+MOST_TRIES = 8
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+
+#: What will never be taken, however often it is sent.
+REFUSALS = (InvalidInputError, TooLargeError)
+
+
+class ForgottenError(UnavailableError):
+    """The scheduler does not know this worker."""
 
 
 class Reporter:
@@ -42,6 +61,8 @@ class Reporter:
         Called with the id of every attempt that needs no further word.
     on_claimed
         Called with what was claimed.
+    first_pause
+        Before a report that has failed by itself is sent again [s].
     """
 
     def __init__(
@@ -52,25 +73,29 @@ class Reporter:
         wish: Callable[[], ClaimRequest | None],
         on_settled: Callable[[int], None],
         on_claimed: Callable[[ClaimResponse], None],
+        first_pause: float = FIRST_PAUSE,
     ) -> None:
         self._source = source
         self._registration = registration
         self._wish = wish
         self._on_settled = on_settled
         self._on_claimed = on_claimed
-        self._reports: list[AttemptReport] = []
+        self._reports: dict[int, AttemptReport] = {}
+        self._troubled: dict[int, AttemptReport] = {}
+        self._tries: Counter[int] = Counter()
+        self._first_pause = first_pause
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
 
     @property
     def is_idle(self) -> bool:
-        """Whether there is nothing to say."""
-        return self._empty.is_set()
+        """Whether there is nothing to say now. What has failed by itself and is tried again later does not count."""
+        return not self._reports
 
     def add(self, report: AttemptReport) -> None:
         """Send a report as soon as possible."""
-        self._reports.append(report)
+        self._reports[report.attempt_id] = report
         self._empty.clear()
         self._wake.set()
 
@@ -79,64 +104,90 @@ class Reporter:
         await self._empty.wait()
 
     async def run(self) -> None:
-        """Send reports for ever."""
+        """Send reports for ever.
+
+        A report that fails although others do not, whatever is raised, is tried again apart from the others, after
+        longer and longer pauses. In the end the attempt is reported as failed in its place.
+        """
         backoff = Backoff()
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._reports:
-                batch = self._reports[:MOST]
+            while batch := [report for _, report in zip(range(MOST), self._reports.values(), strict=False)]:
                 try:
-                    await self._send(batch)
-                except NotFoundError:
+                    await handle_each(batch, self._exchange, self._set_aside)
+                except ForgottenError:
                     await self._registration.announce()
-                except (EasError, ValidationError) as error:
+                except Exception as error:
+                    if not is_passing(error):
+                        raise
                     self._registration.note_absence(error)
                     await backoff.pause()
                 else:
-                    del self._reports[: len(batch)]
                     backoff.reset()
-            self._empty.set()
+            self._note_empty()
 
-    async def _send(self, batch: list[AttemptReport]) -> None:
+    async def _exchange(self, batch: Sequence[AttemptReport]) -> None:
+        request = ReportRequest(worker_id=self._registration.worker_id, reports=list(batch), claim=self._wish())
         try:
-            await self._exchange(batch)
-        except (InvalidInputError, TooLargeError):
-            if len(batch) == 1:
-                await self._send_apology(batch[0])
-            for report in batch if len(batch) > 1 else []:
-                await self._send([report])
-
-    async def _send_apology(self, report: AttemptReport) -> None:
-        """The scheduler refuses a report as invalid: say so in its place, for the task must not hang."""
-        try:
-            await self._exchange([report])
-        except (InvalidInputError, TooLargeError) as error:
-            logger.error("attempt %d: its report was refused: %s", report.attempt_id, error)
-            message = f"the scheduler refused the report of the {report.state} attempt: {error}"[:4096]
-            failed = AttemptReport(
-                attempt_id=report.attempt_id,
-                lease_token=report.lease_token,
-                state="failed",
-                reason=FailureReason.SCIENCE,  # it is what the task gave that is refused, and would be again
-                message=message,
-            )
-            try:
-                await self._exchange([failed])
-            except (InvalidInputError, TooLargeError) as final:
-                logger.error("attempt %d: given up, its lease will run out: %s", report.attempt_id, final)
-                self._on_settled(report.attempt_id)
-
-    async def _exchange(self, batch: list[AttemptReport]) -> None:
-        request = ReportRequest(worker_id=self._registration.worker_id, reports=batch, claim=self._wish())
-        response = await self._source.report(request)
+            response = await self._source.report(request)
+        except NotFoundError as error:
+            raise ForgottenError(error.message) from error
+        except (UnauthenticatedError, ForbiddenError) as error:
+            raise UnavailableError(f"the scheduler does not let this worker in: {error.message}") from error
         self._registration.note_presence()
         self._settle(response)
+
+    async def _set_aside(self, report: AttemptReport, error: Exception) -> None:
+        """A report failed by itself: try it again later, or report a failure in its place."""
+        attempt_id = report.attempt_id
+        self._tries[attempt_id] += 1
+        if not isinstance(error, REFUSALS) and self._tries[attempt_id] < MOST_TRIES:
+            words = describe_error(error)
+            logger.warning("attempt %d: its report fails and is sent again later: %s", attempt_id, words)
+            self._troubled[attempt_id] = self._reports.pop(attempt_id)
+            pause = min(self._first_pause * 2.0 ** (self._tries[attempt_id] - 1), LONGEST_PAUSE)
+            asyncio.get_running_loop().call_later(pause, self._try_again, attempt_id)
+            return
+        logger.error("attempt %d: its report was refused: %s", attempt_id, describe_error(error))
+        await self._send_apology(report, error)
+
+    def _try_again(self, attempt_id: int) -> None:
+        self.add(self._troubled.pop(attempt_id))
+
+    async def _send_apology(self, report: AttemptReport, error: Exception) -> None:
+        """Say that an attempt failed because its report cannot be taken, for its task must not hang."""
+        words = f"the scheduler refused the report of the {report.state} attempt: {describe_error(error)}"
+        failed = AttemptReport(
+            attempt_id=report.attempt_id,
+            lease_token=report.lease_token,
+            state="failed",
+            # What the task gave is refused, and would be again; what is wrong otherwise may be right another time.
+            reason=FailureReason.SCIENCE if isinstance(error, REFUSALS) else FailureReason.INFRASTRUCTURE,
+            message=words,
+        )
+        try:
+            await self._exchange([failed])
+        except Exception as final:
+            if is_passing(final):
+                raise
+            logger.exception("attempt %d: given up, its lease will run out", report.attempt_id)
+            self._let_go(report.attempt_id)
 
     def _settle(self, response: ReportResponse) -> None:
         for result in response.results:
             if not result.recorded:
-                logger.warning("attempt %d: its report came too late: %s", result.attempt_id, result.message)
-            self._on_settled(result.attempt_id)
+                logger.warning("attempt %d: its report was not recorded: %s", result.attempt_id, result.message)
+            self._let_go(result.attempt_id)
         if response.claimed is not None:
             self._on_claimed(response.claimed)
+
+    def _let_go(self, attempt_id: int) -> None:
+        """Nothing more is to be said of an attempt."""
+        self._reports.pop(attempt_id, None)
+        self._tries.pop(attempt_id, None)
+        self._on_settled(attempt_id)
+
+    def _note_empty(self) -> None:
+        if not self._reports and not self._troubled:
+            self._empty.set()

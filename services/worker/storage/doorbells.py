@@ -6,11 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from shared.amqp.errors import QueueRefusedError
 from shared.amqp.ports import Consumer, Delivery, Handler
 from shared.amqp.topology import Topology
 from shared.contracts.doorbells import read_doorbell
 from shared.contracts.errors import InvalidInputError
+from shared.isolation import is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,10 @@ class BrokerDoorbells:
             for name in task_types:
                 try:
                     await self._consumer.add(self._topology.task_queue(name))
-                except QueueRefusedError as error:
-                    logger.error("no doorbells for %s, which is asked for all the same: %s", name, error)
+                except Exception as error:  # this name's alone: the others are listened to
+                    if is_passing(error):
+                        raise
+                    logger.error("no doorbells for %r, which is asked for all the same: %s", name, error)
             await asyncio.Event().wait()
         finally:
             await self._consumer.close()

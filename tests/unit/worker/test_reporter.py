@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from services.worker.logic.registration import Registration
-from services.worker.logic.reporting import Reporter
-from shared.contracts.errors import InvalidInputError
+from services.worker.logic.reporting import MOST_TRIES, Reporter
+from shared.contracts.errors import EasError, InvalidInputError
 from shared.contracts.scheduler import (
     AttemptReport,
     ClaimRequest,
@@ -31,10 +31,18 @@ class PickyScheduler(FakeScheduler):
     """Refuses requests that have a report with one of these words."""
 
     refused_words: tuple[str, ...] = ()
+    poison: dict[str, Exception] = field(default_factory=dict)
+    take_nothing_of: set[int] = field(default_factory=set)
     sizes: list[int] = field(default_factory=list)
 
     async def report(self, request: ReportRequest) -> ReportResponse:
         self.sizes.append(len(request.reports))
+        self._tell()
+        for report in request.reports:
+            if report.attempt_id in self.take_nothing_of:
+                raise EasError("an unexpected error")
+            if report.state == "accepted" and (report.message or "") in self.poison:
+                raise self.poison[report.message or ""]
         if any(report.message in self.refused_words for report in request.reports):
             raise InvalidInputError("a report is not as it has to be")
         return await super().report(request)
@@ -66,6 +74,7 @@ async def open_setting() -> AsyncIterator[Setting]:
         wish=lambda: ClaimRequest(worker_id="w", limits={"null": 1}, limit=1),
         on_settled=settled.append,
         on_claimed=note_claimed,
+        first_pause=0.001,
     )
     running = asyncio.create_task(reporter.run())
     yield Setting(scheduler, reporter, settled, claimed)
@@ -132,3 +141,41 @@ async def test_a_report_of_an_attempt_that_is_no_longer_ours_is_dropped(setting:
     await setting.reporter.drained()
     assert setting.settled == [attempt]
     assert setting.scheduler.reports == {}
+
+
+@pytest.mark.parametrize("error", [EasError("an unexpected error"), TypeError("surrogates not allowed")])
+async def test_a_report_at_which_the_scheduler_fails_ends_and_the_others_go_on(
+    setting: Setting, error: Exception
+) -> None:
+    good, bad, other = await claim(setting, 3)
+    setting.scheduler.poison = {"bad": error}
+    for report in (make_report(good), make_report(bad, "bad"), make_report(other)):
+        setting.reporter.add(report)
+    await asyncio.wait_for(setting.reporter.drained(), 10)
+    assert setting.scheduler.reports[good].state == setting.scheduler.reports[other].state == "accepted"
+    assert setting.scheduler.reports[bad].state == "failed"
+    assert str(error) in (setting.scheduler.reports[bad].message or "")
+    assert sorted(setting.settled) == [good, bad, other]
+    assert setting.scheduler.sizes.count(1) >= MOST_TRIES
+
+
+async def test_a_report_that_fails_for_a_while_is_recorded_as_it_is(setting: Setting) -> None:
+    (bad,) = await claim(setting, 1)
+    setting.scheduler.poison = {"bad": EasError("an unexpected error")}
+    setting.reporter.add(make_report(bad, "bad"))
+    assert not setting.reporter.is_idle
+    await setting.scheduler.until(lambda: setting.reporter.is_idle)
+    await setting.scheduler.until(lambda: len(setting.scheduler.sizes) >= MOST_TRIES - 2)
+    setting.scheduler.poison.clear()
+    await asyncio.wait_for(setting.reporter.drained(), 10)
+    assert setting.scheduler.reports[bad].state == "accepted"
+
+
+async def test_a_report_that_nobody_takes_in_any_form_is_given_up(setting: Setting) -> None:
+    good, bad = await claim(setting, 2)
+    setting.scheduler.take_nothing_of = {bad}
+    setting.reporter.add(make_report(bad))
+    setting.reporter.add(make_report(good))
+    await asyncio.wait_for(setting.reporter.drained(), 10)
+    assert sorted(setting.settled) == [good, bad]
+    assert list(setting.scheduler.reports) == [good]
