@@ -10,6 +10,7 @@ from services.worker.domain.failures import cut_message, explain_death
 from services.worker.domain.limits import explain_overrun
 from shared.contracts.scheduler import AttemptReport, ClaimedAttempt, OutputVersion
 from shared.contracts.states import FailureReason
+from shared.isolation import describe_error
 
 
 def report_answer(claimed: ClaimedAttempt, answer: Answer, outputs: Sequence[OutputVersion]) -> AttemptReport:
@@ -34,9 +35,18 @@ def report_answer(claimed: ClaimedAttempt, answer: Answer, outputs: Sequence[Out
     )
 
 
+def report_what_can_be(claimed: ClaimedAttempt, answer: Answer, outputs: Sequence[OutputVersion]) -> AttemptReport:
+    """Report an answer, or, if it holds something that no report can have, that the attempt failed for that."""
+    try:
+        return report_answer(claimed, answer, outputs)
+    except Exception as error:
+        words = f"what the task returned cannot be reported: {describe_error(error)}"
+        return report_unstarted(claimed, FailureReason.SCIENCE, words)
+
+
 def report_undelivered(claimed: ClaimedAttempt, answer: Answer, reason: FailureReason, message: str) -> AttemptReport:
     """The code ran, but what it made cannot be stored."""
-    report = report_answer(claimed, answer, [])
+    report = report_what_can_be(claimed, answer, [])
     return report.model_copy(update={"state": "failed", "reason": reason, "message": cut_message(message)})
 
 

@@ -93,7 +93,7 @@ class Crew:
         on_loss: Callable[[Holding, Departure], None],
         on_place: Callable[[], None],
         on_due: Callable[[], None] = lambda: None,
-        on_refused: Callable[[Holding, OSError], None],
+        on_refused: Callable[[Holding, Exception], None],
         on_gone: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._nursery = nursery
@@ -144,7 +144,7 @@ class Crew:
             try:
                 if not slot.child.send(holding.assignment):
                     return
-            except OSError as error:  # a long one goes through a file, and the disk is full
+            except Exception as error:  # a long one goes through a file, and the disk is full, say
                 self._ready.popleft()
                 self._on_refused(holding, error)
                 continue
@@ -334,6 +334,16 @@ class Crew:
         task.add_done_callback(self._refills.discard)
 
     async def _refill(self, slot: Slot, pause: float) -> None:
+        """Fill a slot, however often that fails."""
+        while True:
+            try:
+                await self._fill(slot, pause)
+                return
+            except Exception:
+                logger.exception("slot %d cannot be given a process; trying again", slot.number)
+                pause = EARLY_DEATH
+
+    async def _fill(self, slot: Slot, pause: float) -> None:
         if pause:
             logger.error("a child died right after its birth; waiting %.0f s before the next", pause)
             await asyncio.sleep(pause)

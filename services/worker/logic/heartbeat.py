@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
@@ -13,6 +14,8 @@ from services.worker.logic.ports import WorkSource
 from services.worker.logic.registration import Registration
 from shared.contracts.errors import EasError, NotFoundError
 from shared.contracts.scheduler import HeartbeatRequest
+
+logger = logging.getLogger(__name__)
 
 
 class Heartbeat:
@@ -85,9 +88,11 @@ class Heartbeat:
         )
         response = await self._registration.timed(self._source.beat(request))
         self._registration.note_presence()
-        for attempt_id in response.cancel:
-            self._on_cancel(attempt_id)
-        for attempt_id in response.closed:
-            self._on_closed(attempt_id)
+        for stop, attempt_ids in ((self._on_cancel, response.cancel), (self._on_closed, response.closed)):
+            for attempt_id in attempt_ids:
+                try:
+                    stop(attempt_id)
+                except Exception:
+                    logger.exception("attempt %d cannot be stopped", attempt_id)
         if response.drain:
             self._on_drain()

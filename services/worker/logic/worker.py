@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from services.worker.domain.assignment import Answer, Assignment, Departure
 from services.worker.domain.clock_comparison import correct_times
 from services.worker.domain.prefetch import RunTimes
 from services.worker.domain.reports import (
-    report_answer,
     report_cancelled,
     report_death,
     report_evicted,
     report_overdue,
     report_undelivered,
     report_unstarted,
+    report_what_can_be,
 )
 from services.worker.domain.share import Share, share_out
 from services.worker.domain.terms import WorkerTerms
@@ -28,6 +29,7 @@ from services.worker.logic.crew import Crew
 from services.worker.logic.doorbells import Doorbells
 from services.worker.logic.heartbeat import Heartbeat
 from services.worker.logic.holding import Holding, Stage, Wish
+from services.worker.logic.keeping import keep_going
 from services.worker.logic.ports import Disk, DoorbellSource, InputCache, Nursery, ProductStore, WorkSource, Workspace
 from services.worker.logic.registration import Registration
 from services.worker.logic.reporting import Reporter
@@ -37,6 +39,7 @@ from shared.background import cancel_and_wait
 from shared.contracts.errors import EasError
 from shared.contracts.scheduler import AttemptReport, ClaimResponse, OutputVersion, WorkerWelcome
 from shared.contracts.states import FailureReason
+from shared.isolation import describe_error
 
 logger = logging.getLogger(__name__)
 
@@ -189,12 +192,20 @@ class Worker:
         )
         await self._room.look()
         async with asyncio.TaskGroup() as group:
-            claiming = group.create_task(claimer.run(lambda: not self._reporter.is_idle))
-            loops = (self._reporter.run(), heartbeat.run(), self._room.run(), self._relieve(), self._count_fetches())
-            rest = [group.create_task(loop) for loop in loops]
+            claiming = group.create_task(
+                keep_going("claiming", lambda: claimer.run(lambda: not self._reporter.is_idle))
+            )
+            loops: dict[str, Callable[[], Awaitable[None]]] = {
+                "reporting": self._reporter.run,
+                "heartbeat": heartbeat.run,
+                "room": self._room.run,
+                "relief": self._relieve,
+                "fetch counts": self._count_fetches,
+            }
             if self._doorbells is not None:
                 answering = Doorbells(self._doorbells, claimer, claimer.count_room)
-                rest.append(group.create_task(answering.run(registration.task_types)))
+                loops["doorbells"] = lambda: answering.run(registration.task_types)
+            rest = [group.create_task(keep_going(name, loop)) for name, loop in loops.items()]
             await self._stop.wait()
             claimer.stop()
             claiming.cancel()
@@ -237,15 +248,42 @@ class Worker:
             if claimed.attempt_id in self._holdings:
                 continue
             holding = self._holdings[claimed.attempt_id] = Holding(claimed)
-            if self._stop.is_set():
-                self._end(holding, report_evicted(claimed, "the worker is stopping"))
-            elif self._room.paused is not None:
-                self._end(holding, report_evicted(claimed, f"the worker pauses: {self._room.paused}"))
-            elif claimed.inputs:
-                holding.transfer = asyncio.create_task(self._fetch(holding))
-            else:
-                self._give(holding, self._transfer.assign(claimed))
+            self._do(holding, partial(self._begin, holding))
         self._seek_work()
+
+    def _begin(self, holding: Holding) -> None:
+        if self._stop.is_set():
+            self._end(holding, report_evicted(holding.claimed, "the worker is stopping"))
+        elif self._room.paused is not None:
+            self._end(holding, report_evicted(holding.claimed, f"the worker pauses: {self._room.paused}"))
+        elif holding.claimed.inputs:
+            self._start(holding, self._fetch(holding))
+        else:
+            self._give(holding, self._transfer.assign(holding.claimed))
+
+    def _do(self, holding: Holding, action: Callable[[], None]) -> None:
+        """Do something with an attempt. Whatever is raised ends this attempt, and nothing else."""
+        try:
+            action()
+        except Exception as error:
+            self._fail(holding, error)
+
+    def _start(self, holding: Holding, action: Coroutine[Any, Any, None]) -> None:
+        """Begin to move an attempt's files. Whatever is raised ends this attempt, and nothing else."""
+
+        async def act() -> None:
+            try:
+                await action
+            except Exception as error:
+                self._fail(holding, error)
+
+        holding.transfer = asyncio.create_task(act())
+
+    def _fail(self, holding: Holding, error: Exception) -> None:
+        words = f"the worker could not handle the attempt: {describe_error(error)}"
+        logger.error("attempt %d: %s", holding.attempt_id, words, exc_info=error)
+        if holding.stage is not Stage.ENDED:
+            self._end(holding, report_unstarted(holding.claimed, FailureReason.INFRASTRUCTURE, words))
 
     async def _fetch(self, holding: Holding) -> None:
         begun = asyncio.get_running_loop().time()
@@ -270,18 +308,21 @@ class Worker:
 
     def _take_answer(self, holding: Holding, answer: Answer) -> None:
         self._on_ended()
+        self._do(holding, partial(self._use_answer, holding, answer))
+        self._seek_work()
+
+    def _use_answer(self, holding: Holding, answer: Answer) -> None:
         if answer.state == "accepted":
             self._room.note_success()
         if holding.wish is Wish.GO_ON and answer.reason is FailureReason.EVICTED:
             self._give_back(holding, answer.message or "the worker's disk is full")
         elif holding.wish is Wish.GO_ON and not answer.outputs:
-            self._end(holding, report_answer(holding.claimed, answer, []))
+            self._end(holding, report_what_can_be(holding.claimed, answer, []))
         elif holding.wish is Wish.GO_ON:
             holding.stage = Stage.STORING
-            holding.transfer = asyncio.create_task(self._deliver(holding, answer))
+            self._start(holding, self._deliver(holding, answer))
         else:
             self._clean_up(holding, report_cancelled(holding.claimed))
-        self._seek_work()
 
     async def _deliver(self, holding: Holding, answer: Answer) -> None:
         outputs: list[OutputVersion] = []
@@ -289,7 +330,7 @@ class Worker:
         asking = asyncio.get_running_loop().call_later(SLOW_DELIVERY, self._ask_ahead)
         try:
             outputs = await self._transfer.deliver(holding.claimed, answer)
-            report = report_answer(holding.claimed, answer, outputs)
+            report = report_what_can_be(holding.claimed, answer, outputs)
         except TransferError as error:
             report = report_undelivered(holding.claimed, answer, error.reason, error.message)
         finally:
@@ -301,6 +342,10 @@ class Worker:
 
     def _take_loss(self, holding: Holding, departure: Departure) -> None:
         self._on_ended()
+        self._do(holding, partial(self._use_loss, holding, departure))
+        self._seek_work()
+
+    def _use_loss(self, holding: Holding, departure: Departure) -> None:
         if holding.overdue:
             report = report_overdue(holding.claimed)
         elif self._evicting:
@@ -311,10 +356,9 @@ class Worker:
         else:
             report = report_death(holding.claimed, departure)
         self._clean_up(holding, report)
-        self._seek_work()
 
-    def _take_refused(self, holding: Holding, error: OSError) -> None:
-        """A child cannot be given an attempt, for there is no room for the message."""
+    def _take_refused(self, holding: Holding, error: Exception) -> None:
+        """A child cannot be given an attempt: there is no room for the message, say."""
         if find_full_disk(error) is not None and (words := self._explain_shortage(holding)) is not None:
             self._give_back(holding, words)
             return
@@ -353,7 +397,7 @@ class Worker:
     def _clean_up(self, holding: Holding, report: AttemptReport) -> None:
         """Remove the working directory, and report: what is given here unless the scheduler has said otherwise."""
         holding.stage = Stage.STORING
-        holding.transfer = asyncio.create_task(self._remove_and_report(holding, report))
+        self._start(holding, self._remove_and_report(holding, report))
 
     async def _remove_and_report(self, holding: Holding, report: AttemptReport) -> None:
         await self._workspace.remove(holding.attempt_id)

@@ -8,14 +8,20 @@ makes the recall of prefetched attempts safe without asking the child, who may b
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from services.worker.domain.assignment import Answer, Assignment, CheckingNotice
 from services.worker.storage.frames import INLINE, pack_assignment, read_attempt_id, unpack_word
+
+logger = logging.getLogger(__name__)
+
+Read = TypeVar("Read")
 
 #: Longer than any message that travels through the socket.
 RECEIVE_SIZE = INLINE + 1024
@@ -65,11 +71,22 @@ class ChildProcess:
 
     def receive(self) -> list[Answer | CheckingNotice]:
         """Take what the child has said since, oldest first."""
-        return [unpack_word(message) for message in _drain(self._ours)]
+        return self._read_each(unpack_word, _drain(self._ours))
 
     def recall(self) -> list[int]:
         """Take back all attempts that the child has not begun, oldest first."""
-        return [read_attempt_id(message) for message in _drain(self._theirs)]
+        return self._read_each(read_attempt_id, _drain(self._theirs))
+
+    def _read_each(self, read: Callable[[bytes], Read], messages: list[bytes]) -> list[Read]:
+        """Read messages. One that cannot be read ends the child, for its attempt would never end; the others count."""
+        found: list[Read] = []
+        for message in messages:
+            try:
+                found.append(read(message))
+            except Exception:
+                logger.exception("process %d: a message cannot be read, so the process is ended", self._pid)
+                self.kill()
+        return found
 
     def kill(self) -> None:
         """End the child and all its descendants, now."""

@@ -178,7 +178,10 @@ class ForkServer:
     async def _read_events(self, reader: asyncio.StreamReader) -> None:
         while True:
             while line := await reader.readline():
-                self._handle(orjson.loads(line))
+                try:
+                    self._handle(orjson.loads(line))
+                except Exception:
+                    logger.exception("the fork server said something that cannot be handled: %.200r", line)
             self._running.clear()
             self._bury_all()
             if self._stopping:
