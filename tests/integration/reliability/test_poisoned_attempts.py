@@ -71,10 +71,10 @@ async def test_a_report_that_cannot_be_recorded_fails_its_attempt_and_no_other(
     await scheduler.submit(*[NULL] * 5)
     attempts = await scheduler.claim()
     reports = [accept(attempt) for attempt in attempts]
-    reports[2] = reports[2].model_copy(update={"metadata": {"flags": 2**70}})
+    scheduler.poison("tasks.mark_done", attempts[2].task_id)
     results = (await scheduler.report(*reports, claim=1)).results
     assert [result.recorded for result in results] == [True, True, False, True, True]
-    assert "it cannot be recorded, so the attempt has failed: TypeError" in (results[2].message or "")
+    assert "it cannot be recorded, so the attempt has failed: PoisonError" in (results[2].message or "")
     assert list(rows.tasks().values()) == ["done", "done", "failed", "done", "done"]
     state, reason, message = rows.end_of(attempts[2].task_id)
     assert (state, reason) == ("failed", "science")
