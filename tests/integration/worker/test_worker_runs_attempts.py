@@ -392,3 +392,11 @@ async def test_a_task_that_takes_long_is_never_prefetched(trial: Trial, tmp_path
     assert waiting not in trial.scheduler.phases
     trial.scheduler.cancel(stuck)
     assert (await trial.scheduler.report_of(waiting)).state == "accepted"
+
+
+async def test_no_folder_is_left_of_children_that_were_replaced(tmp_path: Path) -> None:
+    async with open_trial(tmp_path, child_attempts=1) as trial:
+        for _ in range(3):
+            assert (await trial.scheduler.report_of(trial.scheduler.add("null"))).state == "accepted"
+        await trial.stop()
+        assert list(trial.workspace.attempts.iterdir()) == []
