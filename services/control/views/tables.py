@@ -135,7 +135,7 @@ def tabulate_workers(workers: Iterable[WorkerView]) -> Table:
             str(worker.slots),
             str(worker.running),
             f"{max(silence, 0):.0f} s ago",
-            "-" if worker.clock_offset is None else f"{worker.clock_offset:+.1f} s",
+            "-" if worker.clock_offset is None else f"{round(worker.clock_offset, 1) + 0.0:+.1f} s",
             _presence_text(worker),
         )
     return table

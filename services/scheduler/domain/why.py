@@ -39,12 +39,13 @@ class AttemptFacts:
 
 @dataclass(frozen=True, slots=True)
 class WorkerFacts:
-    """A worker that runs the task's type and was not declared gone."""
+    """A worker that runs the task's type and was not declared gone; `paused` says why it takes nothing, if so."""
 
     worker_id: str
     slots: int
     held: int
     last_heard_at: datetime
+    paused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +211,7 @@ def _explain_queued(facts: TaskFacts, at: datetime, rules: WhyRules) -> WhyView:
         words = f"It is tried again {_clock(last.not_before)}, after a pause.{tried}"
         return _view(facts, WhyCode.WAITING_FOR_TIME, words).model_copy(update={"not_before": last.not_before})
     heard = [worker for worker in facts.workers if at - worker.last_heard_at <= rules.silence]
-    idle = [worker for worker in heard if worker.held < worker.slots]
+    idle = [worker for worker in heard if worker.held < worker.slots and worker.paused is None]
     position = None if facts.before is None else facts.before + 1
     queue = QueueStanding(queued_since=last.queued_at, position=position, workers=len(heard), idle_workers=len(idle))
     place = "far back in its queue" if position is None else f"number {position} in its queue"
@@ -233,6 +234,10 @@ def _crew_words(facts: TaskFacts, heard: Sequence[WorkerFacts], idle: Sequence[W
     if not heard:
         newest = max(worker.last_heard_at for worker in facts.workers)
         return f"no worker that runs {kind!r} has been heard since {_clock(newest)}"
+    paused = [worker for worker in heard if worker.paused is not None]
+    if len(paused) == len(heard):
+        first = paused[0]
+        return f"all workers that run {kind!r} pause ({len(paused)}); {first.worker_id} because {first.paused}"
     if not idle:
         crew = (
             f"the only worker that runs {kind!r} is"

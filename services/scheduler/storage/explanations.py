@@ -191,7 +191,7 @@ def _find_workers(connection: Connection, task_type: str) -> list[WorkerFacts]:
         .where(_worker.c.gone.is_(False))
     )
     return [
-        WorkerFacts(row.worker_id, row.slots, row.held, row.last_heard_at)
+        WorkerFacts(row.worker_id, row.slots, row.held, row.last_heard_at, row.paused)
         for row in rows
         if row.task_types is None or task_type in row.task_types
     ]

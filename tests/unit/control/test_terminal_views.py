@@ -94,8 +94,10 @@ def test_workers_show_why_they_pause_and_how_far_their_clocks_are_off() -> None:
     found = [
         WorkerView(worker_id="a", **common, paused="its disk is full: 88 MB are missing", clock_offset=-37.25),
         WorkerView(worker_id="b", **common),
+        WorkerView(worker_id="c", **common, clock_offset=-0.01),
     ]
-    *_, paused, well = render(tabulate_workers(found))
+    *_, paused, well, exact = render(tabulate_workers(found))
+    assert exact.endswith("+0.0 s  here")
     assert paused.endswith("-37.2 s  paused: its disk is full: 88 MB are missing")
     assert well.endswith("-  here")
 
