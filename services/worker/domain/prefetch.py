@@ -16,6 +16,10 @@ WEIGHT = 0.3
 #: What a task costs a slot even if it does nothing [s].
 SHORTEST = 1e-4
 
+#: After a run that made a worker hand back what waited behind it, nothing waits behind its type for so many runs, and
+#: each further time for twice as many, up to a bound.
+FIRST_CAUTION, MOST_CAUTION = 16, 4096
+
 #: However long inputs take, work is not asked for earlier than this before a slot needs it, besides the horizon [s].
 LONGEST_LEAD = 5.0
 
@@ -34,12 +38,15 @@ class SlotLoad:
         For how long the first has been running [s].
     first
         How long the first should take [s]; infinity where nobody knows.
+    steady
+        Whether attempts of the first one's type end when they should, as far as is known.
     """
 
     count: int = 0
     work: float = 0.0
     elapsed: float = 0.0
     first: float = 0.0
+    steady: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +70,27 @@ class RunTimes:
         self.horizon = horizon
         self._means: dict[str, float] = {}
         self._leads: dict[str, float] = {}
+        self._cautions: dict[str, int] = {}
+        self._runs_left: dict[str, int] = {}
 
     def observe(self, task_type: str, seconds: float) -> None:
         """Take note of how long a task occupied its slot. One long run makes a type long until short ones follow."""
+        if self._runs_left.get(task_type, 0) > 0:
+            self._runs_left[task_type] -= 1
         mean = self._means.get(task_type)
         if mean is None or seconds > self.horizon:
             self._means[task_type] = max(seconds, SHORTEST)
         else:
             self._means[task_type] = max((1 - WEIGHT) * mean + WEIGHT * seconds, SHORTEST)
+
+    def observe_delay(self, task_type: str) -> None:
+        """Take note that what waited behind a run of this type had to be handed back: it took longer than expected."""
+        caution = min(2 * self._cautions.get(task_type, FIRST_CAUTION // 2), MOST_CAUTION)
+        self._cautions[task_type] = self._runs_left[task_type] = caution
+
+    def is_steady(self, task_type: str) -> bool:
+        """Tell whether work may wait behind attempts of this type."""
+        return not self._runs_left.get(task_type)
 
     def estimate(self, task_type: str) -> float:
         """Guess how long a task will take [s]; the whole horizon where nothing is known."""
@@ -92,13 +112,13 @@ class RunTimes:
 
     def is_short(self, task_type: str) -> bool:
         """Tell whether several tasks of this type fit into what a slot should have before it."""
-        return self.expect(task_type) < self.ahead(task_type)
+        return self.is_steady(task_type) and self.expect(task_type) < self.ahead(task_type)
 
     def remaining(self, slot: SlotLoad) -> float:
         """Tell for how long a slot has work [s]; infinity where its task runs for longer than it should."""
         if not slot.count:
             return 0.0
-        if slot.elapsed > max(self.horizon, slot.first):
+        if not slot.steady or slot.elapsed > max(self.horizon, slot.first):
             return math.inf
         return math.inf if slot.first == math.inf else slot.work - min(slot.elapsed, slot.first)
 
@@ -129,7 +149,7 @@ class RunTimes:
         for task_type in task_types:  # with every report: most types are known by neither run nor fetch
             mean, lead = self._means.get(task_type), self._leads.get(task_type)
             ahead = self.horizon if lead is None else self.horizon + lead
-            if mean is not None and mean < ahead:
+            if mean is not None and mean < ahead and self.is_steady(task_type):
                 promised = sum(count * min(self.estimate(name), ahead) for name, count in waiting.items())
                 room = sum(ahead - left for left in remaining if left < ahead) - promised
                 wanted = max(free, math.floor(room / mean))

@@ -46,11 +46,13 @@ class Slot:
     alarm: asyncio.TimerHandle | None = None
     due: asyncio.TimerHandle | None = None
 
-    def load(self, now: float) -> SlotLoad:
+    def load(self, now: float, run_times: RunTimes) -> SlotLoad:
         """Tell what it has to do."""
         if not self.queue:
             return SlotLoad()
-        return SlotLoad(len(self.queue), self.work, now - self.busy_since, self.queue[0].expected)
+        first = self.queue[0]
+        steady = run_times.is_steady(first.claimed.task_type)
+        return SlotLoad(len(self.queue), self.work, now - self.busy_since, first.expected, steady)
 
     @property
     def is_open(self) -> bool:
@@ -81,6 +83,8 @@ class Crew:
         Called with an attempt that cannot be given to a child, and why.
     on_gone
         Called with the process id of each child that has ended.
+    clock
+        Tells the time [s]; None: the event loop does.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Crew:
         on_due: Callable[[], None] = lambda: None,
         on_refused: Callable[[Holding, Exception], None],
         on_gone: Callable[[int], None] = lambda _: None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._nursery = nursery
         self._run_times = run_times
@@ -109,7 +114,7 @@ class Crew:
         self._stillborn: set[int] = set()
         self._ready: deque[Holding] = deque()
         self._refills: set[asyncio.Task[None]] = set()
-        self._clock = asyncio.get_running_loop().time
+        self._clock = clock or asyncio.get_running_loop().time
         self._closing = False
 
     @property
@@ -127,7 +132,7 @@ class Crew:
     def loads(self) -> list[SlotLoad]:
         """Tell what the slots have to do."""
         now = self._clock()
-        return [slot.load(now) for slot in self._slots if slot.is_open]
+        return [slot.load(now, self._run_times) for slot in self._slots if slot.is_open]
 
     def give(self, holding: Holding) -> None:
         """Run an attempt as soon as there is a place."""
@@ -183,6 +188,9 @@ class Crew:
         tired = [holding for holding in self._ready if now - holding.ready_since > STUCK_AFTER]
         for holding in tired:
             self._ready.remove(holding)
+        if tired:
+            for task_type in {slot.queue[0].claimed.task_type for slot in self._slots if slot.queue}:
+                self._run_times.observe_delay(task_type)
         return tired
 
     def _is_soon_free(self, slot: Slot, now: float) -> bool:
@@ -228,7 +236,7 @@ class Crew:
             if not slot.queue:
                 return slot
             if short:
-                room = self._run_times.room(slot.load(now), task_type)
+                room = self._run_times.room(slot.load(now, self._run_times), task_type)
                 if room > most:
                     best, most = slot, room
         return best

@@ -106,3 +106,30 @@ def test_however_long_inputs_take_work_is_not_hoarded(run_times: RunTimes) -> No
 def test_a_long_task_that_waits_for_one_slot_does_not_starve_the_other(run_times: RunTimes) -> None:
     loads = [running(30.0, 29.9), running(0.01, 0.0)]
     assert run_times.wish(["short"], loads, {"long": 1}, 256).limits["short"] >= 10
+
+
+def test_nothing_waits_behind_a_type_whose_runs_made_others_be_handed_back(run_times: RunTimes) -> None:
+    run_times.observe_delay("short")
+    load = SlotLoad(1, 0.01, 0.0, 0.01, steady=run_times.is_steady("short"))
+    assert run_times.wish(["short", "long"], [load], {}, 256).limit == 0
+    assert run_times.room(load, "long") == 0
+    assert run_times.wish(["short", "long"], [IDLE], {}, 256) == Wish({"short": 1, "long": 1}, 1)
+    assert not run_times.is_short("short")
+
+
+def test_it_is_trusted_again_after_some_runs_and_later_each_time(run_times: RunTimes) -> None:
+    needed = []
+    for _ in range(12):
+        run_times.observe_delay("short")
+        runs = 0
+        while not run_times.is_steady("short"):
+            run_times.observe("short", 0.01)
+            runs += 1
+        needed.append(runs)
+    assert needed[:4] == [16, 32, 64, 128]
+    assert needed[-1] == 4096
+
+
+def test_other_types_are_asked_for_as_before(run_times: RunTimes) -> None:
+    run_times.observe_delay("long")
+    assert run_times.wish(["short"], [IDLE], {}, 256).limits == {"short": 25}

@@ -79,6 +79,7 @@ class Place:
     """One slot with all that happens to its attempts."""
 
     def __init__(self) -> None:
+        self.shift = 0.0
         self.nursery = PretendedNursery()
         self.answered: list[int] = []
         self.heard = asyncio.Event()
@@ -94,7 +95,12 @@ class Place:
             on_loss=lambda holding, _departure: self.lost.append(holding),
             on_place=self.place.set,
             on_refused=lambda holding, _error: self.lost.append(holding),
+            clock=lambda: self.now,
         )
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time() + self.shift
 
     def take_answer(self, holding: Holding, _answer: Answer) -> None:
         self.answered.append(holding.attempt_id)
@@ -236,3 +242,20 @@ def test_the_report_says_what_was_allowed(seconds: float, words: str) -> None:
     report = report_overdue(claimed)
     assert (report.state, report.reason) == ("failed", FailureReason.TIMEOUT)
     assert report.message == f"ran for longer than {words}"
+
+
+async def test_what_waits_behind_a_run_that_takes_long_is_handed_back_once(bench: Place) -> None:
+    child = await bench.open()
+    bench.give(1)
+    behind = bench.give(2)
+    child.read()
+
+    assert bench.crew.relieve() == []
+    bench.shift = 3.0
+    assert bench.crew.relieve() == [behind]
+    child.answer(1)
+    bench.nursery.hear(child)
+
+    bench.give(3)
+    bench.give(4)
+    assert child.unread == [3], "nothing waits behind a task of this type until some have run as they should"
