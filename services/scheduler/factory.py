@@ -117,7 +117,7 @@ class SchedulerFactory:
         leaders = LeadersTransactor(GatedTransactor(free, gate, seconds=None), self._election)
         self._leaders_loops = {
             "expansion": Expansion(leaders, bells, _now, limits, settings.max_iterations).run,
-            "recovery": Recovery(leaders, bells, _now, limits, settings.reap_seconds).run,
+            "recovery": Recovery(leaders, bells, _now, limits, settings.reap_seconds, rules.lease).run,
             "reuse": Reuse(leaders, bells, _now, polls, self._announcer, limits).run,
             "timers": Timers(leaders, bells, _now, polls).run,
             "relay": Relay(leaders, bells, _now, self._choose_announcer()).run,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from services.scheduler.domain.losses import Blame, Loss
 from shared.contracts.execution import PASSING_REASONS, ExecutionRules
 from shared.contracts.states import FailureReason
+
+#: How many times as many losses are needed for a quarantine where workers were also lost without the task.
+_MORE_IN_DOUBT = 3
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class EndedAttempt:
         A user asked for its end while it was running.
     memory_limited
         It had a limit of memory.
+    loss
+        What the loss of its worker means; None where its worker is there.
     """
 
     reason: FailureReason
@@ -30,6 +36,23 @@ class EndedAttempt:
     losses: int
     cancel_requested: bool = False
     memory_limited: bool = False
+    loss: Loss | None = None
+
+
+def count_end(
+    reason: FailureReason, strikes: int, losses: int, cancel_requested: bool, memory_limited: bool, loss: Loss | None
+) -> EndedAttempt:
+    """Count an attempt that did not end well with those before it.
+
+    What was handed back, and what was lost with its worker, is no strike. The loss of a worker counts as far as there
+    is evidence that it was the task; that a process was lost under it always does.
+    """
+    if loss is not None:
+        losses = max(losses, loss.times) if loss.blame is Blame.ALL else losses + (loss.blame is not Blame.NONE)
+        return EndedAttempt(reason, strikes, losses, cancel_requested, memory_limited, loss)
+    took_its_process = reason is FailureReason.LOST or (reason is FailureReason.OUT_OF_MEMORY and not memory_limited)
+    strikes += reason is not FailureReason.EVICTED
+    return EndedAttempt(reason, strikes, losses + took_its_process, cancel_requested, memory_limited)
 
 
 @dataclass(frozen=True)
@@ -63,7 +86,8 @@ class RetryLimits:
     attempts
         The most attempts of a task whose attempts fail for reasons that may pass.
     losses
-        A task that took this many workers with it is quarantined.
+        A task that took this many workers with it is quarantined; three times as many where workers were also lost
+        without it.
     passing
         Reasons that may pass, so that another attempt is worth its while.
     delay, longest_delay
@@ -113,6 +137,21 @@ def allow_handing_back(ended: EndedAttempt, _limits: RetryLimits) -> RetryDecisi
     return RetryDecision(again=True, keeps_place=True) if ended.reason is FailureReason.EVICTED else None
 
 
+def retry_lost_with_worker(ended: EndedAttempt, limits: RetryLimits) -> RetryDecision | None:
+    """Try again what was lost with its worker, whatever its rules say, unless there is evidence enough against it."""
+    loss = ended.loss
+    if loss is None or ended.reason is not FailureReason.LOST:
+        return None
+    if loss.blame is Blame.NONE:
+        pause = loss.position * limits.delay_after(loss.times)
+        return RetryDecision(again=True, keeps_place=True, delay=pause)
+    enough = limits.losses * (_MORE_IN_DOUBT if loss.blame is Blame.SOME else 1)
+    if ended.losses < enough:
+        delay = 0.0 if ended.losses <= 1 else limits.delay_after(ended.losses)
+        return RetryDecision(again=True, keeps_place=True, delay=delay)
+    return quarantine_worker_killers(ended, limits)
+
+
 def quarantine_worker_killers(ended: EndedAttempt, limits: RetryLimits) -> RetryDecision | None:
     """Keep a task that takes one worker after the other with it away from the rest."""
     if ended.losses >= limits.losses:
@@ -130,6 +169,7 @@ def limit_attempts(ended: EndedAttempt, limits: RetryLimits) -> RetryDecision | 
 POLICIES: Sequence[Policy] = (
     stop_when_cancelled,
     allow_handing_back,
+    retry_lost_with_worker,
     stop_on_lasting_reasons,
     quarantine_worker_killers,
     limit_attempts,

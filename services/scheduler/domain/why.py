@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.scheduler.domain.job_document import FLOW_TYPES
-from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry
+from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry, quarantine_worker_killers
 from services.scheduler.domain.reuse_words import describe_reuse
 from services.scheduler.domain.rules import NO_RULES
 from shared.contracts.diagnostics import EarlierAttempt, QueueStanding, RelatedTask, UnmetDependency, WhyCode, WhyView
@@ -293,7 +293,10 @@ def _explain_blocked(facts: TaskFacts) -> WhyView:
 
 def _explain_failed(facts: TaskFacts, rules: WhyRules) -> WhyView:
     reason = facts.reason or FailureReason.INFRASTRUCTURE
-    decision = decide_retry(EndedAttempt(reason, facts.strikes, facts.losses), rules.limits.under(facts.rules))
+    ended = EndedAttempt(reason, facts.strikes, facts.losses)
+    limits = rules.limits.under(facts.rules)
+    decision = quarantine_worker_killers(ended, limits) if reason is FailureReason.LOST else None
+    decision = decision or decide_retry(ended, limits)
     if facts.last is not None and facts.last.state is AttemptState.CANCELLED and reason is FailureReason.TIMEOUT:
         retry = "it would only queue again"
     else:

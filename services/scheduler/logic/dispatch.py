@@ -50,7 +50,7 @@ class Dispatch:
         self._polls = polls
         self._rules = polls.rules
         self._faulty = FaultyAttempts(transactor, bells, clock, polls.rules.limits)
-        self._losses = Losses(transactor, bells, clock, polls.rules.limits)
+        self._losses = Losses(transactor, bells, clock, polls.rules.limits, polls.rules.lease)
         self._handing_back: set[asyncio.Task[None]] = set()
 
     async def announce(self, announcement: WorkerAnnouncement) -> WorkerWelcome:
@@ -93,7 +93,7 @@ class Dispatch:
             return unit.attempts.find_held_by(worker_id)
 
         reason = FailureReason.EVICTED if in_good_order else FailureReason.LOST
-        lost = await self._losses.lose(find_held, f"worker {worker_id} is gone", reason=reason)
+        lost = await self._losses.lose(find_held, f"worker {worker_id} is gone", reason=reason, gone=worker_id)
         self._bells.wake_claims()
         return lost
 

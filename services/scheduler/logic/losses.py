@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
 
 from services.scheduler.domain.attempt import KnownAttempt
 from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.losses import Loss, judge_losses
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.faulty_attempts import FaultyAttempts
@@ -28,13 +30,24 @@ class Losses:
         Of the scheduler.
     limits
         Of retries.
+    lease
+        A worker that was heard of within this time is alive, unless somebody says that it is gone.
     """
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, limits: RetryLimits) -> None:
+    def __init__(
+        self,
+        transactor: Transactor,
+        bells: Bells,
+        clock: Clock,
+        limits: RetryLimits,
+        lease: timedelta = timedelta(seconds=30),
+    ) -> None:
         self._transactor = transactor
         self._bells = bells
         self._clock = clock
         self._limits = limits
+        self._lease = lease
+        self._started_at = clock()
         self._faulty = FaultyAttempts(transactor, bells, clock, limits)
 
     async def lose(
@@ -43,6 +56,7 @@ class Losses:
         why: str,
         *,
         reason: FailureReason = FailureReason.LOST,
+        gone: str | None = None,
     ) -> int:
         """End attempts as lost, together; those of them that cannot be ended so fail.
 
@@ -54,13 +68,15 @@ class Losses:
             What is told of each.
         reason
             The reason of each loss.
+        gone
+            The worker that somebody says is gone.
 
         Returns
         -------
         How many there were.
         """
         try:
-            return await self._lose(find, why, reason, None)
+            return await self._lose(find, why, reason, gone, None)
         except Exception as error:
             if is_passing(error) or isinstance(error, EasError):
                 raise
@@ -68,7 +84,7 @@ class Losses:
         attempt_ids = await self._transactor.run(lambda unit: [found.attempt_id for found in find(unit)])
 
         async def lose_some(part: Sequence[int]) -> None:
-            await self._lose(find, why, reason, part)
+            await self._lose(find, why, reason, gone, part)
 
         async def fail(attempt_id: int, error: Exception) -> None:
             doing = f"end the attempt as lost ({why})"
@@ -82,16 +98,40 @@ class Losses:
         find: Callable[[UnitOfWork], Sequence[KnownAttempt]],
         why: str,
         reason: FailureReason,
+        gone: str | None,
         only: Collection[int] | None,
     ) -> int:
         changes = Changes(self._clock())
 
         def command(unit: UnitOfWork) -> int:
-            found = [one for one in find(unit) if only is None or one.attempt_id in only]
-            lose(unit, changes, found, why, self._limits, reason=reason)
+            found = find(unit)
+            losses = self._judge(unit, changes.at, found, gone) if reason is FailureReason.LOST else {}
+            some = [one for one in found if only is None or one.attempt_id in only]
+            lose(unit, changes, some, why, self._limits, reason=reason, losses=losses)
             unit.save(changes)
-            return len(found)
+            return len(some)
 
         count = await self._transactor.run(command)
         self._bells.ring(changes)
         return count
+
+    def _judge(
+        self, unit: UnitOfWork, at: datetime, attempts: Sequence[KnownAttempt], gone: str | None
+    ) -> dict[int, Loss]:
+        """Judge what the losses of workers mean for tasks: by task id, nothing where it means nothing.
+
+        A worker that is alive has lost single attempts only: it was never told of them. Where this scheduler has been
+        started since it heard of a worker, both went down together, whatever the worker ran.
+        """
+        found: dict[int, Loss] = {}
+        workers = {one.worker_id for one in attempts} | {gone}
+        for worker_id in sorted(worker for worker in workers if worker is not None):
+            heard = unit.losses.find_last_heard(worker_id)
+            if heard is None or heard < self._started_at or unit.losses.has_since(worker_id, heard):
+                continue
+            if worker_id != gone and heard + self._lease > at:
+                continue
+            tasks = [one.task_id for one in unit.attempts.find_held_by(worker_id)]
+            unit.losses.add(worker_id, at)
+            found |= judge_losses(unit.losses.find_times(tasks), self._limits.losses)
+        return found

@@ -14,6 +14,7 @@ from services.scheduler.domain.control import ControlledJob, ControlledTask
 from services.scheduler.domain.ids import Resumption
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.leadership import Leadership
+from services.scheduler.domain.losses import LostTask
 from services.scheduler.domain.override import Maker
 from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.reuse import AcceptedAttempt
@@ -202,6 +203,15 @@ class OutboxStore(Protocol):
     def remove(self, message_ids: Sequence[int]) -> None: ...
 
 
+class LossStore(Protocol):
+    """Which workers were lost. See `services.scheduler.storage.losses`."""
+
+    def find_last_heard(self, worker_id: str) -> datetime | None: ...
+    def has_since(self, worker_id: str, at: datetime) -> bool: ...
+    def add(self, worker_id: str, at: datetime) -> None: ...
+    def find_times(self, task_ids: Sequence[int]) -> list[LostTask]: ...
+
+
 class LeadershipStore(Protocol):
     """Who leads. See `services.scheduler.storage.leadership`."""
 
@@ -239,6 +249,8 @@ class UnitOfWork(Protocol):
     def overrides(self) -> OverrideStore: ...
     @property
     def outbox(self) -> OutboxStore: ...
+    @property
+    def losses(self) -> LossStore: ...
     @property
     def leadership(self) -> LeadershipStore: ...
     @property

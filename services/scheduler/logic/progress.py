@@ -10,7 +10,8 @@ from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.control import ControlledTask
 from services.scheduler.domain.lifecycle import HELD
-from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry
+from services.scheduler.domain.losses import Loss
+from services.scheduler.domain.policies import RetryLimits, count_end, decide_retry
 from services.scheduler.domain.rules import find_rules, queue_attempt
 from services.scheduler.domain.task import Promise, ReadyTask
 from services.scheduler.logic.ports import UnitOfWork
@@ -123,6 +124,7 @@ def settle(
     changes: Changes,
     ended: Sequence[tuple[KnownAttempt, AttemptReport]],
     limits: RetryLimits,
+    losses: Mapping[int, Loss] | None = None,
 ) -> None:
     """End held attempts as their reports say and draw every consequence, in the transaction that ends them."""
     if not ended:
@@ -150,7 +152,8 @@ def settle(
         if attempt.task_type in of_types and of_types[attempt.task_type].max_running is not None:
             changes.note_room(attempt.task_type)
         if report.state != "accepted":
-            _try_again_or_fail(unit, changes, attempt, report, limits)
+            loss = losses.get(attempt.attempt_id) if losses else None
+            _try_again_or_fail(unit, changes, attempt, report, limits, loss)
 
 
 def _judge(report: AttemptReport, promises: Sequence[Promise]) -> AttemptReport:
@@ -217,15 +220,18 @@ def publish(unit: UnitOfWork, task_id: int, outputs: Sequence[OutputVersion], pr
 
 
 def _try_again_or_fail(
-    unit: UnitOfWork, changes: Changes, attempt: KnownAttempt, report: AttemptReport, limits: RetryLimits
+    unit: UnitOfWork,
+    changes: Changes,
+    attempt: KnownAttempt,
+    report: AttemptReport,
+    limits: RetryLimits,
+    loss: Loss | None = None,
 ) -> None:
     reason = report.reason or FailureReason.INFRASTRUCTURE
-    strikes = attempt.strikes + (reason is not FailureReason.EVICTED)
     limited = attempt.memory_gb is not None
-    took_its_worker = reason is FailureReason.LOST or (reason is FailureReason.OUT_OF_MEMORY and not limited)
-    losses = attempt.losses + took_its_worker
+    ended = count_end(reason, attempt.strikes, attempt.losses, attempt.cancel_requested, limited, loss)
+    strikes, losses = ended.strikes, ended.losses
     rules = find_rules(attempt.execution, attempt.task_type, unit.registry.find_rules())
-    ended = EndedAttempt(reason, strikes, losses, attempt.cancel_requested, limited)
     decision = decide_retry(ended, limits.under(rules))
     if decision.again:
         (attempt_id,) = unit.attempts.take_ids(1)
@@ -360,8 +366,17 @@ def lose(
     limits: RetryLimits,
     *,
     reason: FailureReason = FailureReason.LOST,
+    losses: Mapping[int, Loss] | None = None,
 ) -> None:
-    """End attempts whose worker is not coming back."""
+    """End attempts whose worker is not coming back.
+
+    Parameters
+    ----------
+    losses
+        What the loss means for a task, by its id; nothing where it is not named.
+    """
+    losses = losses or {}
+    meant = {one.attempt_id: losses.get(one.task_id, Loss()) for one in attempts}
     reports = [
         AttemptReport(
             attempt_id=attempt.attempt_id,
@@ -372,4 +387,4 @@ def lose(
         )
         for attempt in attempts
     ]
-    settle(unit, changes, list(zip(attempts, reports, strict=True)), limits)
+    settle(unit, changes, list(zip(attempts, reports, strict=True)), limits, meant)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import timedelta
 
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.logic.bells import Bells
@@ -18,8 +19,16 @@ _AT_ONCE = 500
 class Recovery:
     """Finds attempts that nobody works on any more."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, limits: RetryLimits, every: float) -> None:
-        self._losses = Losses(transactor, bells, clock, limits)
+    def __init__(
+        self,
+        transactor: Transactor,
+        bells: Bells,
+        clock: Clock,
+        limits: RetryLimits,
+        every: float,
+        lease: timedelta = timedelta(seconds=30),
+    ) -> None:
+        self._losses = Losses(transactor, bells, clock, limits, lease)
         self._clock = clock
         self._every = every
 

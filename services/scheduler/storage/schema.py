@@ -159,6 +159,16 @@ class WorkerRow(SchedulerRow, table=True):
     clock_offset: float | None = None
 
 
+class WorkerLossRow(SchedulerRow, table=True):
+    """A worker was lost, with all that it held then."""
+
+    __tablename__ = "worker_loss"
+    __table_args__: ClassVar[Any] = (Index("ix_worker_loss_worker", "worker_id", "at"),)
+    id: int = _key()
+    worker_id: str = Field(sa_column=Column(String(64), nullable=False))
+    at: datetime = _time(nullable=False)
+
+
 class JobRow(SchedulerRow, table=True):
     """A submitted job: its document as it came, and the counts of its tasks by state."""
 

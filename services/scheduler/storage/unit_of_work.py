@@ -15,6 +15,7 @@ from services.scheduler.storage.ids import IdStore
 from services.scheduler.storage.jobs import DocumentCache, JobStore
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.leadership import LeadershipStore
+from services.scheduler.storage.losses import LossStore
 from services.scheduler.storage.outbox import OutboxStore
 from services.scheduler.storage.overrides import OverrideStore
 from services.scheduler.storage.registry import RegistryStore, TaskTypeCache
@@ -48,6 +49,7 @@ class SqlUnitOfWork:
         self.reuse = ReuseStore(connection)
         self.overrides = OverrideStore(connection)
         self.outbox = OutboxStore(connection)
+        self.losses = LossStore(connection)
         self.leadership = LeadershipStore(connection)
         self.ids = IdStore(connection, keys)
 
