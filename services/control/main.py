@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
+from services.control.domain.backups import BackupError
 from services.control.domain.errors import UsageError
 from services.control.handlers import (
+    backups,
     containers,
     databases,
     demonstration,
@@ -30,7 +32,7 @@ from shared.database.errors import DatabaseRefusedError
 from shared.signals import hear_signals
 
 #: Errors that the user has to mend in what was given; all others have status 1.
-REFUSALS = (DatabaseRefusedError, InvalidInputError, ProductExistsError, TooLargeError, UsageError)
+REFUSALS = (BackupError, DatabaseRefusedError, InvalidInputError, ProductExistsError, TooLargeError, UsageError)
 
 
 def make_app() -> typer.Typer:
@@ -68,6 +70,8 @@ def make_app() -> typer.Typer:
     app.command()(workers.drain)
     app.add_typer(containers.app, name="containers")
     app.add_typer(databases.app, name="db")
+    app.command()(backups.backup)
+    app.command()(backups.restore)
     app.add_typer(task_types.app, name="task-types")
     app.command("run-task")(task_types.run_task)
     app.command()(workers.rules)

@@ -98,6 +98,7 @@ async def run_suite(terms: SuiteTerms, stop: StopRequests, on_ready: Callable[[s
     async with AsyncExitStack() as stack:
         stack.enter_context(folder.hold())
         await asyncio.to_thread(remove_left_behind)
+        folder.refuse_half_restored()
         folder.prepare_tokens()
         databases = _prepare_databases(folder, terms.database)
         _refuse_strangers(terms.host, folder)

@@ -21,7 +21,9 @@ from services.product_store.handlers.dependencies import provide
 from services.product_store.settings import ProductStoreSettings
 from services.product_store.storage.copies import ArchiveCopies
 from services.product_store.storage.database import DATABASE
+from services.product_store.storage.spool import ArchiveError
 from shared.amqp.rooms import take_in
+from shared.contracts.errors import UnavailableError
 from shared.contracts.products import PRODUCT_QUEUE
 from shared.database.description import DatabaseDescription
 from shared.http.auth import TokenTable
@@ -71,8 +73,11 @@ def describe_database() -> DatabaseDescription:
 
 
 def open_copies(settings: ProductStoreSettings) -> ArchiveCopies:
-    """Open the archive for those who copy it whole. Raises ArchiveError where it cannot be used."""
-    return ArchiveCopies(make_archive(settings))
+    """Open the archive for those who copy it whole. Raises UnavailableError where it cannot be used."""
+    try:
+        return ArchiveCopies(make_archive(settings))
+    except ArchiveError as error:
+        raise UnavailableError(str(error)) from error
 
 
 def main() -> None:

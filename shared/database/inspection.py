@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from shared.contracts.errors import EasError
-from shared.database.contents import count_things, list_tables, refuse_other_service
+from shared.database.contents import count_rows, count_things, list_tables, refuse_other_service
 from shared.database.description import DatabaseDescription
 from shared.database.engines import open_engine, show_url
 from shared.database.errors import InterruptedRestoreError
 from shared.database.migrations import find_drift, has_interrupted_restore, list_revisions, read_revision
 from shared.database.next_keys import find_used_keys
 from shared.database.references import find_broken_references
-from shared.database.servers import explained, read_largest_packet, require_database
+from shared.database.servers import explained, has_database, read_largest_packet, require_database
 
 #: How many rows at fault are named.
 _NAMED = 5
@@ -78,6 +78,28 @@ def inspect_database(url: str, description: DatabaseDescription) -> Inspection:
     except EasError as error:
         findings.append(Finding("reached" if not findings else "inspected", error.message))
     return Inspection(description.service, place, tuple(findings), counts)
+
+
+def find_contents(url: str, description: DatabaseDescription) -> str | None:
+    """Say in words what a database has; None where there is no such database, or no row in it.
+
+    Raises
+    ------
+    DatabaseStateError, UnavailableError
+        What the database says.
+    """
+    if not has_database(url):
+        return None
+    engine = open_engine(url, writer=False)
+    try:
+        with explained(url), engine.connect() as connection, connection.begin():
+            counts = count_rows(connection, list_tables(connection, description))
+            counted = {word: counts.get(name, 0) for word, name in description.counted.items()}
+            if not any(counts.values()):
+                return None
+            return ", ".join(f"{count} {word}" for word, count in counted.items())
+    finally:
+        engine.dispose()
 
 
 def _look_at_server(connection: Connection, description: DatabaseDescription) -> Iterator[Finding]:

@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from services.control.domain.dump_paths import place_dumps
 from services.control.domain.errors import UsageError
+from services.control.handlers.database_options import (
+    DatabaseOption,
+    FileArgument,
+    FolderOption,
+    OverwriteOption,
+    ServiceName,
+    ServiceOption,
+    Step,
+    choose_for,
+    do_each,
+    find_folder,
+    hold_alone,
+    locate,
+)
 from services.control.handlers.options import JsonOption
-from services.control.storage.data_folder import DataFolder
 from services.control.views.documents import print_json
 from services.control.views.text import make_table, open_console, plain, styled
-from shared.clients.suite.endpoint import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
     from services.control.databases import ServiceDatabase
 
 app = typer.Typer(no_args_is_help=True, help="Make, upgrade, dump, restore and check the services' databases.")
-
-
-class ServiceName(StrEnum):
-    """The services that have a database."""
-
-    SCHEDULER = "scheduler"
-    PRODUCT_STORE = "product_store"
-    LOGGING = "logging"
-
-
-DatabaseOption = Annotated[
-    str | None,
-    typer.Option(
-        "--database",
-        metavar="URL",
-        envvar="EAS_DATABASE",
-        show_envvar=True,
-        help="A server, in place of files in the data folder: postgresql://USER:PASSWORD@HOST/eas, or mysql://…",
-    ),
-]
-FolderOption = Annotated[
-    Path | None, typer.Option("--data", help=f"Data folder of the suite; {DEFAULT_FOLDER} by default.")
-]
-ServiceOption = Annotated[
-    list[ServiceName] | None, typer.Option("--service", help="Only this service's; can be given several times.")
-]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-FileArgument = Annotated[
-    str, typer.Argument(metavar="FILE", help="A folder, or a path with {service} in it where there are several.")
-]
-Step = tuple[dict[str, Any], str]
 
 
 @app.command()
@@ -74,8 +51,8 @@ def create(
         line = f"{found.service}: {words} made, revision {report.revision} ({show_url(found.url)})"
         return {"made_database": report.made_database, "revision": report.revision}, line
 
-    with _alone(data) as folder:
-        _each(_locate(folder, database, service), make, as_json=as_json)
+    with hold_alone(data) as folder:
+        do_each(locate(folder, database, service), make, as_json=as_json)
 
 
 @app.command()
@@ -96,8 +73,8 @@ def upgrade(
         words = f"is at revision {after}" if before == after else f"from revision {before or 'none'} to {after}"
         return {"from": before, "to": after}, f"{found.service}: {words}"
 
-    with _alone(data) as folder:
-        _each(_locate(folder, database, service), bring, as_json=as_json)
+    with hold_alone(data) as folder:
+        do_each(locate(folder, database, service), bring, as_json=as_json)
 
 
 @app.command()
@@ -112,7 +89,7 @@ def dump(
     """Write a database to a file that every kind of database can be restored from. The services may go on working."""
     from shared.database.dump import dump_database
 
-    chosen = _locate(_folder(data), database, service)
+    chosen = locate(find_folder(data), database, service)
     paths = place_dumps(file, [found.service for found in chosen], is_folder=Path(file).is_dir())
     for path in paths.values():
         if not path.parent.is_dir():
@@ -127,7 +104,7 @@ def dump(
         line = f"{found.service}: {rows} rows, {report.size} bytes, revision {report.revision} in {path}"
         return {"file": str(path), "rows": report.rows, "bytes": report.size, "revision": report.revision}, line
 
-    _each(chosen, write, as_json=as_json)
+    do_each(chosen, write, as_json=as_json)
 
 
 @app.command()
@@ -144,8 +121,8 @@ def restore(
     from shared.database.restore import examine_dump, restore_database
     from shared.database.servers import create_database
 
-    with _alone(data) as folder:
-        chosen = _choose_for(file, _locate(folder, database, service))
+    with hold_alone(data) as folder:
+        chosen = choose_for(file, locate(folder, database, service))
         paths = place_dumps(file, [found.service for found in chosen], is_folder=Path(file).is_dir())
         for found in chosen:
             examine_dump(paths[found.service], found.description)
@@ -163,7 +140,7 @@ def restore(
             body = {"file": str(path), "rows": report.rows, "made_at": report.header.made_at.isoformat()}
             return {**body, "from": report.header.revision, "to": report.revision}, line
 
-        _each(chosen, read, as_json=as_json)
+        do_each(chosen, read, as_json=as_json)
 
 
 @app.command()
@@ -176,7 +153,7 @@ def check(
     """Look whether databases are as they should be; status 1 if not. The services may go on working."""
     from shared.database.inspection import inspect_database
 
-    found = [inspect_database(each.url, each.description) for each in _locate(_folder(data), database, service)]
+    found = [inspect_database(each.url, each.description) for each in locate(find_folder(data), database, service)]
     if as_json:
         services = [
             {
@@ -199,49 +176,3 @@ def check(
         open_console().print(table)
     if not all(each.is_well for each in found):
         raise typer.Exit(1)
-
-
-def _folder(data: Path | None) -> DataFolder:
-    return DataFolder(data or DEFAULT_FOLDER)
-
-
-@contextmanager
-def _alone(data: Path | None) -> Iterator[DataFolder]:
-    """Have the data folder to oneself, where there is one: no suite runs on it meanwhile."""
-    folder = _folder(data)
-    if data is None and not folder.path.exists():
-        yield folder
-        return
-    with folder.hold():
-        yield folder
-
-
-def _locate(folder: DataFolder, database: str | None, services: list[ServiceName] | None) -> list[ServiceDatabase]:
-    # Only these commands need the services: all others start quickly and do without them.
-    from services.control.databases import locate_databases
-
-    found = locate_databases(folder, database, os.environ)
-    return [each for each in found if not services or each.service in services]
-
-
-def _choose_for(file: str, databases: list[ServiceDatabase]) -> list[ServiceDatabase]:
-    """Choose the database that a single file is a dump of."""
-    from shared.database.dump_file import DumpReader
-
-    if len(databases) == 1 or "{service}" in file or file.endswith("/") or not Path(file).is_file():
-        return databases
-    reader = DumpReader(Path(file))
-    reader.close()
-    return [found for found in databases if found.service == reader.header.service] or databases
-
-
-def _each(databases: list[ServiceDatabase], step: Callable[[ServiceDatabase], Step], *, as_json: bool) -> None:
-    """Do something with each database, and say what was done as soon as it is."""
-    bodies = []
-    for found in databases:
-        body, line = step(found)
-        bodies.append({"service": found.service, **body})
-        if not as_json:
-            open_console().print(plain(line), soft_wrap=True)
-    if as_json:
-        print_json({"services": bodies})

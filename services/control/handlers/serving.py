@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from services.control.domain.errors import UsageError
-from services.control.handlers.databases import DatabaseOption
+from services.control.handlers.database_options import DatabaseOption
 from services.control.storage.author_process import ask_author_process
 from services.control.views.text import plain
 from shared.clients.suite.endpoint import DEFAULT_FOLDER

@@ -5,6 +5,7 @@
     <data folder>/              mode 0700
         suite.lock              held by `eas up` as long as it lives
         endpoint.json           see `services.control.storage.endpoint`
+        restore.part            there while `eas restore` is at work, and after one that was interrupted
         database.json           see `services.control.storage.folder_origin`
         tokens.json             mode 0600, made at the first start and kept
         scheduler.db, product_store.db, logging.db
@@ -27,6 +28,8 @@ from shared.clients.suite.endpoint import choose_token
 from shared.disk import describe_full, is_full
 from shared.http.auth import AccessScope, Principal, TokensFileError, make_token, read_tokens_file, write_tokens_file
 
+#: There while `eas restore` is at work in the folder, and after one that was interrupted.
+RESTORE_MARK = "restore.part"
 #: The file that a worker holds locked in its folder as long as it lives.
 WORKER_LOCK = "owner.lock"
 
@@ -89,6 +92,34 @@ class DataFolder:
             raise SuiteStartError(describe_full(self.path)) from error
         finally:
             os.close(descriptor)
+
+    @contextmanager
+    def half_restored(self, source: str) -> Iterator[None]:
+        """Mark the folder while a restore is at work in it; a restore that does not come to its end leaves the mark."""
+        mark = self.path / RESTORE_MARK
+        with mark.open("w", encoding="utf-8") as file:
+            file.write(f"{source}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        yield
+        mark.unlink()
+
+    def refuse_half_restored(self) -> None:
+        """See that no restore was interrupted in the folder.
+
+        Raises
+        ------
+        SuiteStartError
+            One was.
+        """
+        try:
+            source = (self.path / RESTORE_MARK).read_text("utf-8").strip()
+        except FileNotFoundError:
+            return
+        raise SuiteStartError(
+            f"{self.path} is half restored from {source}: a restore was interrupted. Repeat it: "
+            f"`eas restore FOLDER --data {self.path} --force`"
+        )
 
     def prepare_tokens(self) -> None:
         """Make the folder's own tokens file at the first start, and see that there is one that can be used.

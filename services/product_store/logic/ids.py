@@ -98,8 +98,8 @@ class IdComparison:
                 following = max(highest, notice.version) + 1 + GAP
                 await asyncio.to_thread(self._raise_next_version, following)
                 logger.warning(
-                    "the catalogue is of an earlier moment: its newest version is %d, and the scheduler knows %d; "
-                    "version ids go on with %d. `eas db check` lists what is missing",
+                    "the catalogue was restored, or is older than the scheduler's database: its newest version is %d, "
+                    "the scheduler knows %d, and ids go on with %d. `eas db check` lists what is missing",
                     highest,
                     notice.version,
                     following,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from services.product_store.domain.version import Fingerprint
 from services.product_store.storage.archive import FileArchive, IncomingFile
-from shared.contracts.errors import DigestMismatchError
+from services.product_store.storage.spool import ArchiveError
+from shared.contracts.errors import DigestMismatchError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +32,15 @@ class ArchiveCopies:
         self._archive = archive
 
     def alone(self) -> AbstractContextManager[None]:
-        """Have the archive to oneself, for writing. Raises ArchiveError where another process uses it."""
+        """Have the archive to oneself, for writing. Raises UnavailableError where another process uses it."""
         return self._alone()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        self._archive.start()
+        try:
+            self._archive.start()
+        except ArchiveError as error:
+            raise UnavailableError(str(error)) from error
         try:
             yield
         finally:
