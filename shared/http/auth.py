@@ -24,6 +24,10 @@ from shared.contracts.errors import ForbiddenError, UnauthenticatedError
 LOCAL_HOSTS = frozenset({"localhost", "ip6-localhost"})
 
 
+#: Secrets are mounted with mode 0644 unless one says something else.
+_IN_KUBERNETES = "in Kubernetes: defaultMode 0440 for the secret's volume, and the pod's fsGroup"
+
+
 class AccessScope(StrEnum):
     """What a token may do."""
 
@@ -116,12 +120,18 @@ def read_tokens_file(path: Path) -> dict[str, Principal]:
     try:
         mode = path.stat().st_mode
         document = json.loads(path.read_text("utf-8"))
+    except PermissionError as error:
+        message = f"tokens file {path}: {error.strerror}; it has to be this user's, or readable by its group"
+        raise TokensFileError(f"{message} ({_IN_KUBERNETES})") from error
     except OSError as error:
         raise TokensFileError(f"tokens file {path}: {error.strerror}") from error
     except ValueError as error:
         raise TokensFileError(f"tokens file {path}: not JSON: {error}") from error
     if stat.S_IMODE(mode) & 0o007:
-        raise TokensFileError(f"tokens file {path}: readable by everyone; chmod it to 0600")
+        raise TokensFileError(
+            f"tokens file {path}: its mode {stat.S_IMODE(mode):04o} lets everyone in; chmod it to 0600, "
+            f"or to 0640 for its group ({_IN_KUBERNETES})"
+        )
     if not isinstance(document, dict) or not document:
         raise TokensFileError(f"tokens file {path}: expected an object of at least one token")
     try:

@@ -14,6 +14,7 @@ from tests.benchmarks.grid import measure_cost_curve, measure_grid
 from tests.benchmarks.lightcurves import measure_light_curves
 from tests.benchmarks.listing import measure_listing
 from tests.benchmarks.logs import measure_logs
+from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.null_tasks import measure_null_tasks, measure_null_tasks_on_servers
 from tests.benchmarks.storing import measure_products
 from tests.benchmarks.worker import measure_worker
@@ -35,11 +36,12 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Figure]]] = {
     "listing": measure_listing,
     "logs": measure_logs,
     "lightcurves": measure_light_curves,
+    "memory": measure_memory,
     "recovery": measure_recovery,
     "worker": measure_worker,
 }
-#: Takes most of an hour and measures no speed: run by name only.
-BY_NAME_ONLY = {"recovery"}
+#: They take minutes to most of an hour and measure no speed: run by name only.
+BY_NAME_ONLY = {"memory", "recovery"}
 TARGET = Path("build/bench.json")
 
 

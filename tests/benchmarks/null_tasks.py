@@ -51,8 +51,8 @@ def measure_null_tasks_on_servers() -> dict[str, Figure]:
 
 async def _measure(url: str, token: str) -> dict[str, Figure]:
     async with SchedulerClient(f"{url}/scheduler", token) as client:
-        await _run(client, _grid(200))
-        rates = [INDEPENDENT / await _run(client, _grid(INDEPENDENT)) for _ in range(ROUNDS)]
+        await _run(client, make_grid(200))
+        rates = [INDEPENDENT / await _run(client, make_grid(INDEPENDENT)) for _ in range(ROUNDS)]
         hops = [await _run(client, _chain(CHAIN)) / CHAIN * 1e3 for _ in range(ROUNDS)]
         starts = [await _start_one(client) * 1e3 for _ in range(SINGLE)]
     spread = f"rounds: {', '.join(f'{rate:.0f}' for rate in rates)}"
@@ -65,7 +65,8 @@ async def _measure(url: str, token: str) -> dict[str, Figure]:
     }
 
 
-def _grid(count: int) -> dict[str, Any]:
+def make_grid(count: int) -> dict[str, Any]:
+    """Make a job of so many tasks that do nothing and do not depend on each other."""
     loop = {
         "task": "execution_for_loop",
         "parameter": "i",
@@ -85,11 +86,12 @@ async def _run(client: SchedulerClient, document: dict[str, Any]) -> float:
     """Submit a job and wait for its end. Returns how long both took [s]."""
     begin = time.perf_counter()
     job = await client.submit_job(orjson.dumps(document))
-    await _finish(client, job)
+    await finish_job(client, job)
     return time.perf_counter() - begin
 
 
-async def _finish(client: SchedulerClient, job: JobView) -> None:
+async def finish_job(client: SchedulerClient, job: JobView) -> None:
+    """Wait for a job's end. Raises RuntimeError where it is not done then."""
     while job.state.value == "running":
         job = await client.get_job(job.job_id, wait=30)
     if job.state.value != "done":
@@ -100,7 +102,7 @@ async def _start_one(client: SchedulerClient) -> float:
     """Submit one task to an idle suite. Returns how long it took to start in a worker [s]."""
     begin = datetime.now(UTC)
     job = await client.submit_job(b'{"task_list": [{"task": "null"}]}')
-    await _finish(client, job)
+    await finish_job(client, job)
     task = (await client.get_tree(job.job_id)).items[1]
     started = (await client.get_task(task.task_id)).attempts[0].started_at
     assert started is not None
