@@ -27,7 +27,7 @@ class LoggingFactory:
     """Makes the service's parts around one database."""
 
     def __init__(self, settings: LoggingSettings) -> None:
-        self._database = Database(settings.database_url)
+        self._database = Database(settings.database_url, cache_mb=settings.sqlite_cache_mb)
         text_index = make_text_index(settings.database_url)
         records = RecordCatalog(self._database, text_index)
         arrivals = Arrivals()

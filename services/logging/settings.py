@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from shared.amqp.settings import BrokerChoice
+from shared.database.engines import SQLITE_CACHE_MB
 
 
 class LoggingSettings(BrokerChoice):
@@ -16,6 +17,12 @@ class LoggingSettings(BrokerChoice):
     model_config = SettingsConfigDict(env_prefix="EAS_LOGGING_", frozen=True)
 
     database_url: str = Field(default="sqlite:///data/logging.db", description="Where the records are kept.")
+    sqlite_cache_mb: float = Field(
+        default=SQLITE_CACHE_MB,
+        ge=1,
+        le=65536,
+        description="How much of a SQLite database is kept in memory; servers have settings of their own [MB].",
+    )
     tokens_file: Path | None = Field(default=None, description="Who may call; without it, everyone who reaches it.")
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8323, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")

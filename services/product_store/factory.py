@@ -66,7 +66,7 @@ class ProductStoreFactory:
     """Makes the service's parts around one database and one archive."""
 
     def __init__(self, settings: ProductStoreSettings) -> None:
-        self._database = Database(settings.database_url)
+        self._database = Database(settings.database_url, cache_mb=settings.sqlite_cache_mb)
         self._archive = make_archive(settings)
         self._catalog = DatabaseCatalog(self._database)
         self._recovery = Recovery(self._catalog, self._archive)

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.amqp.settings import BrokerChoice
+from shared.database.engines import SQLITE_CACHE_MB
 
 
 class ProductStoreSettings(BrokerChoice):
@@ -16,6 +17,12 @@ class ProductStoreSettings(BrokerChoice):
     model_config = SettingsConfigDict(env_prefix="EAS_PRODUCT_STORE_", frozen=True)
 
     database_url: str = Field(default="sqlite:///data/product_store.db", description="Where the catalogue is kept.")
+    sqlite_cache_mb: float = Field(
+        default=SQLITE_CACHE_MB,
+        ge=1,
+        le=65536,
+        description="How much of a SQLite database is kept in memory; servers have settings of their own [MB].",
+    )
     archive: Path | str = Field(
         default=Path("data/products"), description="The folder that the bytes are kept in, or `s3://bucket/prefix`."
     )

@@ -87,7 +87,7 @@ class SchedulerFactory:
         bells = Bells()
         polls = Polls(rules)
         token = settings.product_store_token
-        self._database = Database(settings.database_url)
+        self._database = Database(settings.database_url, cache_mb=settings.sqlite_cache_mb)
         self._announcer = HttpProductAnnouncer(settings.product_store_url, token.get_secret_value() if token else None)
         self._outlet = make_outlet(settings, PRODUCT_QUEUE, name="scheduler products")
         free = SqlTransactor(self._database)

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from shared.amqp.settings import BrokerChoice
+from shared.database.engines import SQLITE_CACHE_MB
 
 
 class SchedulerSettings(BrokerChoice):
@@ -18,6 +19,12 @@ class SchedulerSettings(BrokerChoice):
     model_config = SettingsConfigDict(env_prefix="EAS_SCHEDULER_", frozen=True)
 
     database_url: str = Field(default="sqlite:///data/scheduler.db", description="Where jobs and tasks are kept.")
+    sqlite_cache_mb: float = Field(
+        default=SQLITE_CACHE_MB,
+        ge=1,
+        le=65536,
+        description="How much of a SQLite database is kept in memory; servers have settings of their own [MB].",
+    )
     tokens_file: Path | None = Field(default=None, description="Who may call; without it, everyone who reaches it.")
     host: str = Field(default="127.0.0.1", description="The address to listen on.")
     port: int = Field(default=8321, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from shared.contracts.errors import UnavailableError
-from shared.database.engines import PATIENCE, Patience, explain_error, find_pipeline, open_engine
+from shared.database.engines import PATIENCE, SQLITE_CACHE_MB, Patience, explain_error, find_pipeline, open_engine
 
 if TYPE_CHECKING:  # its driver is there only where PostgreSQL is used
     from shared.database.pipeline import Pipeline
@@ -51,12 +51,18 @@ class Database:
         How many queries may run at once.
     patience
         With servers.
+    cache_mb
+        How much of a SQLite database all connections together may keep in memory [MB]. The operating system keeps
+        the file besides, as far as there is room.
     """
 
-    def __init__(self, url: str, *, readers: int = 4, patience: Patience = PATIENCE) -> None:
+    def __init__(
+        self, url: str, *, readers: int = 4, patience: Patience = PATIENCE, cache_mb: float = SQLITE_CACHE_MB
+    ) -> None:
         self.url = url
-        self._writer = open_engine(url, writer=True, patience=patience)
-        self._readers = open_engine(url, writer=False, connections=readers, patience=patience)
+        share = cache_mb / 2  # the writer has the other half
+        self._writer = open_engine(url, writer=True, patience=patience, cache_mb=share)
+        self._readers = open_engine(url, writer=False, connections=readers, patience=patience, cache_mb=share / readers)
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="committer")
         self._read_threads = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self._pending: list[_Command] = []

@@ -34,6 +34,10 @@ _TURN = 0x454153
 _PIPELINE = "pipeline"
 
 
+#: How much of a SQLite database a service keeps in memory, unless it is told otherwise [MB].
+SQLITE_CACHE_MB = 16.0
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long servers, and those who write on them, are waited for [s].
@@ -140,6 +144,7 @@ def open_engine(
     connections: int = 1,
     changes_tables: bool = False,
     patience: Patience | None = None,
+    cache_mb: float = 8,
 ) -> Engine:
     """Make an engine whose every commit is durable. Nothing is connected yet.
 
@@ -156,19 +161,21 @@ def open_engine(
         change outside of transactions, the turn is that of the connection. They wait for as long as it takes.
     patience
         With servers; None for the usual one.
+    cache_mb
+        How much of a SQLite database each connection may keep in memory [MB].
     """
     url = parse_database_url(text)
     patience = patience or (_WITH_MIGRATIONS if changes_tables else PATIENCE)
     match url.get_backend_name():
         case "sqlite":
-            return _open_sqlite(url, writer, connections, foreign_keys=not changes_tables)
+            return _open_sqlite(url, writer, connections, cache_mb, foreign_keys=not changes_tables)
         case "postgresql":
             return _open_postgresql(url, writer, connections, patience, changes_tables=changes_tables)
         case _:
             return _open_mysql(url, writer, connections, patience, changes_tables=changes_tables)
 
 
-def _open_sqlite(url: URL, writer: bool, connections: int, *, foreign_keys: bool) -> Engine:
+def _open_sqlite(url: URL, writer: bool, connections: int, cache_mb: float, *, foreign_keys: bool) -> Engine:
     """Begin with ``BEGIN IMMEDIATE``, so that a transaction that will write never has to upgrade a read lock."""
     file = Path(str(url.database))
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +193,7 @@ def _open_sqlite(url: URL, writer: bool, connections: int, *, foreign_keys: bool
             "synchronous=FULL",
             f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
             f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "cache_size=-65536",
+            f"cache_size=-{max(1, round(cache_mb * 1000))}",
             "temp_store=MEMORY",
             "mmap_size=0",  # a full or damaged disk is an error then, not a signal
             *(() if writer else ("query_only=ON",)),

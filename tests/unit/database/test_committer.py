@@ -145,3 +145,16 @@ async def test_numbers_beyond_64_bits_are_the_callers_fault(database: Database) 
     outcomes = await asyncio.gather(*(database.write(insert(number)) for number in (1, 2**64)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [int, InvalidInputError]
     assert await database.write(insert(2**63 - 1)) == 2**63 - 1
+
+
+async def test_all_connections_together_keep_no_more_in_memory_than_was_said(tmp_path: Path) -> None:
+    def cache_kb(connection: Connection) -> int:
+        size: int = connection.execute(text("PRAGMA cache_size")).scalar_one()
+        return -size  # a negative number is a size in KiB
+
+    database = Database(f"sqlite:///{tmp_path}/test.db", readers=4, cache_mb=20)
+    await database.start()
+    writer, reader = await database.write(cache_kb), await database.read(cache_kb)
+    await database.stop()
+    assert 0 < reader < writer
+    assert writer + 4 * reader <= 20_000
