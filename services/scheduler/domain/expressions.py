@@ -24,6 +24,8 @@ from shared.contracts.metadata import Metadata
 from shared.contracts.values import find_value_fault
 
 MAX_TEXT = 4096
+#: Of trees of longer texts only a few are kept.
+_SHORT_TEXT = 200
 MAX_STEPS = 10_000
 MAX_STRING = 65_536
 MAX_ITEMS = 200_000
@@ -174,7 +176,6 @@ def is_expression(text: str) -> bool:
     return bool(stripped) and stripped[0] in _OPENERS
 
 
-@lru_cache(maxsize=16_384)
 def parse_expression(text: str) -> ast.expr:
     """Parse an expression and refuse whatever the language does not have.
 
@@ -183,6 +184,10 @@ def parse_expression(text: str) -> ast.expr:
     InvalidExpressionError
         With the construct and its column.
     """
+    return _parse_short(text) if len(text) <= _SHORT_TEXT else _parse_long(text)
+
+
+def _parse(text: str) -> ast.expr:
     if len(text) > MAX_TEXT:
         raise InvalidExpressionError(f"expression of {len(text)} characters; the most is {MAX_TEXT}")
     try:
@@ -192,6 +197,11 @@ def parse_expression(text: str) -> ast.expr:
         raise InvalidExpressionError(f"not an expression: {detail}: {_shorten(text)}") from error
     _check_tree(tree, text, 0)
     return tree
+
+
+# A tree has up to 200 bytes for each character: these are at most 100 MB, and a few as a rule.
+_parse_short = lru_cache(maxsize=2048)(_parse)
+_parse_long = lru_cache(maxsize=64)(_parse)
 
 
 _ALLOWED = (

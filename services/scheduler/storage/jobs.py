@@ -66,9 +66,15 @@ def read_mode(row: Any) -> JobMode:
 
 
 class DocumentCache:
-    """Parsed job documents, which never change once submitted. Bounded by the size of their text."""
+    """Parsed job documents, which never change once submitted.
 
-    def __init__(self, max_bytes: int = 64 * 2**20) -> None:
+    Parameters
+    ----------
+    max_bytes
+        Of the text of all of them; what was parsed has several times as much. The last one is kept whatever its size.
+    """
+
+    def __init__(self, max_bytes: int = 8 * 2**20) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._documents: dict[int, tuple[int, dict[str, Any]]] = {}

@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CONTENT = "bytes"
 _BLOCK = 1 << 20
+#: Of so many files it is remembered that they were verified.
+MOST_SEALS = 16_384
 
 #: When there is too much, the oldest files go until this part of the limit is left.
 LEAVE = 0.9
@@ -71,12 +73,15 @@ class LocalInputCache:
         The most to keep [bytes].
     incoming
         This worker's own folder, on the same file system.
+    most_seals
+        Of how many files it is remembered that they were verified; others are read anew.
     """
 
-    def __init__(self, folder: Path, limit: int, incoming: Path) -> None:
+    def __init__(self, folder: Path, limit: int, incoming: Path, *, most_seals: int = MOST_SEALS) -> None:
         self._folder = folder
         self._limit = limit
         self._incoming = incoming
+        self._most_seals = most_seals
         self._seals: dict[str, Seal] = {}
         self._clones = True
         for place in (folder, incoming):
@@ -121,7 +126,7 @@ class LocalInputCache:
             with place.open("rb") as file:
                 seal = Seal.of(file.fileno())
             if self._add(place.parent, sha256, seal.size):
-                self._seals[sha256] = seal
+                self._remember(sha256, seal)
 
     def keep(self, path: Path, sha256: str) -> None:
         """Take over a file that a task has made. Whoever uses it first reads it against its digest."""
@@ -183,7 +188,7 @@ class LocalInputCache:
             if self._seals.get(sha256) == seal:
                 self._transfer(descriptor, writing, seal.size)
             elif _copy_and_hash(descriptor, writing) == sha256:
-                self._seals[sha256] = seal
+                self._remember(sha256, seal)
             else:
                 return False
             return Seal.of(descriptor) == seal or self._has_only_lost_its_name(descriptor, seal)
@@ -249,6 +254,13 @@ class LocalInputCache:
             total -= size
         self._write_size(total)
         return total
+
+    def _remember(self, sha256: str, seal: Seal) -> None:
+        """Note that a file was verified. The oldest notes go, for other workers remove files, too, and tell nobody."""
+        self._seals.pop(sha256, None)
+        self._seals[sha256] = seal
+        while len(self._seals) > self._most_seals:
+            self._seals.pop(next(iter(self._seals)), None)
 
     def _remove(self, entry: Path) -> None:
         """Remove one file. Whoever has it open can go on reading it."""

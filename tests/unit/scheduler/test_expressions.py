@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate
+from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate, parse_expression
 from shared.contracts.errors import InvalidExpressionError
 
 SCOPE = Scope(
@@ -167,3 +169,11 @@ def test_random_numbers_follow_the_seed() -> None:
 def test_any_text_gives_a_value_or_a_clear_error(text: str) -> None:
     with suppress(InvalidExpressionError):
         evaluate("(" + text, SCOPE)
+
+
+@pytest.mark.parametrize("length", [20, 300])
+def test_only_a_bounded_number_of_parsed_expressions_is_kept(length: int) -> None:
+    trees = [weakref.ref(parse_expression(f"('{number:0{length}}')")) for number in range(3000)]
+    gc.collect()
+    kept = sum(tree() is not None for tree in trees)
+    assert 0 < kept <= (2048 if length < 200 else 64)

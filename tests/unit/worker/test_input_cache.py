@@ -203,3 +203,13 @@ def test_half_gives_way_where_the_disk_is_full(tmp_path: Path) -> None:
         admit(cache, bytes([number]) * 1000)
     cache.give_way()
     assert sum(map(len, kept(tmp_path))) == 2000
+
+
+def test_what_was_verified_is_remembered_of_so_many_files_only(tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    cache = LocalInputCache(tmp_path / "~cache", 10_000, tmp_path / "w" / "incoming", most_seals=2)
+    digests = [admit(cache, b"star %d" % number) for number in range(5)]
+    for number, sha256 in enumerate(digests):
+        assert cache.copy_to(sha256, tmp_path / str(number))
+        assert (tmp_path / str(number)).read_bytes() == b"star %d" % number
+        assert len(cache._seals) == 2
