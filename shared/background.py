@@ -29,6 +29,16 @@ async def keep_running(name: str, loop: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
 
 
+async def attempt_step(name: str, step: Callable[[], Awaitable[object]]) -> None:
+    """Do one of several steps of a loop; an error is logged, so that the steps behind it are done all the same."""
+    try:
+        await step()
+    except UnavailableError as error:
+        logger.warning("%s: not now: %s", name, error)
+    except Exception:
+        logger.exception("%s: this step failed; the others are done", name)
+
+
 async def cancel_and_wait(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Cancel tasks and wait until they have ended.
 

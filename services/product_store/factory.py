@@ -30,7 +30,7 @@ from services.product_store.storage.database import DATABASE
 from services.product_store.storage.partials import PartialArchive
 from services.product_store.storage.preview_processes import PreviewProcesses
 from services.product_store.storage.spool import ArchiveError
-from shared.background import cancel_and_wait, keep_running
+from shared.background import attempt_step, cancel_and_wait, keep_running
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
 from shared.database.next_keys import raise_next_key
@@ -137,10 +137,13 @@ class ProductStoreFactory:
 
     async def _tidy(self) -> None:
         # What a database that went away has left undone.
-        await self._recovery.decide()
-        await self.quarantine.recover()
-        await self.uploads.expire()
-        await self.removals.collect()
+        for name, step in (
+            ("doubtful uploads", self._recovery.decide),
+            ("quarantine", self.quarantine.recover),
+            ("old uploads", self.uploads.expire),
+            ("removed versions", self.removals.collect),
+        ):
+            await attempt_step(name, step)
         await asyncio.sleep(self._tidy_every)
 
     async def _scrub(self) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from shared.contracts.errors import EasError, UnavailableError
+from shared.isolation import describe_error, is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +46,10 @@ class Recent:
         for entry in list(self._entries):
             try:
                 await entry.bring()
-            except UnavailableError:
-                raise
-            except EasError as error:
-                logger.error("what was published lately is refused: %s", error)
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                logger.error("what was published lately is refused: %s", describe_error(error))
             if entry in self._entries:
                 self._entries.remove(entry)
                 self._size -= entry.size

@@ -158,6 +158,10 @@ class IngestResponse(BaseModel):
 
     stored: int
     repeated: int
+    refused: int = Field(
+        default=0,
+        description="Records that cannot be stored; in the place of each there is one that says so.",
+    )
 
 
 class StoredRecord(LogRecord):

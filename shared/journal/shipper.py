@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from shared.background import cancel_and_wait
-from shared.contracts.errors import EasError, InvalidInputError, TooLargeError
+from shared.contracts.errors import EasError, ForbiddenError, InvalidInputError, TooLargeError, UnauthenticatedError
+from shared.isolation import describe_error, is_passing
 from shared.journal.spool import Spool, split_in_two
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,9 @@ FIRST_PAUSE = 0.1
 #: How long to let lines gather when there are new ones, so that short tasks are shipped together [s].
 GATHERING = 0.05
 LONGEST_PAUSE = 15.0
+
+#: How often all lines of a batch fail, although the service is there, before they are set aside.
+MOST_FAILURES = 8
 
 
 class LineSink(Protocol):
@@ -73,6 +77,7 @@ class Shipper:
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
         self._away = False
+        self._failures = 0
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -151,28 +156,45 @@ class Shipper:
             chunk = await loop.run_in_executor(self._thread, self._spool.collect, BATCH_LINES)
             if not chunk.positions:
                 return False
-            await self._send(chunk.lines)
+            await self._send_all(chunk.lines)
             await loop.run_in_executor(self._thread, self._spool.settle, chunk)
         if self._away:
             self._away = False
             logger.info("log records are shipped again")
         return True
 
-    async def _send(self, lines: Sequence[bytes]) -> None:
-        """Send lines, setting aside those that are refused.
+    async def _send_all(self, lines: Sequence[bytes]) -> None:
+        """Send lines, setting aside those that are refused, and those at which the service fails although it is there.
 
         Raises
         ------
-        EasError
-            The service is away or does not let us in; nothing is known of what it stored.
+        Exception
+            The service is away, does not let us in, or fails at all of the lines, and has not done so often yet.
         """
+        failing: list[tuple[bytes, Exception]] = []
+        await self._send(lines, failing)
+        if not failing:
+            self._failures = 0
+            return
+        self._failures += 1
+        if len(failing) == len(lines) and self._failures < MOST_FAILURES:
+            raise failing[0][1]
+        for line, error in failing:
+            self._spool.reject([line], describe_error(error))
+        self._failures = 0
+
+    async def _send(self, lines: Sequence[bytes], failing: list[tuple[bytes, Exception]]) -> None:
         if not lines:
             return
         try:
             await self._sink.ingest_lines(lines)
-        except (InvalidInputError, TooLargeError) as error:
-            if len(lines) == 1:
+        except Exception as error:
+            if is_passing(error) or isinstance(error, ForbiddenError | UnauthenticatedError | OSError):
+                raise
+            if len(lines) > 1:
+                for half in split_in_two(lines):
+                    await self._send(half, failing)
+            elif isinstance(error, InvalidInputError | TooLargeError):
                 self._spool.reject(lines, error.message)
-                return
-            for half in split_in_two(lines):
-                await self._send(half)
+            else:
+                failing.append((lines[0], error))

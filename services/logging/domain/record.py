@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -35,6 +36,20 @@ def bound_record(record: LogRecord) -> LogRecord:
         if fields is not record.fields:
             changes["fields"] = fields
     return record.model_copy(update=changes) if changes else record
+
+
+def replace_record(record: LogRecord, words: str) -> LogRecord:
+    """Make the record that stands in the place of one that cannot be stored: whose it was, and why it is not there."""
+    return LogRecord(
+        attempt_id=record.attempt_id,
+        task_id=record.task_id,
+        job_id=record.job_id,
+        stream=record.stream,
+        sequence=record.sequence,
+        time=record.time,
+        level=max(record.level, logging.ERROR),
+        message=words,
+    )
 
 
 def _bound_fields(fields: dict[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from services.logging.logic.arrivals import Arrivals
 from services.logging.logic.ports import Records
 from shared.background import cancel_and_wait, keep_running
+from shared.isolation import is_passing
+
+logger = logging.getLogger(__name__)
 
 #: How many records are indexed in one transaction: large ones are cheaper, and make what is taken in meanwhile wait.
 STEP = 10_000
@@ -40,8 +44,20 @@ class TextIndexing:
     async def catch_up(self) -> None:
         """Index all that was stored before this call."""
         async with self._turn:
-            while await self._records.index_some(STEP) == STEP:
-                pass
+            step = STEP
+            while True:
+                try:
+                    if await self._records.index_some(step) < step:
+                        return
+                    step = min(2 * step, STEP)
+                except Exception as error:
+                    if is_passing(error):
+                        raise
+                    if step > 1:
+                        step = max(step // 10, 1)
+                        continue
+                    record_id = await self._records.pass_over()
+                    logger.exception("record %d cannot be indexed: no search for its words finds it", record_id)
 
     async def _run(self) -> None:
         with self._arrivals.listening() as arrived:

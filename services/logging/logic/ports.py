@@ -28,6 +28,9 @@ class Records(Protocol):
     async def index_some(self, most: int) -> int:
         """Make up to `most` records findable by text, and tell how many there were that were not."""
 
+    async def pass_over(self) -> int:
+        """Leave the next record that is not findable by text out of the index for good. Returns its id."""
+
     async def find(self, query: LogQuery) -> list[StoredRecord]:
         """Find records: in the order of their time, or, for searches, of arrival.
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from services.logging.storage.conditions import RECORD, STREAM, after_record, record_conditions, scope_conditions
 from services.logging.storage.tallies import find_stream_ids, note_endings
-from services.logging.storage.text_index import TextIndex
+from services.logging.storage.text_index import TextIndex, pass_over
 from shared.contracts.logs import LogQuery, LogRecord, LogScope, RecordOrder, StoredRecord, StreamEnding
 from shared.database.engine import Database
 from shared.database.types import count_microseconds
@@ -48,6 +48,10 @@ class RecordCatalog:
     async def index_some(self, most: int) -> int:
         """Make up to `most` records findable by text, and tell how many there were that were not."""
         return await self._database.write(lambda connection: self._text_index.advance(connection, most))
+
+    async def pass_over(self) -> int:
+        """Leave the next record that is not findable by text out of the index for good. Returns its id."""
+        return await self._database.write(pass_over)
 
     async def find(self, query: LogQuery) -> list[StoredRecord]:
         """Find records in the order of their time, then id. `LookupError` if ``query.after`` is nowhere."""

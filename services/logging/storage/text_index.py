@@ -147,6 +147,15 @@ def _count_changes(connection: Connection) -> int:
     return int(connection.exec_driver_sql("SELECT total_changes()").scalar_one())
 
 
+def pass_over(connection: Connection) -> int:
+    """Move the mark of how far the index has come past the next record, of whatever engine. Returns its id."""
+    following = select(func.min(RECORD.c.record_id)).where(RECORD.c.record_id > _read_indexed(connection))
+    record_id = int(connection.execute(following).scalar_one() or 0)
+    connection.execute(delete(_STATE).where(_STATE.c.name == _INDEXED))
+    connection.execute(insert(_STATE).values(name=_INDEXED, value=record_id))
+    return record_id
+
+
 def _read_indexed(connection: Connection) -> int:
     found = connection.execute(select(_STATE.c.value).where(_STATE.c.name == _INDEXED)).scalar_one_or_none()
     return int(found or 0)

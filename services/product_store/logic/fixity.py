@@ -12,6 +12,7 @@ from services.product_store.logic.ports import Archive, CatalogAccess
 from services.product_store.logic.quarantine import BLOCK_SIZE, MisreadError, Quarantine
 from services.product_store.logic.retrieval import Retrieval
 from shared.contracts.errors import DamagedError, GoneError
+from shared.isolation import is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -79,16 +80,22 @@ class Fixity:
         for version in versions[:limit]:
             if version.purged_at is not None:
                 continue
-            if version.damaged:
-                if not await self._quarantine.examine(version):
-                    continue
-                healed.append(version.version_id)
-            else:
-                is_sound = await self._is_sound(version)
-                if is_sound is None:
-                    continue
-                if not is_sound:
-                    damaged.append(version.version_id)
+            try:
+                if version.damaged:
+                    if not await self._quarantine.examine(version):
+                        continue
+                    healed.append(version.version_id)
+                else:
+                    is_sound = await self._is_sound(version)
+                    if is_sound is None:
+                        continue
+                    if not is_sound:
+                        damaged.append(version.version_id)
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                logger.exception("version %d (%s) cannot be checked", version.version_id, version.store_name)
+                continue
             checked += 1
             size += version.fingerprint.size
             if bytes_per_second is not None:

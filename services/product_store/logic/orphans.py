@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from services.product_store.domain.damage import StoredObject
 from services.product_store.logic.ports import Archive, CatalogAccess, Clock
+from shared.isolation import describe_error, handle_each
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +55,23 @@ class Orphans:
         useless = await self._catalog.read(lambda catalog: catalog.versions.find_orphans(names))
         before = self._clock() - (self._grace if grace is None else grace)
         orphans = [file for file in found if file.store_name in useless and file.modified_at <= before]
-        if remove and orphans:
-            await self._archive.remove([file.store_name for file in orphans])
-            for file in orphans:
-                logger.warning("removed %s of %d bytes, which no version names", file.store_name, file.size)
+        if remove:
+            orphans = await self._remove(orphans)
         next_after = found[-1].store_name if len(found) == limit else None
         return OrphanCheck(len(found), orphans, remove and bool(orphans), next_after)
+
+    async def _remove(self, orphans: Sequence[StoredObject]) -> list[StoredObject]:
+        """Remove files, and tell which of them are gone."""
+        gone: list[StoredObject] = []
+
+        async def remove(files: Sequence[StoredObject]) -> None:
+            await self._archive.remove([file.store_name for file in files])
+            gone.extend(files)
+
+        async def leave(file: StoredObject, error: Exception) -> None:
+            logger.error("%s cannot be removed: %s", file.store_name, describe_error(error))
+
+        await handle_each(orphans, remove, leave)
+        for file in gone:
+            logger.warning("removed %s of %d bytes, which no version names", file.store_name, file.size)
+        return gone

@@ -12,6 +12,7 @@ from services.product_store.domain.removal import check_not_purged
 from services.product_store.domain.version import Fingerprint, Version
 from services.product_store.logic.ports import Archive, Catalog, CatalogAccess, Clock, StoredFile
 from shared.contracts.errors import DamagedError, UnavailableError
+from shared.isolation import is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +68,13 @@ class Quarantine:
         """Move what was found damaged and is not in quarantine yet, and tell how much."""
         pending = await self._catalog.read(lambda catalog: catalog.damages.find_pending())
         for damage in pending:
-            async with self._moving:
-                await self._move(damage)
+            try:
+                async with self._moving:
+                    await self._move(damage)
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                logger.exception("the damaged version %d cannot be moved to quarantine now", damage.version_id)
         return len(pending)
 
     async def examine(self, version: Version) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from services.product_store.logic.ports import Archive, CatalogAccess
 from shared.contracts.errors import UnavailableError
+from shared.isolation import describe_error, handle_each
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +64,18 @@ class Recovery:
             return 0
         known = await self._catalog.write(lambda catalog: catalog.versions.find_store_names(store_names))
         unknown = [name for name in store_names if name not in known]
-        await self._archive.settle(known)
-        await self._archive.remove(unknown)
-        return len(unknown)
+        removed = 0
+
+        async def remove(names: Sequence[str]) -> None:
+            nonlocal removed
+            await self._archive.remove(names)
+            removed += len(names)
+
+        await handle_each(list(known), self._archive.settle, _leave)
+        await handle_each(unknown, remove, _leave)
+        return removed
+
+
+async def _leave(store_name: str, error: Exception) -> None:
+    """Leave a file as it is: it is looked at again when the service starts."""
+    logger.error("the incoming file %s cannot be tidied up: %s", store_name, describe_error(error))

@@ -19,6 +19,7 @@ from services.product_store.domain.removal import (
 from services.product_store.domain.version import Version
 from services.product_store.logic.ports import Archive, Catalog, CatalogAccess, Clock
 from shared.contracts.errors import NotFoundError
+from shared.isolation import describe_error, handle_each
 
 logger = logging.getLogger(__name__)
 
@@ -160,13 +161,26 @@ class Removals:
     async def _sweep(self) -> int:
         swept = 0
         while names := await self._catalog.read(lambda catalog: catalog.removals.list_garbage(PORTION)):
-            await self._archive.remove(names)
-            await self._forget(names)
-            swept += len(names)
+            before = swept
+
+            async def remove(some: Sequence[str]) -> None:
+                nonlocal swept
+                await self._archive.remove(some)
+                await self._forget(some)
+                swept += len(some)
+
+            await handle_each(list(names), remove, _leave)
+            if swept == before:
+                break
         return swept
 
     async def _forget(self, store_names: Collection[str]) -> None:
         await self._catalog.write(lambda catalog: catalog.removals.forget_garbage(store_names))
+
+
+async def _leave(store_name: str, error: Exception) -> None:
+    """Leave a file that cannot be removed for the next time."""
+    logger.error("%s cannot be removed and keeps its room: %s", store_name, describe_error(error))
 
 
 def _get(catalog: Catalog, version_id: int) -> Version:

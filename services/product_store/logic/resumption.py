@@ -22,6 +22,7 @@ from shared.contracts.errors import (
     InsufficientStorageError,
     NotFoundError,
 )
+from shared.isolation import describe_error, handle_each, is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -208,7 +209,11 @@ class ResumableUploads:
         present = await self._partials.list_partials()
         known = await self._catalog.read(lambda catalog: catalog.uploads.find_known(present))
         unknown = [upload_id for upload_id in present if upload_id not in known]
-        await self._partials.remove_partials(unknown)
+
+        async def leave(upload_id: str, error: Exception) -> None:
+            logger.error("the bytes of the unknown upload %s stay: %s", upload_id, describe_error(error))
+
+        await handle_each(unknown, self._partials.remove_partials, leave)
         return len(unknown)
 
     async def expire(self) -> int:
@@ -218,10 +223,15 @@ class ResumableUploads:
         old = await self._catalog.read(lambda catalog: catalog.uploads.find_untouched(limit))
         expired = 0
         for upload_id in old:
-            changed_at = (await self._partials.measure_partial(upload_id)).changed_at
-            if changed_at is None or changed_at < limit:
-                await self._forget(upload_id)
-                expired += 1
+            try:
+                changed_at = (await self._partials.measure_partial(upload_id)).changed_at
+                if changed_at is None or changed_at < limit:
+                    await self._forget(upload_id)
+                    expired += 1
+            except Exception as error:
+                if is_passing(error):
+                    raise
+                logger.exception("the upload %s cannot be forgotten now", upload_id)
         if expired:
             logger.info("forgot %d uploads that were not completed in time", expired)
         for upload_id, session in list(self._sessions.items()):
