@@ -37,10 +37,14 @@ class QueuedMessages:
 
         Raises
         ------
+        EasError
+            Nothing of it can be taken.
         InvalidInputError
             Some of it cannot be taken; the rest was.
         """
         messages, faults = read_message(body)
+        if len(messages) == 1 and not faults:
+            return await self._carry_out(messages)
         changed = 0
         total = len(messages) + len(faults)
 

@@ -22,16 +22,16 @@ PACKED = {"Content-Encoding": "gzip"}
 async def test_lines_of_json_are_taken_with_empty_ones_among_them(logs: LogClient, make_record: MakeRecord) -> None:
     lines = b"\n\n".join(make_record(number).model_dump_json().encode() for number in range(3)) + b"\r\n"
     answer = await logs._http.post("records", content=lines, headers=LINES)
-    assert answer.json() == {"stored": 3, "repeated": 0}
+    assert answer.json() == {"stored": 3, "repeated": 0, "refused": 0}
 
 
 async def test_packed_bodies_of_both_forms_are_unpacked(logs: LogClient, make_record: MakeRecord) -> None:
     batch = LogBatch(records=[make_record(0)]).model_dump_json().encode()
     answer = await logs._http.post("records", content=gzip.compress(batch), headers=PACKED)
-    assert answer.json() == {"stored": 1, "repeated": 0}
+    assert answer.json() == {"stored": 1, "repeated": 0, "refused": 0}
     line = make_record(0).model_dump_json().encode()
     answer = await logs._http.post("records", content=gzip.compress(line), headers={**LINES, **PACKED})
-    assert answer.json() == {"stored": 0, "repeated": 1}
+    assert answer.json() == {"stored": 0, "repeated": 1, "refused": 0}
 
 
 @pytest.mark.parametrize(
