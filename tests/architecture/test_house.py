@@ -94,3 +94,16 @@ def test_type_checkers_of_others_may_trust_the_client() -> None:
     assert (ROOT / "shared" / "py.typed").exists()
     assert (ROOT / "eas" / "py.typed").exists()
     assert '"py.typed"' in (ROOT / "pyproject.toml").read_text("utf-8")
+
+
+def test_every_test_that_the_page_on_reliability_names_exists() -> None:
+    page = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[a-z_/]+\.py)::(test_[a-z0-9_]+)`", page)
+    lines = [line for line in page.splitlines() if line.startswith("|") and "::" in line]
+    assert len(named) == len(lines) >= 40
+    missing = [
+        f"{file}::{name}"
+        for file, name in named
+        if not (ROOT / file).is_file() or f"def {name}(" not in (ROOT / file).read_text("utf-8")
+    ]
+    assert missing == []

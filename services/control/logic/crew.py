@@ -10,7 +10,7 @@ from secrets import token_hex
 from typing import Protocol
 
 from services.control.domain.errors import SuiteStartError
-from shared.contracts.errors import EasError
+from shared.contracts.errors import NotFoundError
 from shared.contracts.scheduler import WorkerView
 
 logger = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ class Crew:
             born_at = asyncio.get_running_loop().time()
             try:
                 process = await self._start_worker(worker_id)
-            except OSError as error:
+            except Exception as error:
                 words = f"worker {worker_id} cannot be started: {error}"
             else:
                 words = await self._see_through(process)
@@ -176,8 +176,8 @@ class Crew:
         """What the dead worker held is lost now, not when its leases expire."""
         try:
             await self._registry.dismiss(worker_id)
-        except EasError as error:
-            if error.slug != "not_found":
+        except Exception as error:
+            if not isinstance(error, NotFoundError):
                 logger.warning("worker %s could not be dismissed, its leases will run out: %s", worker_id, error)
 
     def _describe_end(self, process: Process, status: int) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from services.scheduler.domain.task_settings import TaskTypeSpecification
@@ -13,6 +16,11 @@ from services.scheduler.storage.shipped_task_types import read_shipped_task_type
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
 from shared.database.prepared import Prepared
+from shared.isolation import describe_error
+
+logger = logging.getLogger(__name__)
+
+Model = TypeVar("Model", bound=BaseModel)
 
 _type = TaskTypeRow.__table__  # type: ignore[attr-defined]
 _release = TaskTypeReleaseRow.__table__  # type: ignore[attr-defined]
@@ -153,7 +161,8 @@ class RegistryStore:
     def find_rules(self) -> dict[str, TaskTypeRules]:
         """Fetch what operators have set, by task type; read once in a transaction."""
         if self._rules is None:
-            self._rules = {name: TaskTypeRules.model_validate(rules) for name, rules in self._all_rules()}
+            read = {name: _read(TaskTypeRules, rules) for name, rules in self._all_rules()}
+            self._rules = {name: rules for name, rules in read.items() if rules is not None}
         return self._rules
 
     def save_rules(self, name: str, rules: TaskTypeRules, *, at: datetime, by: str) -> None:
@@ -166,9 +175,18 @@ class RegistryStore:
 
     def _read_task_types(self) -> dict[str, TaskTypeSpecification]:
         rows = self._connection.execute(select(_type.c.description)).scalars()
-        announced = [TaskTypeDescription.model_validate(row) for row in rows]
+        announced = [found for row in rows if (found := _read(TaskTypeDescription, row)) is not None]
         descriptions = read_shipped_task_types() | {found.name: found for found in announced}
         return {found.name: specify(found) for found in descriptions.values()}
+
+
+def _read(model: type[Model], row: object) -> Model | None:
+    """Read a description or rules of one task type; None, and a word in the log, where they are none."""
+    try:
+        return model.model_validate(row)
+    except ValidationError as error:
+        logger.error("a task type is left out: %s", describe_error(error))
+        return None
 
 
 def specify(found: TaskTypeDescription) -> TaskTypeSpecification:

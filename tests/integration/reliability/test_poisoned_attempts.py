@@ -181,6 +181,17 @@ async def test_a_task_that_cannot_even_be_failed_is_passed_over(scheduler: Sched
     assert len(await scheduler.claim()) == 2
 
 
+async def test_a_task_type_whose_description_or_rules_cannot_be_read_is_left_out(
+    scheduler: Scheduler, rows: Rows, inspector: Inspector
+) -> None:
+    await scheduler.submit(NULL)
+    inspector.execute("UPDATE task_type SET description = '{\"name\": 7}', announced_at = 9e15 WHERE name = 'make'")
+    insert = "INSERT INTO task_type_rules (name, rules, set_at, set_by) VALUES ('make', :rules, 1, 'ada')"
+    inspector.execute(insert, rules='{"max_running": "few"}')
+    await scheduler.submit(NULL)
+    assert len(await scheduler.claim()) == 2
+
+
 async def test_no_attempt_is_at_fault_where_the_database_is_away(scheduler: Scheduler, rows: Rows) -> None:
     await scheduler.submit(NULL, NULL)
     ((first, _), _) = rows.queued()

@@ -156,6 +156,23 @@ async def test_a_full_disk_that_keeps_workers_from_starting_is_named() -> None:
     await crew.stop(never)
 
 
+@pytest.mark.parametrize("error", [TypeError("a defect"), OSError(errno.EMFILE, "too many open files")])
+async def test_a_place_is_filled_again_whatever_keeps_a_worker_from_starting_once(error: Exception) -> None:
+    stage = Stage()
+    failures = [error]
+
+    async def start_worker(worker_id: str) -> Puppet:
+        if len(stage.puppets) == 2 and failures:
+            raise failures.pop()
+        return await stage.start_worker(worker_id)
+
+    crew = Crew(start_worker, stage, size=2, patience=10)
+    await crew.start()
+    stage.puppets[0].die(1)
+    await stage.until(lambda: len(stage.puppets) == 3)
+    await crew.stop(never)
+
+
 async def test_impatience_first_hurries_workers_and_then_kills_them() -> None:
     stage = Stage(obedience=99)
     wishes: asyncio.Queue[str] = asyncio.Queue()
