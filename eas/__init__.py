@@ -13,6 +13,7 @@ from services.worker.domain.declaration import DeclarationError, accept, quality
 from services.worker.domain.errors import InputError, OutputError, TaskError
 from services.worker.domain.quality import Findings, QualityCheck
 from services.worker.domain.task_type import (
+    Estimate,
     Example,
     InputFile,
     OutputFile,
@@ -37,6 +38,7 @@ _LIGHT_CURVES = frozenset({"FixedStepLightCurve", "LightCurve", "LightCurveError
 
 __all__ = [
     "DeclarationError",
+    "Estimate",
     "Example",
     "Field",
     "Findings",

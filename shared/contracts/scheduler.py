@@ -58,6 +58,9 @@ class JobView(BaseModel):
     paused: bool = Field(default=False, description="Nothing more of it is handed out.")
     rerun: bool = Field(default=False, description="It makes new versions of products that other jobs promised.")
     reuse: bool = Field(default=False, description="Its tasks adopt what equal attempts made, instead of running.")
+    warnings: list[str] = Field(
+        default_factory=list, description="What may not be meant, as its plan says; only in the answer to a submission."
+    )
 
 
 class TaskRetryRequest(BaseModel):
@@ -95,6 +98,19 @@ class DeferredPlace(BaseModel):
     tasks: int = Field(description="How many tasks of the plan are to be expanded there.")
 
 
+class EstimateView(BaseModel):
+    """An estimate for all tasks of a job that are of one type and whose settings are known."""
+
+    task_type: str
+    quantity: str
+    unit: str
+    tasks: int = Field(description="How many tasks it is known of.")
+    largest: float = Field(description="Of a single task.")
+    total: float = Field(description="Of all of them.")
+    where: str = Field(description="JSON path of the task with the largest value.")
+    condition: str = Field(default="", description="What it takes for granted.")
+
+
 class JobPlan(BaseModel):
     """What submitting a job would make now."""
 
@@ -103,6 +119,8 @@ class JobPlan(BaseModel):
     new_versions: int = Field(default=0, description="Products that exist and get new versions.")
     task_types: dict[str, int] = Field(description="Task type to number of tasks.")
     deferred: list[DeferredPlace]
+    estimates: list[EstimateView] = Field(default_factory=list, description="What the settings tell beforehand.")
+    warnings: list[str] = Field(default_factory=list, description="What may not be meant, such as a search of days.")
 
 
 class JobPage(BaseModel):
@@ -264,6 +282,20 @@ class SlotDescription(BaseModel):
     mime_type: str = "application/octet-stream"
 
 
+class EstimateDescription(BaseModel):
+    """What of a task can be told from its settings before it runs, such as its run time."""
+
+    quantity: str = Field(description="Such as: processor time.")
+    unit: str = Field(default="s", description="Of the value.")
+    expression: str = Field(
+        description="An expression of the job language that gives a number. Its `metadata` are the task's settings, "
+        "defaults among them."
+    )
+    condition: str = Field(default="", description="What it takes for granted, such as: for a sample every 10 minutes.")
+    advice: str = Field(default="", description="What makes it less.")
+    warn_above: float | None = Field(default=None, description="A task of a larger value is warned of.")
+
+
 class TaskTypeDescription(BaseModel):
     """What a worker says of a task type that it can run."""
 
@@ -274,6 +306,7 @@ class TaskTypeDescription(BaseModel):
     outputs: list[SlotDescription] = Field(default_factory=list)
     open_outputs: bool = False
     uses_seed: bool = Field(default=True, description="False where it draws no random numbers.")
+    estimates: list[EstimateDescription] = Field(default_factory=list, description="What its settings tell beforehand.")
 
 
 class _AnnouncedSlot(BaseModel):

@@ -14,7 +14,7 @@ from services.control.handlers.jobs import read_document
 from services.control.handlers.options import DataOption, JobArgument, JsonOption, RerunOption, ask
 from services.control.views.documents import print_json
 from services.control.views.tables import describe_job, tabulate_plan, tabulate_task
-from services.control.views.text import open_console
+from services.control.views.text import open_console, print_warnings
 from shared.clients.suite import Suite
 from shared.contracts.execution import ExecutionRules
 from shared.contracts.scheduler import JobView, TaskView
@@ -34,6 +34,7 @@ def plan(
         print_json(found)
     else:
         open_console().print(tabulate_plan(found))
+        print_warnings(found.warnings)
 
 
 def cancel(

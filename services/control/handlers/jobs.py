@@ -22,7 +22,7 @@ from services.control.views.diagnostics import write_csv
 from services.control.views.documents import print_json
 from services.control.views.progress import show_progress
 from services.control.views.tables import describe_job, tabulate_jobs, tabulate_results, tabulate_task
-from services.control.views.text import open_console
+from services.control.views.text import open_console, print_warnings
 from services.control.views.tree import write_tree
 from shared.clients.suite import Suite, paging
 from shared.clients.suite.errors import FileError
@@ -47,6 +47,8 @@ def submit(
 
     async def run(suite: Suite) -> JobView:
         job = await suite.submit(document, key=key, rerun=rerun, reuse=reuse)
+        if not as_json:
+            print_warnings(job.view.warnings)
         if not wait:
             return job.view
         if not as_json:

@@ -24,6 +24,7 @@ from shared.contracts.logs import StoredRecord
 from shared.contracts.products import ProductView
 from shared.contracts.scheduler import JobPlan, JobView, ResultView, TaskCounts, TaskTypeView, TaskView, WorkerView
 from shared.contracts.states import JobState
+from shared.quantities import show_quantity
 
 _LEVEL_STYLES = ((40, "red"), (30, "yellow"), (20, ""), (0, "dim"))
 LEVEL_NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
@@ -55,6 +56,10 @@ def tabulate_plan(plan: JobPlan) -> Table:
     table.add_row("products", str(plan.products))
     if plan.new_versions:
         table.add_row("new versions", str(plan.new_versions))
+    for found in plan.estimates:
+        name = f"{found.quantity} of {found.task_type} {found.condition}".rstrip()
+        largest, total = show_quantity(found.largest, found.unit), show_quantity(found.total, found.unit)
+        table.add_row(plain(name), f"{total}, at most {largest} a task")
     for place in plan.deferred:
         table.add_row(f"more at {plain(place.where)} ({plain(place.task_type)})", f"{place.tasks} times")
     return table

@@ -37,6 +37,12 @@ def open_console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
+def print_warnings(warnings: list[str]) -> None:
+    """Print warnings, such as those of a plan, where they do not mix with a document."""
+    for warning in warnings:
+        open_console(stderr=True).print(f"warning: {plain(warning)}")
+
+
 def make_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     """Make an empty table; the columns in `right` hold numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))

@@ -324,6 +324,8 @@ class _Expander:
             convert_settings(specification, evaluated)
             for place, problem in check_settings(specification, evaluated):
                 self._problems.add(problem.slug, (*pointer, *place), problem.message)
+            if specification.estimates and not evaluated.unknown:
+                self.plan.estimates.note(specification, evaluated.values, pointer)
 
     # --- loops and branches ---------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from services.scheduler.domain.estimates import Estimates
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.domain.rules import NO_RULES
 from services.scheduler.domain.task_settings import Pointer
@@ -76,6 +77,7 @@ class Plan:
     tasks: list[PlannedTask] = field(default_factory=list)
     products: dict[tuple[str, str], tuple[int, str, Pointer]] = field(default_factory=dict)
     external_inputs: list[ExternalInput] = field(default_factory=list)
+    estimates: Estimates = field(default_factory=Estimates)
     children: int = 0
 
 

@@ -29,4 +29,6 @@ def summarise(plan: Plan, new_versions: int) -> JobPlan:
             DeferredPlace(where=json_path(pointer), task_type=task_type, tasks=count)
             for (pointer, task_type), count in deferred.items()
         ],
+        estimates=plan.estimates.views(),
+        warnings=plan.estimates.warnings(),
     )

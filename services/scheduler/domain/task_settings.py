@@ -13,6 +13,7 @@ import orjson
 from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate
 from shared.contracts.coercion import coerce
 from shared.contracts.errors import InvalidExpressionError, Problem
+from shared.contracts.scheduler import EstimateDescription
 from shared.contracts.values import MAX_SETTINGS_BYTES, find_value_fault
 
 Pointer = tuple[str | int, ...]
@@ -34,6 +35,8 @@ class TaskTypeSpecification:
         Whether its tasks may make products that the job does not name.
     uses_seed
         Whether its tasks draw random numbers.
+    estimates
+        What its settings tell beforehand.
     """
 
     name: str
@@ -44,6 +47,7 @@ class TaskTypeSpecification:
     mime_types: Mapping[str, str] = field(default_factory=dict)
     open_outputs: bool = False
     uses_seed: bool = True
+    estimates: tuple[EstimateDescription, ...] = ()
 
 
 @dataclass

@@ -112,7 +112,8 @@ class Submission:
                     unit.control.set_key(job_id, key)
                 delivery.serve(unit, changes)
                 unit.save(changes)
-                return unit.jobs.describe(job_id), True
+                job = unit.jobs.describe(job_id)
+                return job.model_copy(update={"warnings": planned.plan.estimates.warnings()}), True
 
             made = await self._plan_and(insert, text, document, mode)
             self._bells.ring(changes)

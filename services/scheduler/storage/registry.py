@@ -200,4 +200,5 @@ def specify(found: TaskTypeDescription) -> TaskTypeSpecification:
         mime_types={slot.name: slot.mime_type for slot in found.outputs},
         open_outputs=found.open_outputs,
         uses_seed=found.uses_seed,
+        estimates=tuple(found.estimates),
     )

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 from services.worker.domain.quality import Findings, QualityCheck
 from services.worker.domain.task_type import (
     CheckFunction,
+    Estimate,
     Example,
     RunFunction,
     Slot,
@@ -38,6 +39,7 @@ def task_type(
     open_outputs: bool = False,
     uses_seed: bool = True,
     example: Example | None = None,
+    estimates: Iterable[Estimate] = (),
 ) -> Callable[[TaskFunction], TaskType]:
     """Make a function a task type: ``@task_type(version="1", inputs=["lightcurve"], outputs=["lightcurve"])``.
 
@@ -54,7 +56,7 @@ def task_type(
         The model of the settings; the annotation of the second parameter where it is left out.
     inputs, outputs
         The slots, by name where they are required and files of any kind.
-    check, open_outputs, uses_seed, example
+    check, open_outputs, uses_seed, example, estimates
         See `TaskType`.
 
     Raises
@@ -76,6 +78,7 @@ def task_type(
             open_outputs=open_outputs,
             uses_seed=uses_seed,
             example=example,
+            estimates=tuple(estimates),
         )
 
     return declare

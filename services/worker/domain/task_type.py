@@ -179,6 +179,35 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What of a task can be told from its settings before it runs. `eas plan` and `eas submit` show it.
+
+    Parameters
+    ----------
+    quantity
+        Such as ``processor time``.
+    expression
+        An expression of the job language, in parentheses, that gives a number. Its ``metadata`` are the task's
+        settings, defaults among them. One that fails for some settings says nothing of them.
+    unit
+        Of the value; times in ``s`` are shown in minutes, hours or days where these fit better.
+    condition
+        What it takes for granted, such as ``for a sample every 10 minutes``.
+    advice
+        What makes it less, such as ``use a larger period_min``.
+    warn_above
+        A task of a larger value is warned of; None never warns.
+    """
+
+    quantity: str
+    expression: str
+    unit: str = "s"
+    condition: str = ""
+    advice: str = ""
+    warn_above: float | None = None
+
+
+@dataclass(frozen=True)
 class TaskType:
     """One kind of task that this worker can run.
 
@@ -203,6 +232,8 @@ class TaskType:
         Whether it draws random numbers. Where it does not, results are re-used whatever the seed.
     example
         How to try it.
+    estimates
+        What its settings tell beforehand.
     """
 
     name: str
@@ -215,6 +246,7 @@ class TaskType:
     open_outputs: bool = False
     uses_seed: bool = True
     example: Example | None = None
+    estimates: tuple[Estimate, ...] = ()
 
     def output_slot(self, name: str) -> Slot | None:
         """Find an output slot by its name."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from services.worker.domain.errors import InputError
-from services.worker.science.search_cost import RUN_TIME_MAX, SearchCost
+from services.worker.science.search_cost import BOX_BIN, BOX_BINS_PER_DURATION, BOX_SAMPLE, RUN_TIME_MAX, SearchCost
 from services.worker.science.searched_samples import SearchedSamples
 from services.worker.science.transit_signal import (
     MIN_TRANSITS,
@@ -34,10 +34,6 @@ MIN_DEPTH = 1e-9
 CHUNK = 4096
 #: More trial periods than this are refused; a long curve needs a larger frequency_factor or period_min.
 MAX_PERIODS = 50_000_000
-#: Bins of the fold in the shortest duration, as astropy has it.
-BINS_PER_DURATION = 10
-#: Processor time [s] that a sample takes at each period, and a bin of the fold for each duration.
-SAMPLE_COST, BIN_COST = 5e-9, 5e-9
 
 
 @dataclass(frozen=True)
@@ -152,8 +148,8 @@ def _trial_periods(model: Any, times: FloatArray, grid: BoxGrid, lower: float, u
 
 def estimate_cost(periods: FloatArray, samples: int, grid: BoxGrid) -> SearchCost:
     """Estimate what the search of these periods [d] costs: each folds all samples and slides boxes over its bins."""
-    bins = float(periods.sum()) / grid.duration_min * BINS_PER_DURATION
-    seconds = SAMPLE_COST * periods.size * samples + BIN_COST * bins * grid.duration_count
+    bins = float(periods.sum()) / grid.duration_min * BOX_BINS_PER_DURATION
+    seconds = BOX_SAMPLE * periods.size * samples + BOX_BIN * bins * grid.duration_count
     return SearchCost(
         seconds,
         f"{periods.size:,} periods and {grid.duration_count} durations on {samples:,} samples",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.worker.domain.errors import InputError
-from services.worker.science.search_cost import RUN_TIME_MAX, SearchCost
+from services.worker.science.search_cost import FOLD_BIN, FOLD_SAMPLE, RUN_TIME_MAX, SearchCost
 from services.worker.science.searched_samples import SearchedSamples
 from services.worker.science.transit_signal import (
     FloatArray,
@@ -53,8 +53,6 @@ BRIEFEST = 2.0
 MIN_BOX_SAMPLES = 5.0
 #: The box is measured with bins as fine as the samples, but with no more than this.
 MAX_MEASURING_BINS = 5000
-#: Processor time [s] that a sample takes at each frequency, and a phase bin for each box.
-SAMPLE_COST, BIN_COST = 2.5e-9, 1e-9
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,7 @@ def _trial_frequencies(times: FloatArray, grid: FoldedGrid) -> FloatArray:
 
 def estimate_cost(frequencies: int, samples: int, grid: FoldedGrid, widths: int) -> SearchCost:
     """Estimate what the search costs: each frequency folds all samples and slides boxes over the phase bins."""
-    seconds = frequencies * (SAMPLE_COST * samples + BIN_COST * grid.bins * widths)
+    seconds = frequencies * (FOLD_SAMPLE * samples + FOLD_BIN * grid.bins * widths)
     return SearchCost(
         seconds,
         f"{frequencies:,} periods and {widths} boxes over {grid.bins} phase bins on {samples:,} samples",

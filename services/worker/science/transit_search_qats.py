@@ -15,7 +15,7 @@ import numpy as np
 
 from services.worker.domain.errors import InputError
 from services.worker.science.interval_chains import FloatArray, IntArray, best_chain, scan_intervals, trace_chain
-from services.worker.science.search_cost import RUN_TIME_MAX, SearchCost
+from services.worker.science.search_cost import CHAIN_STEP, RUN_TIME_MAX, SearchCost
 from services.worker.science.searched_samples import SearchedSamples
 from services.worker.science.transit_signal import (
     MIN_TRANSITS,
@@ -38,8 +38,6 @@ MIN_DEPTH = 1e-9
 CHUNK = 256
 #: More samples on the raster, or pairs of bounds, or chains to keep while going back, than these are refused.
 MAX_RASTER, MAX_SPANS, MAX_CHAINS = 50_000_000, 5_000_000, 200_000_000
-#: Processor time [s] that one position of a chain takes.
-STEP_COST = 3e-9
 
 
 @dataclass(frozen=True)
@@ -245,7 +243,7 @@ def estimate_cost(points: int, lengths: int, shortest: IntArray, longest: IntArr
     counts = points / shortest
     steps = points + counts * (counts + 1) / 2 * (longest - shortest)
     return SearchCost(
-        STEP_COST * lengths * float(steps.sum()),
+        CHAIN_STEP * lengths * float(steps.sum()),
         f"{shortest.size:,} ranges of intervals and {lengths} durations on {points:,} points",
         "a larger period_min or max_ttv_mag, a smaller duration_count or period_max, or a binned curve",
     )

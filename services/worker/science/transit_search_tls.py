@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from services.worker.domain.errors import InputError
-from services.worker.science.search_cost import SearchCost
+from services.worker.science.search_cost import TEMPLATE_PERIOD, TEMPLATE_SAMPLE, SearchCost
 from services.worker.science.searched_samples import SearchedSamples
 from services.worker.science.stellar_grid import StellarTemplate
 from services.worker.science.transit_signal import (
@@ -36,8 +36,6 @@ LOWEST_FLUX = 0.05
 DEEP = 0.5
 #: Fewest samples in the longest trial transit: fewer have no shape, and the package fails below one.
 MIN_TEMPLATE = 5
-#: Processor time [s] that a period takes for each sample, with the package's default method.
-SAMPLE_COST, PERIOD_COST = 2e-8, 1.5e-4
 
 
 def search_transits(
@@ -99,7 +97,7 @@ def search_transits(
 def estimate_cost(periods: int, samples: int) -> SearchCost:
     """Estimate what the search costs: at each period, transits of all durations slide over the folded samples."""
     return SearchCost(
-        periods * (PERIOD_COST + SAMPLE_COST * samples),
+        periods * (TEMPLATE_PERIOD + TEMPLATE_SAMPLE * samples),
         f"{periods:,} periods on {samples:,} samples",
         "a larger period_min, a smaller oversampling_factor or period_max, or a binned curve",
     )

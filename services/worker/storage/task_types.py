@@ -23,7 +23,7 @@ from services.worker.storage.task_type_files import (
     list_files,
     load_file,
 )
-from shared.contracts.scheduler import SlotDescription, TaskTypeDescription, find_description_fault
+from shared.contracts.scheduler import EstimateDescription, SlotDescription, TaskTypeDescription, find_description_fault
 from shared.contracts.states import FailureReason
 
 logger = logging.getLogger(__name__)
@@ -255,6 +255,7 @@ def describe_task_type(task_type: TaskType) -> TaskTypeDescription:
             outputs=[_describe_slot(slot) for slot in task_type.outputs],
             open_outputs=task_type.open_outputs,
             uses_seed=task_type.uses_seed,
+            estimates=[EstimateDescription.model_validate(vars(estimate)) for estimate in task_type.estimates],
         )
     except Exception as error:  # settings are foreign code, and names may be anything
         raise TaskTypeError(f"task type {task_type.name!r}: it cannot be described: {describe_error(error)}") from error

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from services.worker.domain.task_type import TaskContext
+from services.worker.tasks.search_estimates import FOLDS
 from services.worker.tasks.transit_searches import (
     PeriodRangeSettings,
     TransitSearchSettings,
@@ -55,4 +56,4 @@ def run(context: TaskContext, settings: FoldedBoxSettings) -> Metadata:
     return publish_findings(context, settings, curve, findings)
 
 
-TASK_TYPE = make_search_type("transit_search_bls_kovacs", "2", run, FoldedBoxSettings)
+TASK_TYPE = make_search_type("transit_search_bls_kovacs", "2", run, FoldedBoxSettings, FOLDS)

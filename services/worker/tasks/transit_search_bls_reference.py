@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from services.worker.domain.task_type import TaskContext
+from services.worker.tasks.search_estimates import BOXES
 from services.worker.tasks.transit_searches import (
     DurationGridSettings,
     TransitSearchSettings,
@@ -41,4 +42,4 @@ def run(context: TaskContext, settings: BoxLeastSquaresSettings) -> Metadata:
     return publish_findings(context, settings, curve, findings)
 
 
-TASK_TYPE = make_search_type("transit_search_bls_reference", "2", run, BoxLeastSquaresSettings)
+TASK_TYPE = make_search_type("transit_search_bls_reference", "2", run, BoxLeastSquaresSettings, BOXES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from services.worker.domain.task_type import TaskContext
+from services.worker.tasks.search_estimates import CHAINS
 from services.worker.tasks.transit_searches import (
     DurationGridSettings,
     TransitSearchSettings,
@@ -50,4 +51,4 @@ def run(context: TaskContext, settings: QuasiPeriodicSettings) -> Metadata:
     return publish_findings(context, settings, curve, findings)
 
 
-TASK_TYPE = make_search_type("transit_search_qats", "2", run, QuasiPeriodicSettings)
+TASK_TYPE = make_search_type("transit_search_qats", "2", run, QuasiPeriodicSettings, CHAINS)

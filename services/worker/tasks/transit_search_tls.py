@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from services.worker.domain.task_type import TaskContext
+from services.worker.tasks.search_estimates import TEMPLATES
 from services.worker.tasks.transit_searches import (
     PeriodRangeSettings,
     TransitSearchSettings,
@@ -63,4 +64,4 @@ def run(context: TaskContext, settings: TransitLeastSquaresSettings) -> Metadata
     return publish_findings(context, settings, curve, findings)
 
 
-TASK_TYPE = make_search_type("transit_search_tls", "2", run, TransitLeastSquaresSettings)
+TASK_TYPE = make_search_type("transit_search_tls", "2", run, TransitLeastSquaresSettings, TEMPLATES)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, model_validator
 
 from services.worker.domain.errors import InputError
-from services.worker.domain.task_type import Example, RunFunction, Slot, TaskContext, TaskSettings, TaskType, Verdict
+from services.worker.domain.task_type import (
+    Estimate,
+    Example,
+    RunFunction,
+    Slot,
+    TaskContext,
+    TaskSettings,
+    TaskType,
+    Verdict,
+)
 from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.light_curve_files import input_errors, open_good_light_curve
 from services.worker.tasks.search_archive import ARCHIVE_TYPE, read_periodogram, write_archive
@@ -72,7 +81,13 @@ class DurationGridSettings(PeriodRangeSettings):
 _EXAMPLE_RANGE = MappingProxyType({"period_min": 2, "period_max": 4})
 
 
-def make_search_type(name: str, version: str, run: RunFunction, settings: type[TransitSearchSettings]) -> TaskType:
+def make_search_type(
+    name: str,
+    version: str,
+    run: RunFunction,
+    settings: type[TransitSearchSettings],
+    estimate: Estimate | None = None,
+) -> TaskType:
     """Make the task type of a search: its slots and its quality control are those of all searches."""
     return TaskType(
         name=name,
@@ -87,6 +102,7 @@ def make_search_type(name: str, version: str, run: RunFunction, settings: type[T
             settings={"lc_duration": 27, "search_settings": dict(_EXAMPLE_RANGE)},
             inputs={"lightcurve": make_example_light_curve},
         ),
+        estimates=() if estimate is None else (estimate,),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -30,6 +31,23 @@ async def test_a_job_is_accepted_without_any_worker_and_waits_for_one(open_bench
         assert "no worker that runs 'null' is here" in why.words
         refused = await bench.refuse({**JOB, "specs": {"radius": 1}}, {"task": "no_such"})
         assert {problem["slug"] for problem in refused["problems"]} == {"unknown_task_type", "unknown_setting"}
+
+
+async def test_a_search_of_hours_is_warned_of_before_it_runs(open_bench: OpenBench) -> None:
+    search = {"task": "transit_search_bls_reference", "inputs": {"lightcurve": "star.npz"}, "lc_duration": 1400}
+    async with open_bench() as bench:
+        quick = {**search, "lc_duration": 40}
+        plan = await bench.client.plan_job(json.dumps({"task_list": [JOB, quick, search]}))
+        (found,) = plan.estimates
+        (warning,) = plan.warnings
+        job = await bench.client.submit_job(json.dumps({"task_list": [JOB, quick, search]}))
+        later = await bench.client.get_job(job.job_id)
+
+    assert (found.task_type, found.tasks, found.where) == ("transit_search_bls_reference", 2, "$.task_list[2]")
+    assert 36_000 < found.largest < found.total < 1.01 * found.largest
+    assert "$.task_list[2] will need about" in warning
+    assert "for a sample every 10 minutes" in warning
+    assert (job.warnings, later.warnings) == ([warning], [])
 
 
 async def test_a_workers_own_word_takes_over(open_bench: OpenBench) -> None:

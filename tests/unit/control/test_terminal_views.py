@@ -23,7 +23,16 @@ from services.control.views.text import metadata_text, number_text, plain
 from services.control.views.tree import write_tree
 from shared.contracts.logs import StoredRecord
 from shared.contracts.products import ProductView
-from shared.contracts.scheduler import DeferredPlace, JobPlan, JobView, ResultView, TaskCounts, TaskLine, WorkerView
+from shared.contracts.scheduler import (
+    DeferredPlace,
+    EstimateView,
+    JobPlan,
+    JobView,
+    ResultView,
+    TaskCounts,
+    TaskLine,
+    WorkerView,
+)
 from shared.contracts.states import FailureReason, JobState, TaskState
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -86,6 +95,17 @@ def test_a_plan_shows_sums_and_where_more_will_follow() -> None:
         ["products", "2"],
         ["more", "at", "$.task_list[1]", "(execution_for_loop)", "3", "times"],
     ]
+
+
+def test_a_plan_shows_what_settings_tell_beforehand() -> None:
+    common: dict[str, Any] = {"quantity": "processor time", "unit": "s", "where": "$.task_list[0]"}
+    found = EstimateView(task_type="search", tasks=20, largest=9e3, total=1e5, condition="on one core", **common)
+    plan = JobPlan(tasks=9, products=2, task_types={}, deferred=[], estimates=[found])
+
+    last = render(tabulate_plan(plan))[-1]
+
+    assert last.split("  ")[0] == "processor time of search on one core"
+    assert last.endswith("27.8 h, at most 2.5 h a task")
 
 
 def test_workers_show_why_they_pause_and_how_far_their_clocks_are_off() -> None:

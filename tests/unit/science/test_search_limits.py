@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.worker.domain.errors import InputError
-from services.worker.science.search_cost import SearchCost, show_time
+from services.worker.science.search_cost import SearchCost
 from services.worker.science.stellar_grid import StellarTemplate
 from services.worker.science.synthesis import white_noise
 from services.worker.science.transit_search_bls import BoxGrid, search_boxes
@@ -353,10 +353,3 @@ def test_an_hour_of_processor_time_is_a_warning(caplog: pytest.LogCaptureFixture
         SearchCost(3700.0, "so much", "less").announce(100.0)
 
     assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.01, "0.1 s"), (3.0, "3 s"), (300.0, "5 min"), (9000.0, "2.5 h"), (4e5, "4.63 d")]
-)
-def test_times_are_shown_with_their_unit(seconds: float, shown: str) -> None:
-    assert show_time(seconds) == shown
