@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from shared.contracts.values import Natural
+
 #: Ids from here on are not taken for the scheduler's own. A mistyped id must not raise all others.
 HIGHEST_ID = 2**52
 
@@ -25,14 +27,14 @@ class KnownIds(BaseModel):
 class LostTasks(BaseModel):
     """Ids of tasks that the scheduler does not know any more, after it was restored; none is ever given again."""
 
-    first: int = Field(ge=1)
-    end: int = Field(description="The first id behind them.", ge=1)
+    first: Natural = Field(ge=1)
+    end: Natural = Field(description="The first id behind them.", ge=1)
 
 
 class IdNotice(BaseModel):
     """What the scheduler tells the product store."""
 
-    version: int = Field(ge=0, description="The highest version that the scheduler has heard of; 0 for none.")
+    version: Natural = Field(description="The highest version that the scheduler has heard of; 0 for none.")
     lost_tasks: LostTasks | None = Field(default=None, description="Tasks whose promises count no longer.")
 
 

@@ -12,7 +12,7 @@ from shared.contracts.containers import ResourcesView
 from shared.contracts.diagnostics import FlatTable, TableView
 from shared.contracts.execution import ExecutionRules, TaskTypeRules
 from shared.contracts.metadata import Metadata
-from shared.contracts.products import Identifier, MimeType, SemanticType
+from shared.contracts.products import Directory, Filename, Identifier, MimeType, SemanticType
 from shared.contracts.reuse import ReuseView
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
 from shared.contracts.texts import Message, Name, Reason
@@ -174,8 +174,8 @@ class OutputVersion(BaseModel):
 
     slot: SemanticType
     version_id: Identifier
-    directory: str
-    filename: str
+    directory: Directory
+    filename: Filename
     md5: str
     sha256: str
     size: Natural

@@ -245,9 +245,15 @@ PATHS = [
     "/jobs/1/tree?root={}",
     "/jobs/1/tree?after={}",
     "/jobs/1/tree?after=0.{}",
-    "/errors?job_id={}",
-    "/outcomes?after={}",
-    "/timings?after=1.{}",
+    "/diagnostics/errors?job_id={}",
+    "/diagnostics/errors?before={}",
+    "/diagnostics/progress?job_id={}",
+    "/diagnostics/outcomes?after={}",
+    "/diagnostics/timings?after={}",
+    "/diagnostics/timings?after=1.{}",
+    "/diagnostics/timeline?job_id={}",
+    "/jobs/{}/events",
+    "/events?after={}",
 ]
 
 
