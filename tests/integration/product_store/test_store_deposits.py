@@ -74,7 +74,7 @@ async def test_what_is_wrong_with_one_does_not_touch_the_others(store: Store) ->
         ("invalid_input", "body.deposits[2].content"),
         ("digest_mismatch", "body.deposits[3].content"),
         ("product_exists", "body.deposits[4].filename"),
-        ("invalid_input", "body.deposits[5].metadata"),
+        ("invalid_input", "body.deposits[5].metadata.n"),
         None,
         ("version_exists", "body.deposits[7].content"),
     ]
