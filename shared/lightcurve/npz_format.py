@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from shared.contracts.metadata import find_non_finite
+from shared.contracts.values import find_value_fault
 from shared.lightcurve.errors import LightCurveError
 from shared.lightcurve.light_curve import FixedStepLightCurve, LightCurve
 
@@ -30,8 +30,8 @@ def write_npz(curve: LightCurve, path: Path) -> None:
     LightCurveError
         The metadata hold NaN, infinity or something that JSON cannot express.
     """
-    if (where := find_non_finite(curve.metadata)) is not None:
-        raise LightCurveError(f"{path.name}: metadata {where!r} is not finite and cannot be written")
+    if (fault := find_value_fault(curve.metadata)) is not None and fault.is_not_finite:
+        raise LightCurveError(f"{path.name}: metadata {fault.where!r} is not finite and cannot be written")
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from services.worker.domain.failures import explain_settings
 from services.worker.domain.task_type import Slot, TaskSettings, TaskType
 from shared.contracts.authoring import Finding
-from shared.contracts.metadata import find_non_finite
+from shared.contracts.values import find_value_fault
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 MIME_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
@@ -97,8 +97,8 @@ def _inspect_settings(model: type[TaskSettings]) -> Iterator[Finding]:
     except PydanticUserError as error:
         yield _error(f"settings have no JSON Schema: {str(error).splitlines()[0]}")
         return
-    if (where := find_non_finite(schema)) is not None:
-        yield _error(f"settings: {where} of their JSON Schema is not finite")
+    if (fault := find_value_fault(schema)) is not None:
+        yield _error(f"settings: their JSON Schema: {fault}")
     for name in sorted(TASK_KEYS & schema.get("properties", {}).keys()):
         yield _error(f"setting {name!r}: every task object of a job has this key, it cannot be a setting")
     if model.model_config.get("extra") != "forbid" and model.model_fields:
@@ -134,7 +134,7 @@ def _inspect_default(field: FieldInfo, place: str) -> Iterator[Finding]:
         return  # it runs when settings are made, and is tried with the example
     default = field.default
     plain = default.model_dump() if isinstance(default, BaseModel) else default
-    if find_non_finite(plain) is not None:
+    if (fault := find_value_fault(plain)) is not None and fault.is_not_finite:
         yield _error(f"setting {place}: its default is not finite")
         return
     try:

@@ -13,7 +13,8 @@ from services.worker.domain.task_type import InputFile, Slot, TaskContext, TaskT
 from services.worker.tasks.executables import check_result
 from services.worker.tasks.external_programs import require_command, run_command
 from services.worker.tasks.transit_searches import COPIED_KEYWORDS, TransitSearchSettings, open_searched_curve
-from shared.contracts.metadata import Metadata, find_non_finite
+from shared.contracts.metadata import Metadata
+from shared.contracts.values import find_value_fault
 
 SIGNAL_KEYWORDS = ("period", "epoch", "duration", "transit_depth")
 
@@ -100,8 +101,8 @@ def judge_findings(found: Metadata, truth: Metadata) -> Metadata:
 def check_findings(context: TaskContext, metadata: Metadata) -> list[Verdict]:
     """Quality control: numbers are finite, a period is positive; and what the program says of its own outputs."""
     fault = ""
-    if (where := find_non_finite(metadata)) is not None:
-        fault = f"{where} is not finite"
+    if (unsound := find_value_fault(metadata)) is not None:
+        fault = f"{unsound.where} is not finite" if unsound.is_not_finite else str(unsound)
     elif (metadata.get("period") or 0) < 0:
         fault = f"period {metadata['period']:.6g} d is negative"
     return [Verdict(passed=not fault, reason=fault), *check_result(context, metadata)]

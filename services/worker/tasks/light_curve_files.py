@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from services.worker.domain.errors import InputError, OutputError
 from services.worker.domain.task_type import OutputFile, TaskContext, Verdict
-from shared.contracts.metadata import Metadata, MetadataValue, find_non_finite
+from shared.contracts.metadata import Metadata, MetadataValue
+from shared.contracts.values import find_value_fault
 
 if TYPE_CHECKING:
     from shared.lightcurve import LightCurve
@@ -98,8 +99,8 @@ def describe_file(curve: LightCurve, written: Mapping[str, MetadataValue], sampl
         "flagged_samples": int(curve.flags.sum()),
         "time_system": curve.time_system,
     }
-    if (where := find_non_finite(metadata)) is not None:
-        raise OutputError(f"metadata {where!r} of the light curve is not finite")
+    if (fault := find_value_fault(metadata)) is not None and fault.is_not_finite:
+        raise OutputError(f"metadata {fault.where!r} of the light curve is not finite")
     return metadata
 
 

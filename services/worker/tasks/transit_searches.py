@@ -22,7 +22,8 @@ from services.worker.domain.task_type import (
 from services.worker.tasks.example_curves import make_example_light_curve
 from services.worker.tasks.light_curve_files import input_errors, open_good_light_curve
 from services.worker.tasks.search_archive import ARCHIVE_TYPE, read_periodogram, write_archive
-from shared.contracts.metadata import Metadata, find_non_finite
+from shared.contracts.metadata import Metadata
+from shared.contracts.values import find_value_fault
 
 if TYPE_CHECKING:
     from services.worker.science.transit_signal import SearchFindings
@@ -188,8 +189,8 @@ def check_search(context: TaskContext, metadata: Metadata) -> list[Verdict]:
 
 def find_fault(metadata: Metadata) -> str:
     """Say what is impossible about a search's metadata; nothing if all is well."""
-    if (where := find_non_finite(metadata)) is not None:
-        return f"{where} is not finite"
+    if (fault := find_value_fault(metadata)) is not None:
+        return f"{fault.where} is not finite" if fault.is_not_finite else str(fault)
     if metadata.get("outcome") not in {"PASS", "FAIL", "UNDEFINED"}:
         return f"outcome is {metadata.get('outcome')!r}; expected PASS, FAIL or UNDEFINED"
     if "period" not in metadata:

@@ -19,7 +19,7 @@ from .conftest import Store
 
 DOORS = ("plan", "upload", "pieces", "deposit")
 JSON = {"Content-Type": "application/json"}
-PRODUCT = {"directory": "d", "filename": "f", "semantic_type": "table", "job_id": 1}
+PRODUCT: dict[str, Any] = {"directory": "d", "filename": "f", "semantic_type": "table", "job_id": 1}
 
 
 def nest(levels: int) -> str:

@@ -17,7 +17,8 @@ from services.worker.science.synthesis import PlanetarySystem, transit_model, wh
 from services.worker.science.transit_signal import Periodogram, SearchFindings
 from services.worker.tasks.search_archive import write_archive
 from services.worker.tasks.transit_report import TASK_TYPE
-from shared.contracts.metadata import Metadata, find_non_finite
+from shared.contracts.metadata import Metadata
+from shared.contracts.values import find_value_fault
 from shared.lightcurve import LightCurve, write_light_curve
 
 SUN = 695_500e3 / 71_492e3  # [Jupiter radii]
@@ -73,7 +74,7 @@ def report(tmp_path: Path) -> Report:
 def test_the_numbers_are_those_injected(report: Report) -> None:
     metadata, context = report()
 
-    assert find_non_finite(metadata) is None
+    assert find_value_fault(metadata) is None
     assert metadata["period"] == 3.302
     assert metadata["fitted_period"] == pytest.approx(3.3, abs=4 * metadata["fitted_period_error"])
     assert metadata["fitted_epoch"] == pytest.approx(1326.0, abs=0.003)

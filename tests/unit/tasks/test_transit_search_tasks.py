@@ -24,7 +24,8 @@ from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
 from services.worker.tasks.transit_search_qats import TASK_TYPE as QATS
 from services.worker.tasks.transit_search_tls import TASK_TYPE as TLS
 from services.worker.tasks.transit_searches import find_fault
-from shared.contracts.metadata import Metadata, find_non_finite
+from shared.contracts.metadata import Metadata
+from shared.contracts.values import find_value_fault
 from shared.lightcurve import LightCurve, write_light_curve
 
 ALL = pytest.mark.parametrize("task_type", [BLS, KOVACS, TLS, QATS], ids=["bls", "kovacs", "tls", "qats"])
@@ -65,7 +66,7 @@ def search(task_type: TaskType, context: TaskContext, lc_duration: float = 100.0
         settings = {"period_min": 2.0, **settings}
     chosen = task_type.settings.model_validate({"lc_duration": lc_duration, "search_settings": settings})
     metadata = task_type.run(context, chosen)
-    assert find_non_finite(metadata) is None
+    assert find_value_fault(metadata) is None
     json.dumps(metadata)  # plain numbers only
     assert task_type.check is not None
     assert all(verdict.passed for verdict in task_type.check(context, metadata))
