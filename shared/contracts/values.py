@@ -121,7 +121,9 @@ def _find_fault_inside(value: object, levels: int, key_length: int) -> ValueFaul
     holders: list[tuple[Any, int, _Trail]] = [(value, 1, None)]
     for holder, level, trail in holders:  # it grows meanwhile: containers are looked into level by level
         if level > levels:
-            return ValueFault("too_deep", _unroll(trail), f"nested too deep: a value has at most {levels} levels")
+            return ValueFault(
+                "too_deep", _begin(_unroll(trail)), f"nested too deep: a value has at most {levels} levels"
+            )
         if isinstance(holder, Mapping):
             if len(holder) > MAX_KEYS:
                 message = f"an object of {len(holder)} keys; at most {MAX_KEYS} are allowed"
@@ -217,6 +219,12 @@ def _unroll(trail: _Trail) -> Place:
         trail, step = trail
         steps.append(step)
     return tuple(reversed(steps))
+
+
+def _begin(place: Place) -> Place:
+    """Leave out what says no more than that lists go on inside lists."""
+    last = max((index for index, step in enumerate(place) if isinstance(step, str)), default=-1)
+    return place[: last + 4]
 
 
 def write_place(place: Place) -> str:

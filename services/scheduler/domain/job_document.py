@@ -58,7 +58,7 @@ MAX_NAME_LENGTH = 256
 MAX_PROBLEMS = 100
 
 #: A place is written out up to so many characters; of a longer one the middle is left out.
-_MAX_PLACE = 200
+_MAX_PLACE = 400
 _LIST_KEYS = ("task_list", "else_task_list")
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -89,9 +89,7 @@ def test_too_deep_is_found_quickly_and_without_recursion(levels: int) -> None:
     assert time.process_time() - begun < 1
     assert fault is not None
     assert fault.slug == "too_deep"
-    assert len(fault.place) == MAX_LEVELS
-    assert fault.where.startswith("tree[0]")
-    assert len(fault.where) <= 160
+    assert fault.where == "tree[0][0][0]"
     assert str(MAX_LEVELS) in fault.message
 
 
@@ -158,3 +156,14 @@ def test_reasons_and_messages_are_cut_and_never_refused() -> None:
 @given(st.text(), st.integers(100, 200), st.booleans())
 def test_a_cut_text_has_at_most_its_length(text: str, most: int, keep_end: bool) -> None:
     assert len(cut_text(text * 10, most, keep_end=keep_end)) <= most
+
+
+def test_the_place_of_what_is_too_deep_is_short() -> None:
+    value: Any = 1
+    for _ in range(1000):
+        value = {"key": [value]}
+    fault = find_value_fault(value)
+    assert fault is not None
+    assert fault.where.startswith("key[0].key[0]")
+    assert len(fault.where) <= 160
+    assert find_value_fault(nest(100)) is not None
