@@ -51,6 +51,12 @@ class Inspection:
         """Whether nothing is wrong."""
         return all(found.problem is None for found in self.findings)
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether it was reached and its tables are of the newest revision."""
+        passed = {found.name for found in self.findings if found.problem is None}
+        return {"reached", "revision", "tables"} <= passed
+
 
 def inspect_database(url: str, description: DatabaseDescription) -> Inspection:
     """Look at a database from the outside to the inside, as far as that makes sense. Changes nothing."""

@@ -30,6 +30,8 @@ from services.control.views.text import make_table, open_console, plain, styled
 if TYPE_CHECKING:
     from services.control.databases import ServiceDatabase
 
+_STYLES = {"PASS": "green", "NOTE": "yellow", "FAIL": "red"}
+
 app = typer.Typer(no_args_is_help=True, help="Make, upgrade, dump, restore and check the services' databases.")
 
 
@@ -150,10 +152,17 @@ def check(
     service: ServiceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look whether databases are as they should be; status 1 if not. The services may go on working."""
+    """Look whether databases are as they should be, each and together; status 1 if not. Services may go on working."""
+    from services.control.storage.suite_check import check_suite
     from shared.database.inspection import inspect_database
 
-    found = [inspect_database(each.url, each.description) for each in locate(find_folder(data), database, service)]
+    databases = locate(find_folder(data), database, service)
+    found = [inspect_database(each.url, each.description) for each in databases]
+    is_well = all(each.is_well for each in found)
+    # Only databases that can be read as they should be can be compared with each other.
+    comparable = len(found) == len(ServiceName) and all(each.is_readable for each in found)
+    together = check_suite({each.service: each.url for each in databases}) if comparable else []
+    is_well = is_well and not any(finding.is_fault and finding.words for finding in together)
     if as_json:
         services = [
             {
@@ -165,14 +174,19 @@ def check(
             }
             for each in found
         ]
-        print_json({"ok": all(each.is_well for each in found), "services": services})
+        suite = [
+            {"name": one.name, "problem": one.words, "is_fault": one.is_fault, "count": one.count} for one in together
+        ]
+        print_json({"ok": is_well, "services": services, "suite": suite})
     else:
         table = make_table("service", "checked", "", "what is wrong")
         for each in found:
             for finding in each.findings:
                 outcome = "PASS" if finding.problem is None else "FAIL"
-                styles = {"PASS": "green", "FAIL": "red"}
-                table.add_row(each.service, finding.name, styled(outcome, styles), plain(finding.problem or ""))
+                table.add_row(each.service, finding.name, styled(outcome, _STYLES), plain(finding.problem or ""))
+        for one in together:
+            outcome = "PASS" if one.words is None else "FAIL" if one.is_fault else "NOTE"
+            table.add_row("together", one.name, styled(outcome, _STYLES), plain(one.words or ""))
         open_console().print(table)
-    if not all(each.is_well for each in found):
+    if not is_well:
         raise typer.Exit(1)

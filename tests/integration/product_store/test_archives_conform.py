@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.product_store.main import create_app
+from services.product_store.main import create_app, open_copies
 from services.product_store.settings import ProductStoreSettings
 from shared.clients.product_store import ProductStoreClient
-from shared.contracts.errors import DamagedError, UnavailableError
+from shared.contracts.errors import DamagedError, DigestMismatchError, UnavailableError
 from shared.contracts.products import VersionView
 from tests.integration.product_store.object_storage import (
     Bucket,
@@ -370,3 +371,34 @@ async def test_another_bucket_is_not_taken_for_this_one(tmp_path: Path, bucket: 
     with pytest.raises(Exception, match="there is no such bucket"):
         async for _ in run_store(tmp_path, BucketContents(tmp_path / "new", missing, bucket.endpoint)):
             pass
+
+
+@pytest.mark.parametrize("data", [b"", b"short", LONG], ids=["empty", "short", "long"])
+async def test_bytes_are_copied_out_of_a_busy_archive_and_into_one_that_rests(
+    tmp_path: Path, archive: Contents, data: bytes
+) -> None:
+    settings = ProductStoreSettings.model_validate(archive.settings())
+    md5, sha256 = hashlib.md5(data, usedforsecurity=False).hexdigest(), hashlib.sha256(data).hexdigest()
+    async for store in run_store(tmp_path, archive):
+        await store.upload(data)
+        ((key, _),) = archive.objects().items()
+        name = key.rpartition("/")[2]
+        copies = open_copies(settings)
+        assert b"".join([block async for block in copies.read(name)]) == data
+        with pytest.raises(UnavailableError, match="another process uses"), copies.alone():
+            pass
+
+    copies = open_copies(settings)
+    archive.remove(key)
+    with copies.alone():
+        assert await copies.find_digest(name) is None
+        await copies.write(name, _give(data), md5=md5, sha256=sha256, size=len(data))
+        assert await copies.find_digest(name) == sha256
+        with pytest.raises(DigestMismatchError):
+            await copies.write(name, _give(b"other"), md5=md5, sha256=sha256, size=len(data))
+        assert await copies.find_digest(name) == sha256
+    assert list(archive.objects().values()) == [data]
+
+
+async def _give(data: bytes) -> AsyncIterator[bytes]:
+    yield data
