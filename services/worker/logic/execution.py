@@ -127,8 +127,11 @@ class Executor:
             return self._excuse(answer, None)
         except BaseException as error:  # whatever it is, it is the task's, and the user is told
             watch.stop()
-            logger.error("%s failed", assignment.task_type, exc_info=error)
             reason, message = explain_failure(error)
+            if isinstance(error, InputError):  # what is wrong with an input is said in words
+                logger.error("%s failed: %s", assignment.task_type, message)
+            else:
+                logger.error("%s failed", assignment.task_type, exc_info=error)
             failed = _make_answer(assignment, watch, "failed", reason=reason, message=message)
             if self._left is None:
                 self._look_at_disk(Path(assignment.directory))

@@ -63,10 +63,18 @@ def is_possible(findings: SearchFindings) -> str:
     return find_fault({**metadata, "search_period_min": shortest, "search_period_max": longest})
 
 
+#: Grids that take little time.
+COARSE: dict[Search, dict[str, float]] = {
+    bls: {"frequency_factor": 20.0},
+    kovacs: {"frequency_factor": 20.0},
+    tls: {"oversampling_factor": 1},
+}
+
+
 def search_or_words(search: Search, times: FloatArray, fluxes: FloatArray) -> tuple[SearchFindings | None, str]:
     """The findings, or what an input error says instead."""
     try:
-        return search(times, fluxes), ""
+        return search(times, fluxes, **COARSE.get(search, {})), ""
     except InputError as error:
         return None, str(error)
 
@@ -75,7 +83,7 @@ def search_or_words(search: Search, times: FloatArray, fluxes: FloatArray) -> tu
 
 
 @ALL
-@pytest.mark.parametrize("count", [0, 1, 2, 5, 9, 10, 12, 15, 20, 30, 40, 55])
+@pytest.mark.parametrize("count", [0, 1, 2, 5, 9, 10, 12, 20, 40])
 @pytest.mark.parametrize("regular", [True, False])
 def test_few_samples_end_in_findings_or_in_words(search: Search, count: int, regular: bool) -> None:
     rng = np.random.default_rng(count)

@@ -12,12 +12,15 @@ from pydantic import ValidationError
 
 from services.worker.domain.errors import InputError
 from services.worker.domain.task_type import InputFile, TaskContext, TaskType
+from services.worker.logic.execution import ExecutionLimits
+from services.worker.logic.rehearsal import LoneTask, OneTaskType, run_lone_task
 from services.worker.tasks import binning, detrend, multiply, transit_report, verify
 from services.worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
 from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
 from services.worker.tasks.transit_search_qats import TASK_TYPE as QATS
 from services.worker.tasks.transit_search_tls import TASK_TYPE as TLS
 from shared.contracts.metadata import Metadata
+from shared.contracts.states import FailureReason
 from shared.lightcurve import LightCurve, read_light_curve, write_light_curve
 
 SEARCHES = (BLS, KOVACS, TLS, QATS)
@@ -232,6 +235,20 @@ def run_or_words(task_type: TaskType, directory: Path, curve: LightCurve) -> tup
         return run(task_type, directory, curve)[0], ""
     except InputError as error:
         return None, str(error)
+
+
+def test_an_input_error_is_logged_in_words_without_a_traceback(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_light_curve(star().select(slice(0, 20)), tmp_path / "in.npz")
+    lone = LoneTask(TLS.name, {"lc_duration": 100}, {"lightcurve": (tmp_path / "in.npz", {})}, {})
+
+    answer = run_lone_task(lone, OneTaskType(TLS), ExecutionLimits(), tmp_path)
+
+    assert (answer.state, answer.reason) == ("failed", FailureReason.INPUT)
+    (record,) = [found for found in caplog.records if found.levelname == "ERROR"]
+    assert record.exc_info is None
+    assert (answer.message or "?") in record.getMessage()
 
 
 def test_a_raw_curve_without_a_sample_in_the_stretch_is_an_input_error(tmp_path: Path) -> None:
