@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -12,12 +11,30 @@ from shared.contracts.metadata import Metadata, MetadataValue
 from shared.lightcurve import fits_format, npz_format, text_formats
 from shared.lightcurve.errors import LightCurveError
 from shared.lightcurve.light_curve import LightCurve
-from shared.lightcurve.time_systems import RELATIVE, UNKNOWN
+from shared.lightcurve.reading_options import ReadingOptions
+from shared.lightcurve.text_files import decode_head, read_head
+from shared.lightcurve.time_systems import RELATIVE, UNKNOWN, standard_name
 
 LightCurveFormat = Literal["tess", "kepler", "fits", "csv", "lcsg", "text", "npz"]
 
-GZIP_MAGIC = b"\x1f\x8b"
-_HEAD_BYTES = 65536
+#: First bytes of files that people have and that are no light curves to EAS, and what to do about them.
+_FOREIGN = (
+    (b"\x89HDF", "an HDF5 file: write the curve as CSV, or as FITS"),
+    (b"\xd0\xcf\x11\xe0", "a workbook of an old Excel: save the sheet as CSV"),
+    (b"PAR1", "a Parquet file: write the table as CSV"),
+    (b"FEA1", "a Feather file: write the table as CSV"),
+    (b"ARROW1", "a Feather file: write the table as CSV"),
+    (b"\x93NUMPY", "a single numpy array: write columns as CSV"),
+    (b"#ASDF", "an ASDF file: write the table as CSV or FITS"),
+    (b"\x80\x04", "a Python pickle, which EAS never loads: write the table as CSV"),
+    (b"<?xml", "XML (a VOTable?): write the table as CSV or FITS"),
+    (b"<VOTABLE", "a VOTable: write the table as CSV or FITS"),
+    (b"<!DOCTYPE", "a web page, as servers send it in place of a file that is not there"),
+    (b"<html", "a web page, as servers send it in place of a file that is not there"),
+    (b"%PDF", "a PDF file"),
+    (b"Rar!", "a RAR archive: unpack it"),
+    (b"7z\xbc\xaf", "a 7-zip archive: unpack it"),
+)
 
 
 def read_light_curve(
@@ -27,11 +44,12 @@ def read_light_curve(
     metadata: Mapping[str, MetadataValue] | None = None,
     time_system: str | None = None,
     flux_column: str | None = None,
+    options: ReadingOptions | None = None,
 ) -> LightCurve:
-    """Read a light curve; gzipped or not.
+    """Read a light curve; packed by gzip, bzip2 or xz, or not.
 
-    Samples whose flux is not finite, or whose quality is not 0, are flagged, not dropped. Rows without a time are
-    dropped.
+    Samples whose flux is not finite, or which a column of quality calls bad, are flagged, not dropped. Rows without a
+    time are dropped. The order of the samples is that of the file.
 
     Parameters
     ----------
@@ -41,40 +59,51 @@ def read_light_curve(
         What it must be; recognised by content if left out.
     metadata
         Overlays the metadata that the file itself holds.
-    time_system
-        Overrides what the file says, or does not say.
-    flux_column
-        For FITS: the column to read instead of PDCSAP_FLUX.
+    time_system, flux_column
+        As in `options`, which they override.
+    options
+        How to read columns, units and flags.
 
     Raises
     ------
     LightCurveError
-        Not a light curve in this format: names the file, the line or HDU, and what was expected.
+        Not a light curve in this format: names the file, the line or HDU, and what was expected; or it can be read in
+        several ways: names the option that decides.
     OSError
         The file cannot be opened.
     """
     path = Path(path)
-    head = _read_head(path)
-    if not head.strip():
+    chosen = options or ReadingOptions()
+    if time_system is not None:
+        chosen = replace(chosen, time_system=time_system)
+    if flux_column is not None:
+        chosen = replace(chosen, flux_column=flux_column)
+    head = read_head(path)
+    if not head.strip(b"\xef\xbb\xbf \t\r\n\x1a"):
         raise LightCurveError(f"{path.name}: the file is empty")
-    found = _recognise(head, path)
-    wanted = lc_format or found
-    if (wanted in ("tess", "kepler", "fits")) != (found == "fits") or (wanted == "npz") != (found == "npz"):
+    kind = _recognise(head, path)
+    wanted = {"tess": "fits", "kepler": "fits", "npz": "npz", "fits": "fits", None: kind}.get(lc_format, "table")
+    if wanted != kind:
+        looks = "a table of text" if kind == "table" else repr(kind)
         raise LightCurveError(
-            f"{path.name}: expected a light curve in the format {wanted!r}, but it looks like {found!r}"
+            f"{path.name}: expected a light curve in the format {lc_format!r}, but it looks like {looks}"
         )
-    match wanted:
-        case "tess" | "kepler" | "fits":
-            curve = fits_format.read_fits(path, mission=None if wanted == "fits" else wanted, flux_column=flux_column)
-        case "npz":
+    match lc_format:
+        case "tess" | "kepler":
+            curve = fits_format.read_fits(path, mission=lc_format, options=chosen)
+        case "csv" | "lcsg" | "text":
+            curve = text_formats.read_table(path, lc_format, chosen)
+        case _ if kind == "fits":
+            curve = fits_format.read_fits(path, options=chosen)
+        case _ if kind == "npz":
             curve = npz_format.read_npz(path)
         case _:
-            curve = text_formats.read_table(path, wanted)
+            curve = text_formats.read_table(path, None, chosen)
     if metadata:
         curve = curve.with_metadata(metadata)
     stated = str(curve.metadata.get("time_system", RELATIVE))
-    if time_system is not None:
-        curve.time_system = time_system
+    if chosen.time_system is not None:
+        curve.time_system = standard_name(chosen.time_system)
     elif stated != RELATIVE and curve.time_system in (RELATIVE, UNKNOWN):
         curve.time_system = stated
     return curve
@@ -109,24 +138,33 @@ def write_light_curve(curve: LightCurve, path: Path | str) -> Metadata:
     return {"binary": False, "gzipped": gzipped}
 
 
-def _read_head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    if not head.startswith(GZIP_MAGIC):
-        return head
-    try:
-        with gzip.open(path) as file:
-            return file.read(_HEAD_BYTES)
-    except (OSError, EOFError, zlib.error) as error:
-        raise LightCurveError(f"{path.name}: broken gzip file: {error}") from error
+def _recognise(head: bytes, path: Path) -> Literal["fits", "npz", "table"]:
+    """Tell by the first bytes what a file is.
 
-
-def _recognise(head: bytes, path: Path) -> LightCurveFormat:
+    Raises
+    ------
+    LightCurveError
+        It is nothing that is read here: says what it looks like.
+    """
     if head.startswith(b"SIMPLE  ="):
         return "fits"
     if head.startswith(b"PK\x03\x04"):
+        _refuse_other_archives(head, path)
         return "npz"
-    if b"\0" in head:
+    if (foreign := next((what for mark, what in _FOREIGN if head.lstrip().startswith(mark)), None)) is not None:
+        raise LightCurveError(f"{path.name}: this is {foreign}")
+    if decode_head(head) is None:
         known = ", ".join(get_args(LightCurveFormat))
         raise LightCurveError(f"{path.name}: not a light curve in any known format ({known})")
-    return text_formats.recognise_table(head.decode("utf-8", "replace"))
+    return "table"
+
+
+def _refuse_other_archives(head: bytes, path: Path) -> None:
+    """Refuse archives whose first member is none of numpy's."""
+    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if first.startswith((b"[Content_Types]", b"xl/", b"_rels/", b"docProps")):
+        raise LightCurveError(f"{path.name}: this is an Excel workbook: save the sheet as CSV")
+    if first == b"mimetype":
+        raise LightCurveError(f"{path.name}: this is a workbook of LibreOffice: save the sheet as CSV")
+    if first and not first.endswith(b".npy"):
+        raise LightCurveError(f"{path.name}: this is a zip archive: unpack it")

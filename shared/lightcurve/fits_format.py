@@ -1,28 +1,41 @@
-"""Light curves in FITS as the TESS (SPOC) and Kepler/K2 pipelines export them, and in that form those of others."""
+"""Light curves in FITS: of TESS (SPOC, QLP, TGLC, eleanor, TASOC, CDIPS), Kepler, K2 (K2SFF, EVEREST), and others."""
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shared.contracts.metadata import Metadata
-from shared.lightcurve.arrays import BoolArray, FloatArray
+from shared.lightcurve.columns import assign_roles
+from shared.lightcurve.curve_building import ColumnTable, build_curve
 from shared.lightcurve.errors import LightCurveError
+from shared.lightcurve.fits_tables import (
+    choose_table,
+    find_labels,
+    find_time_offset,
+    find_time_system,
+    read_column,
+    read_flag_column,
+)
+from shared.lightcurve.labels import find_days_per_unit
 from shared.lightcurve.light_curve import LightCurve
-from shared.lightcurve.time_systems import ZERO_POINTS, system_of_zero_point
+from shared.lightcurve.quality import QualityColumn
+from shared.lightcurve.reading_options import ReadingOptions
+from shared.lightcurve.text_files import GZIP_MAGIC, open_unpacked
+from shared.lightcurve.time_systems import zero_point_of
 
 if TYPE_CHECKING:
-    from astropy.io.fits import BinTableHDU, HDUList, Header
+    from astropy.io.fits import HDUList, Header
 
 logger = logging.getLogger(__name__)
 
 FLUX_COLUMN = "PDCSAP_FLUX"
-QUALITY_COLUMNS = {"tess": "QUALITY", "kepler": "SAP_QUALITY", "plato": "QUALITY"}
 
 #: Header card to metadata keyword; units: RA and Dec [deg], Teff [K], log g [cgs], radius [solar radii].
 _CARDS = {
@@ -44,8 +57,8 @@ _CARDS = {
 }
 
 
-def read_fits(path: Path, *, mission: str | None = None, flux_column: str | None = None) -> LightCurve:
-    """Read a TESS or Kepler light-curve file; it may be gzipped.
+def read_fits(path: Path, *, mission: str | None = None, options: ReadingOptions | None = None) -> LightCurve:
+    """Read a light curve from a table of a FITS file; it may be packed.
 
     Parameters
     ----------
@@ -53,8 +66,8 @@ def read_fits(path: Path, *, mission: str | None = None, flux_column: str | None
         The file.
     mission
         "tess" or "kepler" (K2 included) to insist on one.
-    flux_column
-        PDCSAP_FLUX if left out; its uncertainty is the column of that name and ``_ERR``.
+    options
+        What the user says about the file.
 
     Raises
     ------
@@ -66,17 +79,33 @@ def read_fits(path: Path, *, mission: str | None = None, flux_column: str | None
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            with fits.open(path, memmap=False) as hdus:
-                curve = _read_hdus(hdus, path, mission, (flux_column or FLUX_COLUMN).upper())
+            with fits.open(_openable(path), memmap=False) as hdus:
+                curve = _read_hdus(hdus, path, mission, options or ReadingOptions())
     except LightCurveError:
+        _refuse_truncation(path, caught)
         raise
     except (OSError, EOFError, ValueError, TypeError, IndexError, KeyError, fits.VerifyError) as error:
         raise LightCurveError(f"{path.name}: broken FITS file (cut off?): {error}") from error
+    _refuse_truncation(path, caught)
+    for warning in caught:
+        logger.warning("%s: %s", path.name, warning.message)
+    return curve
+
+
+def _openable(path: Path) -> Any:
+    """Leave gzip to astropy, which says where such a file ends too early; unpack what it does not know."""
+    with path.open("rb") as raw:
+        magic = raw.read(6)
+    if magic.startswith((b"BZh", b"\xfd7zXZ")) and not magic.startswith(GZIP_MAGIC):
+        with open_unpacked(path) as file:
+            return io.BytesIO(file.read())
+    return path
+
+
+def _refuse_truncation(path: Path, caught: list[warnings.WarningMessage]) -> None:
     for warning in caught:
         if "truncated" in str(warning.message):
             raise LightCurveError(f"{path.name}: the FITS file is cut off: {warning.message}")
-        logger.warning("%s: %s", path.name, warning.message)
-    return curve
 
 
 def write_fits(curve: LightCurve, path: Path) -> None:
@@ -98,60 +127,80 @@ def write_fits(curve: LightCurve, path: Path) -> None:
         fits.Column("QUALITY", "J", array=curve.flags.astype(np.int32)),
     ]
     table = fits.BinTableHDU.from_columns(columns, name="LIGHTCURVE")
-    table.header["BJDREFI"] = int(ZERO_POINTS.get(curve.time_system, 0))
-    table.header["BJDREFF"] = 0.0
+    zero_point = zero_point_of(curve.time_system)
+    if zero_point is not None:
+        table.header["BJDREFI"] = int(zero_point)
+        table.header["BJDREFF"] = zero_point - int(zero_point)
     fits.HDUList([primary, table]).writeto(path)
 
 
-def _read_hdus(hdus: HDUList, path: Path, mission: str | None, flux_column: str) -> LightCurve:
+def _read_hdus(hdus: HDUList, path: Path, mission: str | None, options: ReadingOptions) -> LightCurve:
     primary = hdus[0].header
-    telescope = str(primary.get("TELESCOP", "")).strip().lower()
-    if telescope not in QUALITY_COLUMNS:
-        raise LightCurveError(f"{path.name}: TELESCOP in HDU 0 is {telescope!r}; expected TESS, Kepler or PLATO")
-    if mission not in (None, telescope):
-        raise LightCurveError(f"{path.name}: expected a light curve of {mission}, but this one is of {telescope}")
-    table = _find_table(hdus, path)
-    columns = {name.upper() for name in table.columns.names}
-    quality_column = QUALITY_COLUMNS[telescope]
-    missing = [name for name in ("TIME", flux_column, quality_column) if name not in columns]
-    if missing:
+    found = _find_mission(primary, [hdu.header for hdu in hdus[1:2]])
+    if mission not in (None, found):
         raise LightCurveError(
-            f"{path.name}: HDU {table.name!r} has no column {' or '.join(missing)}; it has {', '.join(sorted(columns))}"
+            f"{path.name}: expected a light curve of {mission}, but this one is of {found or 'another'}"
         )
-    times = np.asarray(table.data["TIME"], np.float64)
-    fluxes = np.asarray(table.data[flux_column], np.float64)
-    error_column = f"{flux_column}_ERR"
-    errors: FloatArray = (
-        np.asarray(table.data[error_column], np.float64) if error_column in columns else np.zeros(len(times))
+    if len(hdus) == 1:
+        raise LightCurveError(
+            f"{path.name}: the file has no HDU besides the first, so no table (an image, or cut off?)"
+        )
+    table = choose_table(hdus, options, path.name)
+    labels = find_labels(table)
+    roles = assign_roles(labels, options, f"{path.name}: HDU {table.name or 'without a name'!r}")
+    times = read_column(table, roles.time, path.name)
+    error = roles.uncertainty
+    column_table = ColumnTable(
+        filename=path.name,
+        time_label=labels[roles.time],
+        flux_label=labels[roles.flux],
+        error_label=None if error is None else labels[error],
+        times=times + offset if (offset := find_time_offset(table.header)) else times,
+        fluxes=read_column(table, roles.flux, path.name),
+        errors=None if error is None else read_column(table, error, path.name),
+        quality=[
+            QualityColumn(labels[place].key, read_flag_column(table, place, path.name)) for place in roles.quality
+        ],
+        quality_names=[labels[place].name for place in roles.quality],
+        mission=found,
+        time_system=find_time_system(table.header, primary, found),
+        time_unit=_stated_unit(table.header, primary),
+        metadata={"filename": path.name, **_metadata(primary, table.header)},
     )
-    bad: BoolArray = (np.asarray(table.data[quality_column]) != 0) | ~np.isfinite(fluxes) | ~np.isfinite(errors)
-    timed = np.isfinite(times)
-    zero_point = float(table.header.get("BJDREFI", 0)) + float(table.header.get("BJDREFF", 0.0))
-    return LightCurve(
-        times[timed],
-        fluxes[timed],
-        uncertainties=np.where(np.isfinite(errors), errors, 0.0)[timed],
-        flags=bad[timed],
-        time_system=system_of_zero_point(zero_point),
-        metadata={"filename": path.name, "flux_column": flux_column, **_metadata(primary, table.header)},
-    )
+    lengths = {len(column) for column in (column_table.fluxes, times)}
+    if len(lengths) > 1:
+        raise LightCurveError(
+            f"{path.name}: times and fluxes differ in length: {len(times)}, {len(column_table.fluxes)}"
+        )
+    return build_curve(column_table, options)
 
 
-def _find_table(hdus: HDUList, path: Path) -> BinTableHDU:
-    for hdu in hdus[1:]:
-        if hdu.name == "LIGHTCURVE":
-            return hdu
-    names = ", ".join(hdu.name or "unnamed" for hdu in hdus)
-    raise LightCurveError(f"{path.name}: no HDU named LIGHTCURVE (cut off?); there are {names}")
+def _find_mission(primary: Header, others: list[Header]) -> str | None:
+    """Find the mission by TELESCOP or MISSION, in lower case; K2 is Kepler's."""
+    for header in (primary, *others):
+        for keyword in ("TELESCOP", "MISSION"):
+            word = str(header.get(keyword) or "").strip().lower()
+            if word:
+                return "kepler" if word.startswith(("kepler", "k2")) else "tess" if word.startswith("tess") else word
+    return None
+
+
+def _stated_unit(table: Header, primary: Header) -> str | None:
+    """Read TIMEUNIT of the table, else of the first header."""
+    return next((str(unit).strip() for header in (table, primary) if (unit := header.get("TIMEUNIT"))), None)
 
 
 def _metadata(primary: Header, table: Header) -> Metadata:
-    metadata: Metadata = {"mission": str(primary.get("MISSION") or primary["TELESCOP"]).strip()}
+    metadata: Metadata = {}
+    if mission := primary.get("MISSION") or primary.get("TELESCOP"):
+        metadata["mission"] = str(mission).strip()
     for card, keyword in _CARDS.items():
-        value = primary.get(card)
-        if isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value)):
+        value = primary.get(card, table.get(card))
+        whole = isinstance(value, int) and abs(value) < 2**63
+        if isinstance(value, str) or whole or (isinstance(value, float) and math.isfinite(value)):
             metadata[keyword] = value
     cadence = table.get("TIMEDEL")
     if isinstance(cadence, float) and cadence > 0:
-        metadata["cadence"] = round(cadence * 86400, 6)  # [s]
+        unit = find_days_per_unit(_stated_unit(table, primary)) or 1.0
+        metadata["cadence"] = round(cadence * unit * 86400, 6)  # [s]
     return metadata

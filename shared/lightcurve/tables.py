@@ -2,127 +2,141 @@
 
 from __future__ import annotations
 
-import gzip
-import shutil
 import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from shared.lightcurve.arrays import FloatArray
-from shared.lightcurve.csv_header import parse_number, split_cells
+from shared.lightcurve.cells import is_date, parse_flag, parse_number, split_cells
 from shared.lightcurve.errors import LightCurveError
 from shared.lightcurve.kernels import find_kernel
-from shared.temporary_folders import temporary_folder
 
 #: With more text than this the compiled parser is worth the import of numba [bytes].
 _LONG_TEXT = 64 << 20
 
 
-@contextmanager
-def plain_copy(path: Path) -> Iterator[Path]:
-    """Yield a file that numpy can load by name: three times faster than from an open file.
+@dataclass(frozen=True)
+class TableForm:
+    """What to load of a text file, and how.
 
-    Content decides whether it is gzipped; numpy would go by the suffix.
-
-    Raises
-    ------
-    LightCurveError
-        The gzip file is cut off or damaged.
+    Parameters
+    ----------
+    delimiter
+        Between cells; None for blanks.
+    columns
+        Which to load.
+    skip
+        Lines to pass over before the first row.
+    exact
+        Whether further columns are an error.
+    plain
+        Whether cells are plain numbers for the most part: without quotes and decimal commas.
+    decimal_comma
+        Whether a comma separates decimals.
+    flags
+        Those of `columns` whose cells may be letters or words, such as G and B.
     """
-    with path.open("rb") as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-    if not gzipped and path.suffix not in (".gz", ".bz2", ".xz"):
-        yield path
-        return
-    with temporary_folder("light-curve") as folder:
-        plain = folder.path / "plain.txt"
-        try:
-            with gzip.open(path) if gzipped else path.open("rb") as source, plain.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise LightCurveError(f"{path.name}: broken gzip file: {error}") from error
-        yield plain
+
+    delimiter: str | None
+    columns: tuple[int, ...]
+    skip: int = 0
+    exact: bool = False
+    plain: bool = True
+    decimal_comma: bool = False
+    flags: tuple[int, ...] = ()
 
 
-def load_table(
-    name: str, plain: Path, *, delimiter: str | None, columns: tuple[int, ...], skip: int = 0, exact: bool = False
-) -> FloatArray:
+def load_table(name: str, path: Path, form: TableForm) -> FloatArray:
     """Load columns of numbers; lines starting with ``#`` and blank lines are passed over.
 
     Parameters
     ----------
     name
         Of the file, for messages.
-    plain
+    path
         Where the text is.
-    delimiter
-        Between cells; None for blanks.
-    columns
-        Which to load.
-    skip
-        Header lines to pass over.
-    exact
-        Whether further columns are an error.
+    form
+        What to load.
 
     Returns
     -------
     FloatArray
-        Shape (N, len(columns)), N >= 1. An empty cell is NaN.
+        Shape (N, len(columns)), N >= 1. A missing value (an empty cell, NA, --) is NaN.
 
     Raises
     ------
     LightCurveError
         No row at all, or a row with too few columns (or, if `exact`, too many) or with something else than a number.
     """
-    if (parsed := _parse_fast(plain, delimiter, columns, skip=skip, exact=exact)) is not None and len(parsed):
-        return parsed
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # "input contained no data": an error below
-            rows: FloatArray = np.loadtxt(
-                plain, delimiter=delimiter, ndmin=2, skiprows=skip, usecols=None if exact else columns, encoding="utf-8"
-            )
-    except ValueError:
-        rows = _load_line_by_line(name, plain, delimiter, columns, skip=skip, exact=exact)
+    rows = _load_plain(path, form) if form.plain else None
+    if rows is None:
+        rows = _load_line_by_line(name, path, form)
     if not rows.size:
         raise LightCurveError(f"{name}: there is no sample in the file")
-    if rows.shape[1] != len(columns):
-        raise LightCurveError(f"{name}: expected {len(columns)} columns, found {rows.shape[1]}")
+    if rows.shape[1] != len(form.columns):
+        raise LightCurveError(f"{name}: expected {len(form.columns)} columns, found {rows.shape[1]}")
     return rows
 
 
-def _parse_fast(
-    plain: Path, delimiter: str | None, columns: tuple[int, ...], *, skip: int, exact: bool
-) -> FloatArray | None:
-    """Parse by the compiled kernel, where it is loaded or worth loading; None: not by this."""
-    parser = find_kernel("shared.lightcurve.number_parser", worth_loading=plain.stat().st_size > _LONG_TEXT)
-    if parser is None:
+def _load_plain(path: Path, form: TableForm) -> FloatArray | None:
+    """Load by the compiled parser, where it is loaded or worth loading, or by numpy; None: not by these."""
+    parser = find_kernel("shared.lightcurve.number_parser", worth_loading=path.stat().st_size > _LONG_TEXT)
+    if parser is not None:
+        parsed: FloatArray | None = parser.parse_table(
+            path, delimiter=form.delimiter, columns=form.columns, skip=form.skip, exact=form.exact
+        )
+        if parsed is not None and len(parsed):
+            return parsed
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # "input contained no data": an error of the caller
+            rows: FloatArray = np.loadtxt(
+                path,
+                delimiter=form.delimiter,
+                ndmin=2,
+                skiprows=form.skip,
+                usecols=None if form.exact else form.columns,
+                encoding="utf-8",
+            )
+    except ValueError:
         return None
-    found: FloatArray | None = parser.parse_table(plain, delimiter=delimiter, columns=columns, skip=skip, exact=exact)
-    return found
+    return rows
 
 
-def _load_line_by_line(
-    name: str, plain: Path, delimiter: str | None, columns: tuple[int, ...], *, skip: int, exact: bool
-) -> FloatArray:
-    """Load what numpy will not (empty cells), and find the line that is at fault."""
+def _load_line_by_line(name: str, path: Path, form: TableForm) -> FloatArray:
+    """Load what numpy will not (missing values, quotes, decimal commas), and find the line that is at fault."""
+    parsers = [parse_flag if column in form.flags else parse_number for column in form.columns]
     rows: list[list[float]] = []
-    with plain.open(encoding="utf-8", errors="replace") as lines:
+    with path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
-            text = line.partition("#")[0].strip(" \r\n")
-            if number <= skip or not text.strip():
+            text = line.strip(" \r\n\x1a")
+            if number <= form.skip or not text.strip() or text.startswith("#"):
                 continue
-            cells = split_cells(text, delimiter)
-            if len(cells) <= max(columns) or (exact and len(cells) != len(columns)):
-                wanted = f"{'' if exact else 'at least '}{max(columns) + 1}"
+            cells = split_cells(text, form.delimiter)
+            remark = next((place for place, cell in enumerate(cells) if cell.startswith("# ")), None)
+            if form.delimiter is None:
+                remark = next((place for place, cell in enumerate(cells) if cell == "#" or cell[:2] == "##"), remark)
+            cells = cells[:remark]
+            if len(cells) <= max(form.columns) or (form.exact and len(cells) != len(form.columns)):
+                wanted = f"{'' if form.exact else 'at least '}{max(form.columns) + 1}"
                 raise LightCurveError(f"{name}, line {number}: expected {wanted} columns, found {len(cells)}")
-            values = [parse_number(cells[column] or "nan") for column in columns]
+            values = [
+                parse(cells[column], decimal_comma=form.decimal_comma)
+                for parse, column in zip(parsers, form.columns, strict=True)
+            ]
             if None in values:
-                bad = cells[columns[values.index(None)]]
-                raise LightCurveError(f"{name}, line {number}: expected a number, found {bad[:40]!r}")
+                raise LightCurveError(f"{name}, line {number}: {_describe(cells[form.columns[values.index(None)]])}")
             rows.append([value for value in values if value is not None])
-    return np.array(rows, dtype=np.float64).reshape(-1, len(columns))
+    return np.array(rows, dtype=np.float64).reshape(-1, len(form.columns))
+
+
+def _describe(cell: str) -> str:
+    """Say what a cell is that is no number."""
+    found = f"expected a number, found {cell[:40]!r}"
+    if is_date(cell):
+        return f"{found}: times need to be numbers of days, not calendar dates"
+    if "," in cell:
+        return f"{found}: a decimal comma beside decimal points, or between thousands?"
+    return found

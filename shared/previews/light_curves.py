@@ -118,7 +118,8 @@ def _read(source: Source, column: str | None) -> tuple[LightCurve, str | None]:
     except LightCurveError as error:
         name = source.path.name
         raise UnreadableError(str(error).removeprefix(f"{name}: ").removeprefix(f"{name}, ")) from error
-    return curve, _find_unit(source, str(curve.metadata.get("flux_column"))) if is_fits else None
+    unit = curve.metadata.get("flux_unit")
+    return curve, str(unit) if is_fits and unit is not None else None
 
 
 def _check_unfolding(source: Source) -> None:
@@ -129,12 +130,3 @@ def _check_unfolding(source: Source) -> None:
         raise UnreadableError(f"a broken npz file: {error}") from error
     if size > MAX_UNPACKED:
         raise UnreadableError(f"it unfolds to {size} bytes; a preview takes at most {MAX_UNPACKED}")
-
-
-def _find_unit(source: Source, column: str) -> str | None:
-    from astropy.io import fits
-
-    with fits.open(source.path, memmap=False) as hdus:
-        units = {found.name.upper(): found.unit for found in hdus["LIGHTCURVE"].columns}
-    unit = units.get(column)
-    return None if unit is None else str(unit)

@@ -1,18 +1,22 @@
 """`ingest_external_lcs`: take light curves from the worker's input directory into the product store.
 
 Each file becomes a product of the semantic type `lightcurve_` and its number. Files that are ingested again, by any
-job, become new versions, and equal bytes are stored once. With a declared output `lightcurve` there is one file.
+job, become new versions, and equal bytes are stored once. With a declared output `lightcurve` there is one file. A file
+that cannot be read is named in the log and in the result, and the others are ingested. The formats are described in
+[light curves](light_curves.md).
 """
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from services.worker.domain.errors import InputError
 from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
+from services.worker.tasks.ingested_files import find_files, product_names, require_inside, show_name
 from services.worker.tasks.light_curve_files import (
     check_light_curves,
     describe_file,
@@ -24,8 +28,20 @@ from shared.contracts.metadata import Metadata
 
 if TYPE_CHECKING:
     from shared.lightcurve import LightCurve
+    from shared.lightcurve.reading_options import ReadingOptions
 
-_KNOWN_SUFFIXES = (".gz", ".fits", ".fit", ".csv", ".txt", ".dat", ".lcsg", ".npz")
+logger = logging.getLogger(__name__)
+
+#: The result names so many files that were refused, each with so many characters of the reason.
+_MOST_NAMED = 20
+_LONGEST_REASON = 300
+
+
+def _read_bitmask(value: Any) -> Any:
+    """Take a number as text for the number, and a word in any case."""
+    if isinstance(value, str):
+        return int(value) if value.strip().isdigit() else value.strip().lower()
+    return value
 
 
 class IngestSettings(TaskSettings):
@@ -37,105 +53,155 @@ class IngestSettings(TaskSettings):
     input_path: str = Field(
         default="lightcurves_v2/csvs/bright/plato_bright*",
         min_length=1,
-        description="Which files: a pattern (* ? [] **) below the worker's input directory.",
+        description="Which files: a pattern (* ? [] **) below the worker's input directory; no hidden ones.",
     )
     time_system: str | None = Field(
         default=None, description="Time system where the files do not say it: BTJD, BKJD, BJD_TDB, relative ..."
     )
-    flux_column: str | None = Field(default=None, description="Column of FITS files; default PDCSAP_FLUX.")
+    time_column: str | int | None = Field(
+        default=None, description="Column of the times: its name, or its number from 1 in files without a header."
+    )
+    flux_column: str | int | None = Field(
+        default=None, description="Column of the fluxes; default: flux, PDCSAP_FLUX or what the pipeline corrected."
+    )
+    error_column: str | int | None = Field(default=None, description="Column of the uncertainties.")
+    quality_column: str | int | None = Field(
+        default=None, description="The only column that flags samples; default: all that do (QUALITY, flags ...)."
+    )
+    quality_bitmask: Annotated[
+        Literal["none", "default", "hard", "hardest"] | Annotated[int, Field(ge=0, le=2**63 - 1)],
+        BeforeValidator(_read_bitmask),
+    ] = Field(
+        default="default",
+        description="Which bits flag a sample: those of the mission in three strengths, none, or a number.",
+    )
+    time_unit: Literal["d", "h", "min", "s"] | None = Field(
+        default=None, description="Unit of the times; default: what the file says, else days."
+    )
+    flux_unit: Literal["flux", "fraction", "percent", "ppt", "ppm", "mag"] | None = Field(
+        default=None,
+        description="Unit of the fluxes: as they are (flux), parts of 1, or magnitudes; default: what the file says.",
+    )
+    hdu: str | int | None = Field(default=None, description="HDU of FITS files, by name or number; default: the one.")
+    repeated_times: Literal["refuse", "first"] = Field(
+        default="refuse",
+        description="What becomes of several samples at one time: refused, or the first good one kept.",
+    )
 
 
 def run(context: TaskContext, settings: IngestSettings) -> Metadata:
     """Read every file that matches and hand it over.
 
     With a declared output `lightcurve` exactly one file must match. Without it, each file becomes a product of its
-    own, in the order of the names, and none is a success with nothing ingested.
+    own, in the order of the names, and none is a success with nothing ingested. Files that cannot be read are refused:
+    the result counts and names them, and if no file can be read the task fails.
     """
     paths = find_files(context.input_directory, settings.input_path)
     if context.wants("lightcurve"):
-        if len(paths) != 1:
-            examples = ": " + ", ".join(path.name for path in paths[:5]) if paths else ""
-            raise InputError(
-                f"input_path {settings.input_path!r} must match one file for the output 'lightcurve', but it matches"
-                f" {len(paths)}{examples}"
-            )
-        curve = _read(paths[0], settings)
-        metadata = write_light_curve_output(context, "lightcurve", curve)
-        return {**metadata, "ingested": 1}
-    names = product_names(paths)
-    for index, (path, name) in enumerate(zip(paths, names, strict=True)):
-        _add_product(context, f"lightcurve_{index:05d}", name, _read(path, settings))
-    return {"ingested": len(paths)}
+        return _ingest_one(context, settings, paths)
+    refused: list[Metadata] = []
+    ingested = 0
+    for path, name in zip(paths, product_names(paths), strict=True):
+        try:
+            curve = _read(context, path, settings)
+            _add_product(context, f"lightcurve_{ingested:05d}", name, curve)
+        except InputError as error:
+            refused.append(_describe_refusal(path, str(error)))
+            logger.warning("refused: %s", show_name(str(error)))
+        else:
+            ingested += 1
+    if refused and not ingested:
+        examples = "; ".join(str(refusal["reason"]) for refusal in refused[:3])
+        more = f"; and {len(refused) - 3} more" if len(refused) > 3 else ""
+        raise InputError(f"none of the {len(paths)} files can be read as a light curve: {examples}{more}")
+    if not refused:
+        return {"ingested": ingested}
+    return {"ingested": ingested, "refused": len(refused), "refused_files": refused[:_MOST_NAMED]}
 
 
-def find_files(root: Path | None, pattern: str) -> list[Path]:
-    """List the files below `root` that match, sorted by name.
+def _ingest_one(context: TaskContext, settings: IngestSettings, paths: list[Path]) -> Metadata:
+    if len(paths) != 1:
+        examples = ": " + ", ".join(show_name(path.name) for path in paths[:5]) if paths else ""
+        raise InputError(
+            f"input_path {settings.input_path!r} must match one file for the output 'lightcurve', but it matches"
+            f" {len(paths)}{examples}"
+        )
+    metadata = write_light_curve_output(context, "lightcurve", _read(context, paths[0], settings))
+    return {**metadata, "ingested": 1}
+
+
+def _read(context: TaskContext, path: Path, settings: IngestSettings) -> LightCurve:
+    """Read a file in the order of time.
 
     Raises
     ------
     InputError
-        The worker has no input directory, or the pattern (or a link) leads out of it.
+        It leads out of the input directory, is no light curve, or has no good sample.
     """
-    if root is None:
-        raise InputError("this worker has no input directory: set EAS_WORKER_INPUT_DIRECTORY to read external files")
-    base = root.resolve()
-    relative = Path(pattern)
-    if ".." in relative.parts:
-        raise InputError(f"input_path {pattern!r} must not contain '..'")
-    if relative.is_absolute():
-        above = next((place for place in (root.absolute(), base) if relative.is_relative_to(place)), None)
-        if above is None:
-            raise InputError(f"input_path {pattern!r} is not below the input directory of this worker")
-        relative = relative.relative_to(above)
-    if not relative.parts:
-        raise InputError(f"input_path {pattern!r} names no file")
-    found = sorted(path for path in base.glob(str(relative)) if path.is_file())
-    for path in found:
-        if not path.resolve().is_relative_to(base):
-            raise InputError(f"{path.relative_to(base)} is a link that leads out of the input directory")
-    return found
-
-
-def product_names(paths: list[Path]) -> list[str]:
-    """Name the products like their files, with the suffix of what is written; a number tells namesakes apart."""
-    names: list[str] = []
-    for path in paths:
-        stem = path.name
-        while stem.lower().endswith(_KNOWN_SUFFIXES) and Path(stem).stem:
-            stem = Path(stem).stem
-        name, number = f"{stem}.npz", 1
-        while name in names:
-            number += 1
-            name = f"{stem}_{number}.npz"
-        names.append(name)
-    return names
-
-
-def _read(path: Path, settings: IngestSettings) -> LightCurve:
     from shared.lightcurve import read_light_curve
+    from shared.lightcurve.curve_building import explain_no_good_sample
+    from shared.lightcurve.ordering import order_samples
 
-    with input_errors("external light curve"):
-        return read_light_curve(
-            path,
-            lc_format=None if settings.lc_type == "auto" else settings.lc_type,
-            time_system=settings.time_system,
-            flux_column=settings.flux_column,
-        )
+    require_inside(context.input_directory, path)
+    try:
+        with input_errors("external light curve"):
+            curve = read_light_curve(
+                path,
+                lc_format=None if settings.lc_type == "auto" else settings.lc_type,
+                options=_options(settings),
+            )
+    except InputError:
+        raise
+    except Exception as error:
+        logger.exception("cannot read %s", show_name(str(path)))
+        raise InputError(f"external light curve: {path.name}: {type(error).__name__}: {error}") from error
+    with input_errors(f"external light curve: {path.name}"):
+        curve = order_samples(curve, repeated_times=settings.repeated_times, name=path.name)
+    if not curve.good_samples().any():
+        raise InputError(f"external light curve: {path.name}: {explain_no_good_sample(curve)}")
+    if "filename" in curve.metadata:
+        curve.metadata["filename"] = show_name(path.name)
+    return curve
+
+
+def _options(settings: IngestSettings) -> ReadingOptions:
+    from shared.lightcurve.reading_options import ReadingOptions
+
+    columns = {
+        name: None if (column := getattr(settings, name)) is None else str(column)
+        for name in ("time_column", "flux_column", "error_column", "quality_column")
+    }
+    return ReadingOptions(
+        time_system=settings.time_system,
+        time_unit=settings.time_unit,
+        flux_unit=settings.flux_unit,
+        quality_bitmask=settings.quality_bitmask,
+        hdu=settings.hdu,
+        **columns,
+    )
 
 
 def _add_product(context: TaskContext, slot: str, name: str, curve: LightCurve) -> None:
-    from shared.lightcurve import write_light_curve
+    from shared.lightcurve import LightCurveError, write_light_curve
 
     path = context.directory / f"{slot}.npz"
-    written = write_light_curve(curve, path)
+    try:
+        written = write_light_curve(curve, path)
+    except LightCurveError as error:
+        raise InputError(f"external light curve: {error}") from error
     context.add_product(
         slot, path, filename=name, metadata=describe_file(curve, written), mime_type=mime_type_of(written)
     )
 
 
+def _describe_refusal(path: Path, reason: str) -> Metadata:
+    shown = show_name(reason.removeprefix("external light curve: "))
+    return {"file": show_name(path.name), "reason": shown[:_LONGEST_REASON]}
+
+
 TASK_TYPE = TaskType(
     name="ingest_external_lcs",
-    version="1",
+    version="2",
     run=run,
     settings=IngestSettings,
     outputs=(Slot("lightcurve", required=False),),

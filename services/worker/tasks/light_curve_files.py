@@ -20,12 +20,20 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 
-#: Metadata of a product version that describe its file, not the light curve in it; they do not travel on.
-FILE_KEYWORDS = frozenset({"binary", "gzipped", "samples", "flagged_samples", "time_system"})
+#: Metadata of a product version that describe its file and how that was read, not the light curve in it; they do not
+#: travel on.
+FILE_KEYWORDS = frozenset(
+    {
+        *("binary", "gzipped", "samples", "flagged_samples", "time_system", "time_column", "error_column", "flux_unit"),
+        *("quality_columns", "quality_mask", "quality_bitmask"),
+    }
+)
 
 
 def open_light_curve(context: TaskContext, slot: str) -> LightCurve:
-    """Read the light curve of an input slot; its metadata are the file's, overlaid by the product version's.
+    """Read the light curve of an input slot.
+
+    Its metadata are the file's, overlaid by the product version's.
 
     Raises
     ------
@@ -33,12 +41,15 @@ def open_light_curve(context: TaskContext, slot: str) -> LightCurve:
         The job declares no such input, or its file is no light curve.
     """
     from shared.lightcurve import read_light_curve
+    from shared.lightcurve.reading_options import ReadingOptions
 
     if slot not in context.inputs:
         raise InputError(f"the job declares no input {slot!r}, which must be a light curve")
     file = context.inputs[slot]
+    # Text that EAS wrote has times in seconds; files of others say what they have, or are refused.
+    options = ReadingOptions(time_unit="s") if file.metadata.get("binary") is False else None
     with input_errors(f"input {slot!r}"):
-        curve = read_light_curve(file.path, metadata=file.metadata)
+        curve = read_light_curve(file.path, metadata=file.metadata, options=options)
     curve.metadata = {key: value for key, value in curve.metadata.items() if key not in FILE_KEYWORDS}
     return _without_impossible_uncertainties(curve, slot)
 
@@ -67,9 +78,12 @@ def open_good_light_curve(context: TaskContext, slot: str) -> LightCurve:
     InputError
         As `open_light_curve`, or there is no such sample.
     """
+    from shared.lightcurve.curve_building import explain_no_good_sample
+
     curve = open_light_curve(context, slot)
     if not curve.good_samples().any():
-        raise InputError(f"input {slot!r}: none of the {len(curve)} samples is finite and unflagged")
+        reason = explain_no_good_sample(curve)
+        raise InputError(f"input {slot!r}: none of the {len(curve)} samples is finite and unflagged: {reason}")
     return curve
 
 

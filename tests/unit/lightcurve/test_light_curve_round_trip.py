@@ -145,9 +145,10 @@ def test_an_npz_file_with_pickled_objects_is_not_run(tmp_path: Path) -> None:
         read_light_curve(tmp_path / "evil.npz")
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n", gzip.compress(b"")])
-def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "empty").write_bytes(content)
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("content", [b"", b"\n \n"])
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path, content: bytes, packed: bool) -> None:
+    (tmp_path / "empty").write_bytes(gzip.compress(content) if packed else content)
     with pytest.raises(LightCurveError, match="empty: the file is empty"):
         read_light_curve(tmp_path / "empty")
 

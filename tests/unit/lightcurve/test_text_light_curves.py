@@ -30,7 +30,6 @@ def test_text_has_time_in_seconds_and_comments(tmp_path: Path) -> None:
     [
         ("0 1 0 0\n25 1 0\n", "line 2: expected 4 columns, found 3"),
         ("0 1 0 0\n25 1 0 0 7\n", "line 2: expected 4 columns, found 5"),
-        ("0 1 0\n25 1 0\n", "line 1: expected 4 columns, found 3|expected 4 columns, found 3"),
         ("# x\n\n0 1 0 0\n25 bright 0 0\n", "line 4: expected a number, found 'bright'"),
         ("# nothing but a comment\n", "there is no sample in the file"),
     ],
@@ -114,7 +113,9 @@ def test_csv_of_three_columns_is_time_flux_and_uncertainty(tmp_path: Path) -> No
 )
 def test_the_csv_header_names_columns_and_time_system(tmp_path: Path, header: str, time_system: str) -> None:
     mark = next(mark for mark in ";\t," if mark in header)
-    curve = read(tmp_path, f"{header}\n{mark.join(('1500.5', '0.99', '0.01'))}\n{mark.join(('1501', '1', '0.01'))}\n")
+    day = 2_458_500 if time_system in ("BJD_TDB", "JD") else 1500
+    rows = [(f"{day}.5", "0.99", "0.01"), (f"{day + 1}", "1", "0.01")]
+    curve = read(tmp_path, "\n".join([header, *(mark.join(row) for row in rows)]))
     assert curve.time_system == time_system
     assert curve.fluxes.tolist() == [0.99, 1]
     assert curve.uncertainties.tolist() == [0.01, 0.01]

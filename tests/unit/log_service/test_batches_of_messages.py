@@ -19,7 +19,15 @@ LINES = b"\n".join([FIRST, SECOND, ENDING, b""])
 
 
 @pytest.mark.parametrize(
-    "body", [JSON, JSON.replace(b":[", b":\n  ["), LINES, LINES.rstrip(), gzip.compress(JSON), gzip.compress(LINES)]
+    "body",
+    [
+        JSON,
+        JSON.replace(b":[", b":\n  ["),
+        LINES,
+        LINES.rstrip(),
+        gzip.compress(JSON, mtime=0),
+        gzip.compress(LINES, mtime=0),
+    ],
 )
 def test_every_form_that_http_takes_is_read(body: bytes) -> None:
     batch = parse_message(body)
@@ -38,7 +46,7 @@ def test_a_single_record_is_a_batch() -> None:
         (b'{"records":[{}]}', r"not a batch .*records.0.stream"),
         (FIRST + b"\n{}", "neither"),
         (FIRST + b"," + SECOND, "more than one value"),
-        (gzip.compress(JSON)[:-9], "cut off"),
+        (gzip.compress(JSON, mtime=0)[:-9], "cut off"),
         (b"\x1f\x8b nonsense", "not gzip"),
     ],
 )

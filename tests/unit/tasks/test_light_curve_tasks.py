@@ -329,7 +329,7 @@ def test_quality_control_rejects_another_length_than_promised(tmp_path: Path) ->
 
 
 def test_quality_control_rejects_what_does_not_read_back(tmp_path: Path) -> None:
-    (tmp_path / "x.gz").write_text("0 1 0\n")
+    (tmp_path / "x.gz").write_text("0 one 0 0\n")
     assert not check_light_curve_file(OutputFile("lightcurve", tmp_path / "x.gz")).passed
 
 
