@@ -22,6 +22,8 @@ from services.worker.science.transit_signal import MIN_SAMPLES, FloatArray, Tran
 
 #: Scale from the median absolute deviation of Gaussian noise to its standard deviation.
 MAD_TO_SIGMA = 1.4826
+#: An epoch that is farther away from the curve [d] is one of another time system, such as BJD instead of BTJD.
+FARTHEST_EPOCH = 100_000.0
 #: Steps per transit duration at which weak secondary eclipses are looked for.
 SECONDARY_OVERSAMPLING = 4
 
@@ -117,7 +119,8 @@ def vet_candidate(times: FloatArray, fluxes: FloatArray, candidate: TransitSigna
     Raises
     ------
     InputError
-        Too few samples, or the duration is not shorter than the period.
+        Too few samples, a duration that is not shorter than the period, a period of less than two sampling intervals,
+        or an epoch in another time system.
     """
     if times.size < MIN_SAMPLES:
         raise InputError(f"{times.size} good samples; a report needs at least {MIN_SAMPLES}")
@@ -125,8 +128,9 @@ def vet_candidate(times: FloatArray, fluxes: FloatArray, candidate: TransitSigna
         raise InputError(
             f"the candidate's duration {candidate.duration:g} d is not below its period {candidate.period:g} d"
         )
-    scatter = measure_scatter(times, fluxes, candidate)
     exposure = float(np.median(np.diff(times)))
+    _require_ephemeris(times, candidate, exposure)
+    scatter = measure_scatter(times, fluxes, candidate)
     window = cut_window(times, fluxes, candidate, sigma=scatter, fold=False)
     trapezoid = fit_trapezoid(window, candidate, exposure=exposure)
     if trapezoid is not None and trapezoid.signal.depth <= 0:
@@ -138,6 +142,20 @@ def vet_candidate(times: FloatArray, fluxes: FloatArray, candidate: TransitSigna
         window = cut_window(times, fluxes, signal, sigma=scatter, fold=True)
         planet = fit_planet(window, trapezoid, exposure=exposure)
     return _measure_depths(times, fluxes, candidate, signal, trapezoid, planet, _Noise(scatter, exposure))
+
+
+def _require_ephemeris(times: FloatArray, candidate: TransitSignal, interval: float) -> None:
+    """Refuse an ephemeris that cannot be one of this curve, sampled at this interval [d]. Raises `InputError`."""
+    if candidate.period < 2 * interval:
+        raise InputError(
+            f"the candidate's period {candidate.period:g} d is shorter than two sampling intervals of {interval:.6g} d"
+        )
+    first, last = float(times[0]), float(times[-1])
+    if max(first - candidate.epoch, candidate.epoch - last) > FARTHEST_EPOCH:
+        raise InputError(
+            f"the candidate's epoch, {candidate.epoch:.10g} d, is more than {FARTHEST_EPOCH:g} d away from the curve, "
+            f"which lasts from {first:.10g} to {last:.10g} d: it must be in the time system of the curve"
+        )
 
 
 def _measure_depths(

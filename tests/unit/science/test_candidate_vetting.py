@@ -47,6 +47,28 @@ def test_depth_and_ephemeris_are_those_injected() -> None:
     assert vetting.transit_count == 10
 
 
+@pytest.mark.parametrize("epoch", [2_457_001.3, -2_454_831.7, 1e300])
+def test_an_epoch_in_another_time_system_is_refused(epoch: float) -> None:
+    candidate = TransitSignal(period=2.7, epoch=epoch, duration=0.12, depth=2e-3)
+
+    with pytest.raises(InputError, match=r"more than 100000 d away from the curve.*must be in the time system"):
+        vet_candidate(TIMES, noisy(dips(0, 2e-3)), candidate)
+
+
+def test_an_epoch_of_an_earlier_mission_is_taken() -> None:
+    candidate = TransitSignal(period=2.7, epoch=1.3 - 1500 * 2.7, duration=0.12, depth=2e-3)
+
+    assert vet_candidate(TIMES, noisy(dips(0, 2e-3)), candidate).transit_count == 10
+
+
+@pytest.mark.parametrize("period", [1e-9, 0.01])
+def test_a_period_of_less_than_two_samples_is_refused(period: float) -> None:
+    candidate = TransitSignal(period=period, epoch=1.3, duration=period / 2, depth=2e-3)
+
+    with pytest.raises(InputError, match="shorter than two sampling intervals"):
+        vet_candidate(TIMES, noisy(dips(0, 2e-3)), candidate)
+
+
 def test_equal_odd_and_even_transits_agree() -> None:
     vetting = vet_candidate(TIMES, noisy(dips(0, 2e-3)), TRUTH)
 
