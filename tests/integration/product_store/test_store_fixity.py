@@ -262,6 +262,7 @@ async def test_damage_that_an_earlier_release_found_goes_to_quarantine(place: Pl
         version = await harm_one(store)
     for statement in (
         "UPDATE version SET damaged_at = created_at",
+        "DROP TABLE lost_tasks",
         "DROP TABLE damage",
         "ALTER TABLE product DROP COLUMN rerun",
         "UPDATE alembic_version SET version_num = '0005'",
