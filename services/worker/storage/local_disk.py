@@ -6,6 +6,7 @@ from pathlib import Path
 
 from services.worker.domain.want_of_room import DiskLook
 from services.worker.storage.watch import measure_folder
+from shared.contracts.texts import clean_text
 from shared.disk import free_bytes
 from shared.journal.reserve import JournalReserve
 
@@ -31,7 +32,7 @@ class LocalDisk:
     def look(self, *folders: Path) -> DiskLook:
         """Measure the disk, with the files below the folders of an attempt, which need not exist."""
         own = sum(measure_folder(folder) for folder in folders)
-        return DiskLook(str(self._attempts), free_bytes(self._attempts), own, self._promised)
+        return DiskLook(clean_text(str(self._attempts)), free_bytes(self._attempts), own, self._promised)
 
     def set_aside(self) -> None:
         """Set aside what is missing of the room for log records, where there is enough for tasks besides."""

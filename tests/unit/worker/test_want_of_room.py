@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 from services.worker.domain.assignment import Answer, AnsweredState, Departure
 from services.worker.domain.errors import OutputError
 from services.worker.domain.limits import Cause
-from services.worker.domain.want_of_room import DiskLook, excuse
+from services.worker.domain.want_of_room import DiskLook, describe, excuse
 from services.worker.logic.room import Room
+from services.worker.storage.local_disk import LocalDisk
 from shared.contracts.states import FailureReason
 
 MB = 1_000_000
@@ -88,6 +90,14 @@ def test_what_quality_control_rejects_counts_only_where_anything_could_be_writte
 )
 def test_a_process_may_end_for_want_of_room_unless_somebody_else_ended_it(departure: Departure, possible: bool) -> None:
     assert departure.may_be_for_want_of_room is possible
+
+
+def test_what_is_said_of_a_folder_can_be_sent_whatever_its_name_is(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    folder.mkdir()
+    look = LocalDisk(folder, PROMISED).look()
+    describe(look).encode()
+    assert look.folder.endswith("\\udcff")
 
 
 @dataclass
