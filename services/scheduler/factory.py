@@ -113,7 +113,7 @@ class SchedulerFactory:
         self.events = Events(changes, bells, settings.event_heartbeat_seconds)
         lease = timedelta(seconds=settings.leader_lease_seconds)
         self.leadership = LeadershipReader(self._database)
-        self._election = Election(free, _now, settings.find_replica_name(), lease)
+        self._election = Election(free, _now, settings.find_replica_name(), lease, self.leadership.find)
         leaders = LeadersTransactor(GatedTransactor(free, gate, seconds=None), self._election)
         self._leaders_loops = {
             "expansion": Expansion(leaders, bells, _now, limits, settings.max_iterations).run,

@@ -26,7 +26,12 @@ class Leadership:
 
 
 def claim_leadership(
-    found: Leadership | None, me: str, my_fence: int | None, at: datetime, lease: timedelta
+    found: Leadership | None,
+    me: str,
+    my_fence: int | None,
+    at: datetime,
+    lease: timedelta,
+    asked_at: datetime | None = None,
 ) -> Leadership | None:
     """Decide whether a scheduler leads from now on, and on what terms; None while another does.
 
@@ -43,12 +48,15 @@ def claim_leadership(
         Now.
     lease
         How long a word counts.
+    asked_at
+        When this scheduler began to wait for its turn to write; None: now. Whoever leads could not renew its lease
+        meanwhile either, so a lease that ended while both waited is no sign that it is gone.
     """
     if found is None:
         return Leadership(me, 1, at + lease)
     if found.holder == me and found.fence == my_fence:
         return Leadership(me, found.fence, at + lease)
     is_successor = found.holder == me and my_fence is None
-    if is_successor or found.expires_at <= at:
+    if is_successor or found.expires_at <= (asked_at or at):
         return Leadership(me, found.fence + 1, at + lease)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from services.scheduler.domain.leadership import Leadership, claim_leadership
@@ -44,13 +44,24 @@ class Election:
         Of this scheduler; no two may have the same at the same time.
     lease
         How long its word counts.
+    read
+        Reads who leads without waiting for the turn to write, which a large submission or expansion holds for long.
+        None: it cannot be read so.
     """
 
-    def __init__(self, transactor: Transactor, clock: Clock, name: str, lease: timedelta) -> None:
+    def __init__(
+        self,
+        transactor: Transactor,
+        clock: Clock,
+        name: str,
+        lease: timedelta,
+        read: Callable[[], Awaitable[Leadership | None]] | None = None,
+    ) -> None:
         self._transactor = transactor
         self._clock = clock
         self._name = name
         self._lease = lease
+        self._read = read
         self._fence: int | None = None
         self._until = 0.0
         self._loops: Mapping[str, Callable[[], Awaitable[None]]] = {}
@@ -100,11 +111,14 @@ class Election:
             logger.info("nobody was told that this scheduler leads no longer: %s", error)
 
     async def _stand(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now, asked_at = asyncio.get_running_loop().time(), self._clock()
         try:
             async with asyncio.timeout(self._lease.total_seconds()):
-                mine = await self._transactor.run(self._claim)
+                mine = await self._transactor.run(lambda unit: self._claim(unit, asked_at))
         except (UnavailableError, TimeoutError) as error:
+            if await self._is_only_waiting():
+                logger.info("scheduler %s waits for its turn to write, and so does who leads", self._name)
+                return
             logger.warning("cannot say who leads: %s", str(error) or "the database does not answer")
             if asyncio.get_running_loop().time() > self._until:
                 await self._end_loops()
@@ -125,8 +139,23 @@ class Election:
                 asyncio.create_task(keep_running(name, loop), name=name) for name, loop in self._loops.items()
             ]
 
-    def _claim(self, unit: UnitOfWork) -> Leadership | None:
-        mine = claim_leadership(unit.leadership.find(), self._name, self._fence, self._clock(), self._lease)
+    async def _is_only_waiting(self) -> bool:
+        """Tell whether the database answers, and says nothing else of who leads than this scheduler knows.
+
+        While another transaction holds the turn to write, nobody can become the leader.
+        """
+        if self._read is None:
+            return False
+        try:
+            async with asyncio.timeout(self._lease.total_seconds()):
+                found = await self._read()
+        except (EasError, TimeoutError):
+            return False
+        return not self.leads or (found is not None and found.fence == self._fence)
+
+    def _claim(self, unit: UnitOfWork, asked_at: datetime) -> Leadership | None:
+        found = unit.leadership.find()
+        mine = claim_leadership(found, self._name, self._fence, self._clock(), self._lease, asked_at)
         if mine is not None:
             unit.leadership.save(mine)
         return mine
