@@ -308,7 +308,7 @@ class AttemptTrouble(BaseModel):
     number: int
     state: AttemptState
     reason: FailureReason | None
-    message: str | None = Field(description="Its first 500 characters.")
+    message: str | None = Field(description="Its first 500 characters; of a traceback, the error.")
     worker_id: str | None
     ended_at: datetime | None
 

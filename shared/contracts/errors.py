@@ -4,6 +4,7 @@
 
     EasError
     ├── InvalidInputError           invalid_input
+    │   ├── UnknownParameterError   unknown_parameter    the operation has no such query parameter
     │   ├── InvalidJsonError        invalid_json
     │   ├── InvalidJobError         invalid_job          all problems of a job document at once
     │   ├── InvalidExpressionError  invalid_expression
@@ -84,6 +85,12 @@ class InvalidInputError(EasError):
     """The request is understood and wrong."""
 
     slug = "invalid_input"
+
+
+class UnknownParameterError(InvalidInputError):
+    """The operation has no query parameter of this name."""
+
+    slug = "unknown_parameter"
 
 
 class InvalidJsonError(InvalidInputError):

@@ -10,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
+from shared.http.query import check_parameters, find_parameters
+
 _Dependency = Callable[[Request], Awaitable[Any]]
 
 
@@ -32,7 +34,11 @@ class HotRoute(APIRoute):
         ]
         request_name = self.dependant.request_param_name
 
+        known = find_parameters(self.dependant)
+
         async def answer(request: Request) -> Response:
+            if request.scope["query_string"]:
+                check_parameters(request.scope["query_string"], known)
             values: dict[str, Any] = {name: await dependency(request) for name, dependency in needs}
             values[body.name] = _read(model, await request.body())
             if request_name is not None:

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Protocol, TypeVar
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from shared.contracts.errors import ErrorBody, UnavailableError
 from shared.http.auth import TokenTable
 from shared.http.content_codings import ContentCodingMiddleware
 from shared.http.errors import install_error_handlers
 from shared.http.health import create_health_router
+from shared.http.query import refuse_unknown_parameters
 from shared.http.request_ids import RequestIdMiddleware
 from shared.version import distribution_version
 
@@ -95,6 +96,7 @@ def create_service_app(
         summary=summary,
         version=distribution_version(),
         lifespan=lifespan,
+        dependencies=[Depends(refuse_unknown_parameters)],
         responses={
             "4XX": {"model": ErrorBody, "description": "What is wrong with the request, and where."},
             "5XX": {"model": ErrorBody, "description": "What is wrong with the service."},

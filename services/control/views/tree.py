@@ -8,6 +8,7 @@ from rich.text import Text
 
 from services.control.views.text import number_text, plain, state_text
 from shared.contracts.scheduler import TaskLine
+from shared.error_lines import find_error_line
 
 
 def write_tree(lines: Iterable[TaskLine]) -> Iterable[Text]:
@@ -29,5 +30,5 @@ def write_tree(lines: Iterable[TaskLine]) -> Iterable[Text]:
             state_text(line.state.value),
             f"  ({line.attempts} attempts)" if line.attempts > 1 else "",
             f"  {line.reason.value}" if line.reason else "",
-            f": {plain(line.message.splitlines()[0])}" if line.message else "",
+            f": {plain(find_error_line(line.message))}" if line.message else "",
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, func, literal, or_, select, text, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, case, func, literal, or_, select, text, type_coerce
 
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.storage.schema import IS_CLAIMABLE, IS_HELD, AttemptRow, JobRow, TaskRow, TaskTypeRow, WorkerRow
@@ -30,6 +30,7 @@ from shared.contracts.errors import NotFoundError
 from shared.contracts.states import FailureReason, TaskState
 from shared.database.engine import Database
 from shared.database.types import UtcTime
+from shared.error_lines import find_error_line
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
 _task = TaskRow.__table__  # type: ignore[attr-defined]
@@ -40,6 +41,7 @@ _type = TaskTypeRow.__table__  # type: ignore[attr-defined]
 _IS_TROUBLE = text("attempt.state IN ('failed', 'lost', 'rejected')")
 _WAS_TRIED = or_(_attempt.c.reason.is_(None), _attempt.c.reason != FailureReason.EVICTED.value)
 _HEAD = 500
+_HEADER = "Traceback (most recent call last)"
 _QUEUE_HEAD = 100
 #: The timeline looks no further back than so many attempts.
 _TIMELINE_REACH = 100_000
@@ -109,7 +111,11 @@ class DiagnosticsReader:
                 _attempt.c.number,
                 _attempt.c.state,
                 _attempt.c.reason,
-                func.substr(_attempt.c.message, 1, _HEAD).label("message"),
+                # Of a traceback the error is the end.
+                case(
+                    (_attempt.c.message.contains(_HEADER), _attempt.c.message),
+                    else_=func.substr(_attempt.c.message, 1, _HEAD),
+                ).label("message"),
                 _attempt.c.worker_id,
                 _attempt.c.ended_at,
             )
@@ -124,7 +130,7 @@ class DiagnosticsReader:
             return connection.execute(found).all()
 
         rows = await self._database.read(query)
-        items = [AttemptTrouble.model_validate(row._asdict()) for row in rows[:limit]][::-1]
+        items = [_trouble(row) for row in rows[:limit]][::-1]
         return TroublePage(items=items, next_before=items[0].attempt_id if len(rows) > limit else None)
 
     async def read_queues(self) -> QueueTable:
@@ -261,6 +267,13 @@ def _read_progress(connection: Connection, chosen: JobFilter, stalled_before: da
         row = found[task_type]
         row.running, row.stalled = row.running - number, number
     return ProgressTable(items=[found[name] for name in sorted(found)])
+
+
+def _trouble(row: Any) -> AttemptTrouble:
+    values = row._asdict()
+    if _HEADER in (values["message"] or ""):
+        values["message"] = find_error_line(values["message"])[:_HEAD]
+    return AttemptTrouble.model_validate(values)
 
 
 def _queue_length(task_type: str, queued: int, head: Any | None, at: datetime) -> QueueLength:

@@ -244,3 +244,12 @@ async def test_every_table_has_its_csv(bench: Bench, path: str) -> None:
         rows = read_csv((await bench.http.get(f"/{place}", params={"format": "csv"})).text)
         assert len(rows) > 1
         assert {len(row) for row in rows} == {len(rows[0])}
+
+
+async def test_of_a_traceback_the_table_of_errors_shows_the_error(bench: Bench) -> None:
+    frames = "".join(f'  File "long.py", line {number}, in deeper\n    deeper()\n' for number in range(60))
+    message = f"Traceback (most recent call last):\n{frames}ValueError: no flux in sector 5"
+    await bench.submit(NULL)
+    await bench.run_one("failed", reason="science", message=message)
+    page = await bench.client.list_errors(EVERYTHING, limit=2)
+    assert [item.message for item in page.items] == ["ValueError: no flux in sector 5"]

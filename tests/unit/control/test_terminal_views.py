@@ -223,3 +223,18 @@ def test_values_are_written_shortly(value: object, text: str) -> None:
 def test_indices_are_left_out_beside_their_variable_only() -> None:
     assert metadata_text({"r": 1, "r_index": 0, "lonely_index": 3}) == "r=1 lonely_index=3"
     assert plain("ä\u202eb") == "ä\\x202eb"
+
+
+def test_a_tree_shows_the_error_of_a_traceback() -> None:
+    message = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    g()\nValueError: no flux'
+    line = TaskLine(
+        task_id=1,
+        parent_id=None,
+        level=0,
+        task_type="error",
+        name=None,
+        state=TaskState.FAILED,
+        reason=FailureReason.SCIENCE,
+        message=message,
+    )
+    assert render(*write_tree([line])) == ["1 error  failed  science: ValueError: no flux"]
