@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import orjson
 
 from services.scheduler.domain.attempt import QueuedAttempt, TaskToRun
 from services.scheduler.domain.changes import Changes
@@ -38,6 +40,8 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 _ANNOUNCED_AT_ONCE = 500
+#: Metadata of one message to the product store: servers of databases and brokers bound what they take at once [bytes].
+_BYTES_AT_ONCE = 1 << 20
 #: A loop holds chains, and each chain ends with the test for the next, which spawns on behalf of the loop.
 _LEVELS_BELOW_ITS_LOOP = 2
 #: After how many steps of working a plan out the database is told that somebody does: less than a second's work.
@@ -235,24 +239,29 @@ class _Planting:
                 self._changes.note_expanded(self._job_id, attempt.task_id, attempt.attempt_id)
 
     def _announce(self, promises: list[Promise], task_types: dict[str, TaskTypeSpecification]) -> None:
-        for start in range(0, len(promises), _ANNOUNCED_AT_ONCE):
-            products = []
-            for promise in self._steadily(promises[start : start + _ANNOUNCED_AT_ONCE], done=start):
-                task = self._plan.tasks[promise.task_id - self._task_ids.start]
-                specification = task_types.get(task.task_type)
-                products.append(
-                    {
-                        "directory": promise.directory,
-                        "filename": promise.filename,
-                        "semantic_type": promise.slot,
-                        "mime_type": specification.mime_types.get(promise.slot) if specification else None,
-                        "generator_task_id": promise.task_id,
-                        "job_id": self._job_id,
-                        "planned_at": self._changes.at,
-                        "metadata": task.metadata,
-                        "rerun": self._mode.rerun,
-                    }
-                )
+        products: list[dict[str, Any]] = []
+        size = 0
+        for promise in self._steadily(promises):
+            task = self._plan.tasks[promise.task_id - self._task_ids.start]
+            specification = task_types.get(task.task_type)
+            products.append(
+                {
+                    "directory": promise.directory,
+                    "filename": promise.filename,
+                    "semantic_type": promise.slot,
+                    "mime_type": specification.mime_types.get(promise.slot) if specification else None,
+                    "generator_task_id": promise.task_id,
+                    "job_id": self._job_id,
+                    "planned_at": self._changes.at,
+                    "metadata": task.metadata,
+                    "rerun": self._mode.rerun,
+                }
+            )
+            size += len(orjson.dumps(task.metadata))
+            if len(products) == _ANNOUNCED_AT_ONCE or size > _BYTES_AT_ONCE:
+                self._changes.tell("plan", {"products": products})
+                products, size = [], 0
+        if products:
             self._changes.tell("plan", {"products": products})
 
     def _block_at_once(self, edges: list[NewDependency]) -> None:

@@ -117,6 +117,20 @@ async def test_the_deepest_job_can_be_submitted_and_shown(bench: Bench) -> None:
         assert (await bench.client.get_task(line["task_id"])).task_id == line["task_id"]
 
 
+async def test_much_metadata_reach_the_product_store_in_several_messages(bench: Bench, inspector: Inspector) -> None:
+    inner = {
+        "task": "execution_for_loop",
+        "parameter": "i",
+        "values": "(range(100))",
+        "task_list": [{"task": "make", "outputs": {"lightcurve": "'{i}.f'.format(**metadata)"}}],
+    }
+    outer = {"task": "execution_for_loop", "parameter": "long", "values": ["v" * 30_000], "task_list": [inner]}
+    await bench.submit(outer)
+    payloads = [payload for (payload,) in inspector.fetch("SELECT payload FROM outbox WHERE kind = 'plan'")]
+    assert [len(payload) < 1.1 * 2**20 for payload in payloads] == [True] * 3
+    assert sum(len(json.loads(payload)["products"]) for payload in payloads) == 100
+
+
 # --- reports
 
 
