@@ -201,9 +201,15 @@ def _find_unit_of_flux(table: ColumnTable, options: ReadingOptions) -> FluxUnit:
 def _convert_fluxes(table: ColumnTable, unit: FluxUnit) -> tuple[FloatArray, FloatArray | None]:
     """Convert fluxes and errors: parts of 1 that centre on 0 become 1 + x, magnitudes become fluxes around 1."""
     fluxes, errors = table.fluxes, table.errors
-    if unit == "flux":
-        return fluxes, errors
     finite = fluxes[np.isfinite(fluxes)]
+    if unit == "flux":
+        if len(finite) > 2 and abs(float(np.median(finite))) < float(np.std(finite)):
+            logger.warning(
+                "%s: the fluxes centre on 0, so they are differences: searches need fluxes around 1;"
+                " the setting flux_unit (fraction, percent, ppt, ppm) moves them there",
+                table.filename,
+            )
+        return fluxes, errors
     median = float(np.median(finite)) if len(finite) else 0.0
     if unit == "mag":
         size = MAGNITUDE_UNITS.get((table.flux_label.unit or "mag").lower(), 1.0)

@@ -32,7 +32,8 @@ from shared.lightcurve.quality import QualityColumn
 from shared.lightcurve.reading_options import ReadingOptions
 from shared.lightcurve.tables import TableForm, load_table
 from shared.lightcurve.text_files import plain_copy
-from shared.lightcurve.text_layout import TextLayout, read_layout
+from shared.lightcurve.text_headers import TextLayout
+from shared.lightcurve.text_layout import read_layout
 from shared.lightcurve.time_systems import RELATIVE, standard_name, system_of_label, typical_spacing
 
 logger = logging.getLogger(__name__)

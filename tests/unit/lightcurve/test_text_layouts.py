@@ -100,6 +100,7 @@ BLANK_HEADERS = {
         "# - {name: flux, datatype: float64}\n# - {name: flux_err, datatype: float64}\nBTJD flux flux_err\n",
         (TIMES, FLUXES, ERRORS),
     ),
+    "names of two words": ("# BJD - 2457000   Corrected Flux   Flux Err\n", (TIMES, FLUXES, ERRORS)),
     "ruler": ("BTJD          flux       flux_err\n------------ ---------- ---------\n", (TIMES, FLUXES, ERRORS)),
     "IPAC": (
         "\\object = star\n|BTJD    |flux    |flux_err|\n|double  |double  |double  |\n|d       |        |        |\n",
@@ -123,6 +124,19 @@ def test_two_and_three_columns_without_a_header(
     tmp_path: Path, columns: tuple[object, ...], errors: bool, mark: str
 ) -> None:
     check(read(tmp_path, make_rows(*columns, mark=mark)), errors=errors)
+
+
+def test_remarks_at_the_end_of_rows(tmp_path: Path) -> None:
+    check(read(tmp_path, make_rows(TIMES, FLUXES, ERRORS, ["# ok"] * 240, mark=" ")))
+
+
+def test_fluxes_that_centre_on_zero_are_kept_and_the_log_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    curve = read(tmp_path, make_rows(TIMES, FLUXES - 1))
+    np.testing.assert_allclose(curve.fluxes, FLUXES - 1, atol=1e-6)
+    assert "the fluxes centre on 0" in caplog.text
+    assert "flux_unit" in caplog.text
 
 
 def test_a_third_column_of_zeros_and_ones_flags(tmp_path: Path) -> None:
