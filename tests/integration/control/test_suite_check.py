@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,13 @@ from typing import Any
 import pytest
 
 from services.control.main import run
+from services.control.storage.suite_check import check_suite
+from services.logging.main import describe_database as describe_logs
+from services.product_store.main import describe_database as describe_products
+from services.scheduler.main import describe_database as describe_jobs
+from shared.database.creation import make_database as create
 from tests.integration.control.conftest import OpenSuite
+from tests.support.databases import Inspector
 
 
 async def check(capfd: pytest.CaptureFixture[str], data: Path) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -102,3 +109,19 @@ async def test_a_restored_scheduler_is_only_noted(
     with pytest.raises(SystemExit, match=r"^0$"):
         run(["db", "check", "--data", str(data)])
     assert "NOTE" in capfd.readouterr().out
+
+
+def test_databases_of_every_kind_are_compared(make_database: Callable[[str], str]) -> None:
+    urls = {}
+    for description in (describe_jobs(), describe_products(), describe_logs()):
+        urls[description.service] = make_database(description.service)
+        create(urls[description.service], description)
+    with closing(Inspector(urls["product_store"])) as inspector:
+        inspector.execute(
+            "INSERT INTO product (directory, filename, semantic_type, generator_task_id, job_id, planned_at, planned,"
+            " details) VALUES ('', 'a', 's', 9, 1, 0, true, '{}')"
+        )
+
+    found = {one.name: (one.named, one.is_fault) for one in check_suite(urls) if one.words}
+
+    assert found == {"task ids": ([9], True)}
