@@ -25,7 +25,7 @@ STEP = 10_000
 
 
 def measure_memory() -> dict[str, Figure]:
-    """Run many tasks, and print the resident memory of the services after each job."""
+    """Run many tasks, and print the services' resident memory after each job, and their processor time in it."""
     with embedded_suite() as suite:
         sizes = asyncio.run(_run_jobs(suite))
     middle = sizes[len(sizes) // 2]
@@ -41,12 +41,19 @@ async def _run_jobs(suite: RunningSuite) -> list[float]:
     sizes = []
     async with SchedulerClient(f"{suite.url}/scheduler", suite.tokens["user"]) as client:
         for number in range(1, TASKS // STEP + 1):
-            begin = time.perf_counter()
+            begin, cpu_before = time.perf_counter(), read_cpu_seconds(suite.process_id)
             await finish_job(client, await client.submit_job(orjson.dumps(make_grid(STEP))))
             rate = STEP / (time.perf_counter() - begin)
             sizes.append(read_memory(suite.process_id))
-            print(f"{number * STEP:9} tasks {sizes[-1]:8.1f} MB {rate:8.0f} tasks/s", flush=True)
+            cost = (read_cpu_seconds(suite.process_id) - cpu_before) / STEP * 1e6
+            print(f"{number * STEP:9} tasks {sizes[-1]:8.1f} MB {rate:8.0f} tasks/s {cost:8.0f} us/task", flush=True)
     return sizes
+
+
+def read_cpu_seconds(process_id: int) -> float:
+    """Read the processor time of a process, which depends on other work on the machine less than rates do [s]."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def read_memory(process_id: int) -> float:
