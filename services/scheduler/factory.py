@@ -24,7 +24,7 @@ from services.scheduler.logic.leadership import Election, LeadersTransactor
 from services.scheduler.logic.overrides import Overrides
 from services.scheduler.logic.peers import Peers
 from services.scheduler.logic.polls import Polls
-from services.scheduler.logic.ports import ProductAnnouncer
+from services.scheduler.logic.ports import DeadLetterBox, ProductAnnouncer
 from services.scheduler.logic.provenance import Provenance
 from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
@@ -101,7 +101,10 @@ class SchedulerFactory:
         self.dispatch = Dispatch(transactor, bells, _now, polls)
         self.control = Control(transactor, bells, _now)
         self._broker = self._find_broker(settings)
-        self.dead_letters = DeadLetters([SqlDeadLetters(self._database)], bells)
+        boxes: list[DeadLetterBox] = [SqlDeadLetters(self._database)]
+        if self._broker is not None:
+            boxes.append(self._broker.dead_letters)
+        self.dead_letters = DeadLetters(boxes, bells)
         self.queues = Queues(transactor, bells, _now, self._broker)
         self.inquiry = Inquiry(self.views, bells)
         self.explanation = Explanation(ExplanationReader(self._database), _now, WhyRules(limits, 2 * rules.lease))

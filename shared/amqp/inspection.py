@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
 
 import aiormq
 from aiormq import Channel
@@ -13,7 +15,7 @@ from aiormq.exceptions import ChannelNotFoundEntity
 
 from shared.amqp.connection import BrokerConnection, unavailable, wire_of
 from shared.amqp.declaration import declare
-from shared.amqp.ports import Message
+from shared.amqp.ports import DeadMessage, Message
 from shared.amqp.publisher import QueuePublisher
 from shared.amqp.topology import QueueType, Topology
 from shared.contracts.errors import NotFoundError
@@ -84,6 +86,32 @@ class QueueInspector:
             # would put them at its end; had we fetched them one by one, it would mix them up.
             return (await _collect(arrived, wanted))[:limit]
 
+    async def list_dead(self, name: str, limit: int) -> list[DeadMessage]:
+        """Read messages of a dead-letter queue and leave them there, though perhaps in another order."""
+        found: list[DeadMessage] = []
+        async with self._look_at(name) as channel:
+            while len(found) < limit and (message := await _get(channel, name)) is not None:
+                found.append(_read_dead(message))
+        return found  # what was fetched is back in its queue by now
+
+    async def take_dead(self, name: str, wanted: Callable[[DeadMessage], bool], *, again: bool) -> int:
+        """Take some messages out of a dead-letter queue, and tell how many; see the port."""
+        taken = 0
+        async with self._look_at(name) as channel:
+            left = (await channel.queue_declare(name, passive=True)).message_count or 0
+            while left > 0 and (message := await _get(channel, name)) is not None:
+                left -= 1
+                dead = _read_dead(message)
+                if not wanted(dead) or (again and dead.queue is None):
+                    continue
+                if again and dead.queue is not None:
+                    await self._publisher.publish(Message(dead.queue, dead.body))
+                await channel.basic_ack(message.delivery_tag or 0)
+                taken += 1
+            # Acknowledgements have no answer. This has, and comes after them.
+            await channel.basic_qos(prefetch_count=1)
+        return taken
+
     async def purge(self, name: str) -> int:
         """Remove the messages that wait, and tell how many those were."""
         async with self._look_at(name) as channel:
@@ -107,6 +135,29 @@ class QueueInspector:
                         yield await wire_of(channel)
                 except ChannelNotFoundEntity as error:
                     raise NotFoundError(f"there is no queue {name!r}", where=name) from error
+
+
+async def _get(channel: Channel, name: str) -> DeliveredMessage | None:
+    found = await channel.basic_get(name)
+    return None if isinstance(found.delivery, aiormq.spec.Basic.GetEmpty) else found
+
+
+def _read_dead(message: DeliveredMessage) -> DeadMessage:
+    """Read what the broker says of a dead letter's last death."""
+    headers: Any = message.header.properties.headers or {}
+    deaths = headers.get("x-death")
+    last = deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+    died_at = last.get("time")
+    return DeadMessage(
+        message.body,
+        _as_text(last.get("queue")),
+        _as_text(last.get("reason")),
+        died_at.replace(tzinfo=died_at.tzinfo or UTC) if isinstance(died_at, datetime) else None,
+    )
+
+
+def _as_text(value: object) -> str | None:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value if isinstance(value, str) else None
 
 
 async def _collect(arrived: asyncio.Queue[bytes], wanted: int) -> list[bytes]:

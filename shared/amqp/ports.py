@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from shared.contracts.errors import EasError
@@ -18,6 +19,26 @@ class Message:
 
     queue: str
     body: bytes
+
+
+@dataclass(frozen=True)
+class DeadMessage:
+    """A message among the dead letters.
+
+    Parameters
+    ----------
+    queue
+        Where it was; None where the broker does not say.
+    reason
+        The broker's word for why it is there, such as ``rejected``.
+    died_at
+        Since when.
+    """
+
+    body: bytes
+    queue: str | None
+    reason: str | None = None
+    died_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +178,23 @@ class Queues(Protocol):
         """Read up to `limit` messages from the front and leave them where they are.
 
         Consumers get nothing of them for that moment; afterwards they count as delivered before.
+        """
+        ...
+
+    async def list_dead(self, name: str, limit: int) -> list[DeadMessage]:
+        """Read up to `limit` messages of a dead-letter queue and leave them there, though perhaps in another order."""
+        ...
+
+    async def take_dead(self, name: str, wanted: Callable[[DeadMessage], bool], *, again: bool) -> int:
+        """Take some messages out of a dead-letter queue, and tell how many.
+
+        Parameters
+        ----------
+        wanted
+            Tells of each message whether it is to be taken out.
+        again
+            Whether they go back to the queues where they were, each before it is taken out. One of which nobody knows
+            where it was stays.
         """
         ...
 

@@ -7,15 +7,21 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from shared.contracts.errors import EasError
 from shared.isolation import describe_error, is_passing
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
+#: How often bringing a message may fail for no known reason.
+MOST_FAILURES = 3
+
+
+@dataclass(eq=False)
 class _Entry:
     size: int
     bring: Callable[[], Awaitable[object]]
+    failures: int = 0
 
 
 class Recent:
@@ -42,14 +48,30 @@ class Recent:
             self._size -= self._entries.popleft().size
 
     async def bring(self) -> None:
-        """Bring all that is kept now, and keep it no longer. Raises UnavailableError; what was not brought is kept."""
+        """Bring all that is kept now, and keep it no longer.
+
+        Raises
+        ------
+        UnavailableError
+            The other way is not there. What was not brought is kept.
+        Exception
+            What one message raised at which bringing fails otherwise. The others were brought; this one is kept, until
+            it has failed too often.
+        """
+        failure: Exception | None = None
         for entry in list(self._entries):
             try:
                 await entry.bring()
             except Exception as error:
                 if is_passing(error):
                     raise
+                entry.failures += 1
+                if not isinstance(error, EasError) and entry.failures < MOST_FAILURES:
+                    failure = error
+                    continue
                 logger.error("what was published lately is refused: %s", describe_error(error))
             if entry in self._entries:
                 self._entries.remove(entry)
                 self._size -= entry.size
+        if failure is not None:
+            raise failure

@@ -32,6 +32,7 @@ class DeadLetterTable(TableView):
     """Dead letters, oldest first."""
 
     items: list[DeadLetter]
+    missing: str | None = Field(default=None, description="Why those of one place are not among them.")
 
     def flatten(self) -> FlatTable:
         """Make one table of it."""

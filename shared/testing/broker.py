@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
 from shared.amqp.errors import BrokerUnavailableError, QueueRefusedError
-from shared.amqp.ports import Handler, Message, Outcome
+from shared.amqp.ports import DeadMessage, Handler, Message, Outcome
 from shared.amqp.topology import QueueType, Topology
 from shared.background import cancel_and_wait
 from shared.contracts.errors import EasError, NotFoundError
@@ -23,6 +23,7 @@ class _Stored:
     number: int
     body: bytes
     is_redelivered: bool = False
+    was_in: str | None = None
 
 
 @dataclass
@@ -95,10 +96,10 @@ class FakeBroker:
             raise NotFoundError(f"there is no queue {name!r}", where=name)
         return self._queues[name]
 
-    def put(self, topology: Topology, message: Message) -> None:
-        """Keep a message, declaring its queue if need be."""
+    def put(self, topology: Topology, message: Message, *, was_in: str | None = None) -> None:
+        """Keep a message, declaring its queue if need be. A dead letter was in another queue before."""
         self.declare(topology, message.queue)
-        self._queues[message.queue].waiting.append(_Stored(next(self._numbers), message.body))
+        self._queues[message.queue].waiting.append(_Stored(next(self._numbers), message.body, was_in=was_in))
         self.deliver()
 
     def give_back(self, name: str, message: _Stored) -> None:
@@ -223,7 +224,8 @@ class FakeConsumer:
         if requeue:
             self._broker.give_back(delivery.queue, stored)
         elif requeue is False:
-            self._broker.put(self._topology, Message(self._topology.dead_letter_queue, stored.body))
+            dead = Message(self._topology.dead_letter_queue, stored.body)
+            self._broker.put(self._topology, dead, was_in=delivery.queue)
         self._broker.deliver()
         return True
 
@@ -322,6 +324,24 @@ class FakeQueues:
             message.is_redelivered = True
         return [message.body for message in listed]
 
+    async def list_dead(self, name: str, limit: int) -> list[DeadMessage]:
+        """Read messages of a dead-letter queue."""
+        return [_as_dead(message) for message in self._broker.queue(name).waiting[: max(limit, 0)]]
+
+    async def take_dead(self, name: str, wanted: Callable[[DeadMessage], bool], *, again: bool) -> int:
+        """Take some messages out of a dead-letter queue."""
+        waiting = self._broker.queue(name).waiting
+        taken = 0
+        for message in list(waiting):
+            dead = _as_dead(message)
+            if not wanted(dead) or (again and dead.queue is None):
+                continue
+            if again and dead.queue is not None:
+                self._broker.put(self._topology, Message(dead.queue, dead.body))
+            waiting.remove(message)
+            taken += 1
+        return taken
+
     async def purge(self, name: str) -> int:
         """Remove the messages that wait."""
         waiting = self._broker.queue(name).waiting
@@ -335,3 +355,7 @@ class FakeQueues:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _as_dead(message: _Stored) -> DeadMessage:
+    return DeadMessage(message.body, message.was_in, None if message.was_in is None else "rejected")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -16,6 +16,8 @@ from shared.clients.suite import Suite
 from shared.clients.suite.watching import watch_job
 from shared.contracts.diagnostics import JobEnd, JobFilter, StateChange, TableView
 from shared.contracts.states import JobState
+
+Shown = TypeVar("Shown", bound=TableView)
 
 JobOption = Annotated[int | None, typer.Option("--job", min=0, help="Only this job.")]
 NameOption = Annotated[str | None, typer.Option("--job-name", help="Only jobs of this name.")]
@@ -38,12 +40,12 @@ def why(
 
 def show_table(
     data: Path | None,
-    question: Callable[[Suite], Awaitable[TableView]],
+    question: Callable[[Suite], Awaitable[Shown]],
     *,
     as_json: bool,
     as_csv: bool,
-) -> None:
-    """Ask for a table and print it.
+) -> Shown:
+    """Ask for a table, print it, and return it.
 
     Raises
     ------
@@ -58,6 +60,7 @@ def show_table(
         write_csv(found)
     else:
         open_console().print(tabulate(found))
+    return found
 
 
 def progress(

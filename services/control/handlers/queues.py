@@ -53,7 +53,11 @@ def dead(
 ) -> None:
     """List messages that could not be delivered, or that no service could take in, each with the reason."""
     if letter_id is None:
-        show_table(data, lambda suite: suite.scheduler.list_dead_letters(limit=1000), as_json=as_json, as_csv=as_csv)
+        found = show_table(
+            data, lambda suite: suite.scheduler.list_dead_letters(limit=1000), as_json=as_json, as_csv=as_csv
+        )
+        if found.missing is not None and not as_json:
+            typer.echo(f"not all are listed: {plain(found.missing)}", err=True)
     elif as_csv:
         raise UsageError("one dead letter is not shown as CSV")
     else:

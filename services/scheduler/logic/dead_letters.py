@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.ports import DeadLetterBox
-from shared.contracts.dead_letters import DeadLetterContent, DeadLetterTable
-from shared.contracts.errors import NotFoundError
+from shared.contracts.dead_letters import DeadLetter, DeadLetterContent, DeadLetterTable
+from shared.contracts.errors import NotFoundError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +29,15 @@ class DeadLetters:
         self._bells = bells
 
     async def select(self, limit: int) -> DeadLetterTable:
-        """List the oldest of each place, at most so many of each.
-
-        Raises
-        ------
-        UnavailableError
-            The database, or the broker, cannot be looked at.
-        """
-        return DeadLetterTable(items=[letter for box in self._boxes for letter in await box.select(limit)])
+        """List the oldest of each place, at most so many of each; `missing` says which cannot be looked at now."""
+        items: list[DeadLetter] = []
+        missing: list[str] = []
+        for box in self._boxes:
+            try:
+                items += await box.select(limit)
+            except UnavailableError as error:
+                missing.append(error.message)
+        return DeadLetterTable(items=items, missing="; ".join(missing) or None)
 
     async def read(self, letter_id: str) -> DeadLetterContent:
         """Read one with all that it says.

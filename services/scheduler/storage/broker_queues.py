@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.scheduler.storage.broker_dead_letters import BrokerDeadLetters
 from shared.amqp.connection import BrokerConnection
 from shared.amqp.inspection import QueueInspector
 from shared.amqp.ports import Message, Publisher, Queues
@@ -31,6 +32,11 @@ class BrokerTaskQueues:
         self._publisher = publisher
         self._queues = queues
         self._topology = topology
+
+    @property
+    def dead_letters(self) -> BrokerDeadLetters:
+        """The dead letters at the same broker."""
+        return BrokerDeadLetters(self._queues, self._topology)
 
     async def declare(self, task_type: str) -> None:
         """Make the queue unless it exists."""

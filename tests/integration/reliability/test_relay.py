@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,10 @@ from services.scheduler.domain.changes import Changes, OutboxMessage
 from services.scheduler.logic.dead_letters import DeadLetters
 from services.scheduler.logic.relay import Relay
 from services.scheduler.storage.broker_announcer import BrokerAnnouncer
+from services.scheduler.storage.broker_dead_letters import BrokerDeadLetters
 from services.scheduler.storage.dead_letters import SqlDeadLetters
 from shared.amqp.outlet import Outlet
+from shared.amqp.ports import Delivery
 from shared.amqp.topology import Topology
 from shared.contracts.errors import ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
 from shared.database.engine import Database
@@ -114,6 +117,54 @@ async def test_nothing_dies_while_the_store_is_away_or_does_not_let_us_in(
     assert await relay.deliver() == 2
     assert store.told == ["a", "b", "c"]
     assert len((await letters.select(10)).items) == 1
+
+
+async def bury(broker: FakeBroker, topology: Topology, queue: str, *bodies: bytes) -> None:
+    """Let a reader of a queue refuse messages."""
+    refused: list[bytes] = []
+    done = asyncio.Event()
+
+    async def refuse(delivery: Delivery) -> None:
+        await delivery.nack(requeue=False)
+        refused.append(delivery.body)
+        if len(refused) == len(bodies):
+            done.set()
+
+    consumer = broker.consumer(topology, refuse, prefetch=1)
+    await consumer.add(queue)
+    await consumer.start()
+    for body in bodies:
+        await broker.queues(topology).publish(queue, body)
+    await asyncio.wait_for(done.wait(), 10)
+    await consumer.close()
+
+
+async def test_the_brokers_dead_letters_are_listed_sent_again_and_discarded(
+    scheduler: Scheduler, database: Database
+) -> None:
+    topology, broker = Topology("test"), FakeBroker()
+    queue = topology.queue("products")
+    box = BrokerDeadLetters(broker.queues(topology), topology)
+    letters = DeadLetters([SqlDeadLetters(database), box], scheduler.bells)
+    assert (await letters.select(10)).items == []
+    text = b'{"kind": "plan", "payload": {"products": [{"filename": "a", "directory": "d", "generator_task_id": 3}]}}'
+    await bury(broker, topology, queue, text, b"\xff nonsense")
+    await leave(scheduler, plan("bad"))
+    await make_relay(scheduler, Store()).deliver()
+    own, first, second = (await letters.select(10)).items
+    assert own.place == "database"
+    assert (first.place, first.kind, first.subject) == ("broker", queue, "product 'a' in directory 'd' of task 3")
+    assert second.subject == "10 bytes"
+    assert (await letters.read(first.letter_id)).content["kind"] == "plan"
+    assert (await letters.read(second.letter_id)).content == "\\xff nonsense"
+    assert await letters.send_again([first.letter_id], by="ada") == 1
+    assert await broker.queues(topology).list_messages(queue, 10) == [text]
+    assert await letters.discard([second.letter_id, own.letter_id], by="ada") == 2
+    assert (await letters.select(10)).items == []
+    broker.stop()
+    table = await letters.select(10)
+    assert table.missing is not None
+    assert "away" in table.missing
 
 
 async def test_dead_letters_are_sent_again_or_discarded(scheduler: Scheduler, letters: DeadLetters) -> None:

@@ -205,6 +205,32 @@ class BrokerConformance:
         assert await queues.fetch_and_acknowledge(dead) == b"poison"
         await until_waiting(queues, queue, 0)
 
+    async def test_dead_letters_say_where_they_were_and_are_sent_there_again(
+        self, broker: BrokerUnderTest, queues: Queues
+    ) -> None:
+        queue, dead = broker.topology.task_queue("null"), broker.topology.dead_letter_queue
+        got = Collector(hold=True)
+        consumer = broker.consumer(got, prefetch=3)
+        await consumer.start()
+        await consumer.add(queue)
+        for body in (b"1", b"2", b"3"):
+            await broker.publisher().publish(Message(queue, body))
+        await until(lambda: len(got.deliveries) == 3, "they have arrived")
+        for delivery in got.deliveries:
+            assert await delivery.nack(requeue=False)
+        await until_waiting(queues, dead, 3)
+        await consumer.close()
+        listed = await queues.list_dead(dead, 10)
+        assert sorted((found.body, found.queue, found.reason) for found in listed) == [
+            (body, queue, "rejected") for body in (b"1", b"2", b"3")
+        ]
+        assert len(await queues.list_dead(dead, 2)) == 2
+        await until_waiting(queues, dead, 3)
+        assert await queues.take_dead(dead, lambda found: found.body == b"2", again=True) == 1
+        await until_waiting(queues, queue, 1)
+        assert await queues.take_dead(dead, lambda found: found.body != b"1", again=False) == 1
+        assert [found.body for found in await queues.list_dead(dead, 10)] == [b"1"]
+
     async def test_what_cannot_be_handled_is_tried_twice_and_then_dead(
         self, broker: BrokerUnderTest, queues: Queues
     ) -> None:

@@ -117,9 +117,8 @@ async def test_what_a_lost_broker_may_have_lost_is_brought_the_other_way(error: 
     assert other.brought.empty()
     other.errors = [error] if error else []
     link.lose()
-    if not isinstance(error, InvalidInputError):
-        assert await other.take() == b"1"
-    assert await other.take() == b"2"
+    brought = {await other.take()} if isinstance(error, InvalidInputError) else {await other.take(), await other.take()}
+    assert brought == ({b"2"} if isinstance(error, InvalidInputError) else {b"1", b"2"})
     # and only what may have been lost since
     await outlet.put(b"3", other.bringing(b"3"))
     link.lose()
