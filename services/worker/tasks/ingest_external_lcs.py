@@ -24,7 +24,8 @@ from services.worker.tasks.light_curve_files import (
     mime_type_of,
     write_light_curve_output,
 )
-from shared.contracts.metadata import Metadata
+from shared.contracts.metadata import MAX_KEYWORD_LENGTH, Metadata
+from shared.contracts.values import MAX_METADATA_BYTES, find_value_fault
 
 if TYPE_CHECKING:
     from shared.lightcurve import LightCurve
@@ -189,9 +190,21 @@ def _add_product(context: TaskContext, slot: str, name: str, curve: LightCurve) 
         written = write_light_curve(curve, path)
     except LightCurveError as error:
         raise InputError(f"external light curve: {error}") from error
-    context.add_product(
-        slot, path, filename=name, metadata=describe_file(curve, written), mime_type=mime_type_of(written)
-    )
+    metadata = describe_file(curve, written)
+    fault = find_value_fault(metadata, most_bytes=MAX_METADATA_BYTES)
+    if fault is not None:
+        raise InputError(f"external light curve: {_named(curve)}metadata of the file cannot be kept: {fault}")
+    if (long := next((key for key in metadata if not 0 < len(key) <= MAX_KEYWORD_LENGTH), None)) is not None:
+        raise InputError(
+            f"external light curve: {_named(curve)}metadata keyword {long[:80]!r} of the file:"
+            f" expected 1 to {MAX_KEYWORD_LENGTH} characters"
+        )
+    context.add_product(slot, path, filename=name, metadata=metadata, mime_type=mime_type_of(written))
+
+
+def _named(curve: LightCurve) -> str:
+    """Begin a message with the name of the file, if the curve knows it."""
+    return f"{curve.metadata['filename']}: " if "filename" in curve.metadata else ""
 
 
 def _describe_refusal(path: Path, reason: str) -> Metadata:

@@ -177,6 +177,15 @@ def test_the_result_names_a_bounded_number_of_files_with_bounded_reasons(folder:
     assert max(len(refusal["reason"]) for refusal in metadata["refused_files"]) <= 300
 
 
+@pytest.mark.parametrize("entry", [f"{'k' * 65}=1", f"long={'x' * 40_000}"])
+def test_a_file_whose_metadata_cannot_be_kept_is_refused_alone(folder: Path, tmp_path: Path, entry: str) -> None:
+    (folder / "bright" / "plato_aa.csv").write_text(f"# #{entry}\n0,1,0\n1,1,0\n")
+    context, metadata = ingest(folder, tmp_path, "bright/plato_*")
+    assert (metadata["ingested"], metadata["refused"], len(context.outputs)) == (2, 1, 2)
+    assert metadata["refused_files"][0]["file"] == "plato_aa.csv"
+    assert "metadata" in metadata["refused_files"][0]["reason"]
+
+
 def test_a_file_that_cannot_be_opened_is_refused_alone(folder: Path, tmp_path: Path) -> None:
     gone = folder / "bright" / "plato_c.csv"
     gone.symlink_to(folder / "bright" / "deep" / "nothing.csv")
