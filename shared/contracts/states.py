@@ -44,6 +44,7 @@ class FailureReason(StrEnum):
 
     SCIENCE = "science"
     INPUT = "input"
+    MISSING = "missing"
     QUALITY = "quality"
     OUT_OF_MEMORY = "out_of_memory"
     TIMEOUT = "timeout"

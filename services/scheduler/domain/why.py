@@ -299,6 +299,8 @@ def _explain_failed(facts: TaskFacts, rules: WhyRules) -> WhyView:
     decision = decision or decide_retry(ended, limits)
     if facts.last is not None and facts.last.state is AttemptState.CANCELLED and reason is FailureReason.TIMEOUT:
         retry = "it would only queue again"
+    elif reason is FailureReason.MISSING:
+        retry = "what it reads has to be made again first"
     else:
         retry = decision.why or (
             "another attempt would fail in the same way" if not decision.again else "its limit was met"

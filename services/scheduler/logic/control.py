@@ -326,7 +326,11 @@ def try_again(
         changes.note_queued(attempt, reason)
         changes.note_task(task.job_id, task.state, TaskState.QUEUED)
     for task in waiting:
-        changes.note_step(task.job_id, task.task_id, task.state, TaskState.WAITING, reason)
+        before = task.state
+        if before is TaskState.FAILED:  # what it read was withdrawn since: it goes back to its queue, and on from there
+            changes.note_step(task.job_id, task.task_id, before, TaskState.QUEUED, reason)
+            before = TaskState.QUEUED
+        changes.note_step(task.job_id, task.task_id, before, TaskState.WAITING, reason)
     heal(unit, changes, [task.task_id for task in tasks], [task.task_id for task in waiting])
 
 

@@ -23,7 +23,9 @@ from shared.contracts.errors import (
     DigestMismatchError,
     EasError,
     ForbiddenError,
+    GoneError,
     InvalidInputError,
+    NotFoundError,
     TooLargeError,
     UnauthenticatedError,
     UnavailableError,
@@ -171,7 +173,17 @@ class Transfer:
         async def download() -> None:
             await self._fetcher.fetch(version, target)
 
-        await self._persist(f"input {slot!r} (version {version.version_id})", self._down, download)
+        what = f"input {slot!r} (version {version.version_id}, {version.filename!r})"
+        try:
+            await self._persist(what, self._down, download)
+        except TransferError as error:
+            if isinstance(error.__cause__, NotFoundError | GoneError | DamagedError):
+                words = (
+                    f"{what} is missing in the product store ({error.__cause__}); to make it again: "
+                    f"`eas products reject {version.version_id} --reason missing`, then `eas retry JOB`"
+                )
+                raise TransferError(FailureReason.MISSING, words) from error.__cause__
+            raise
         return AssignedInput(str(target), version.metadata)
 
     async def _deliver_one(

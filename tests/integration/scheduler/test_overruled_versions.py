@@ -150,3 +150,21 @@ async def wait_for_verdicts(pipeline: Pipeline, version_id: int) -> None:
 async def test_a_version_that_does_not_exist(pipeline: Pipeline) -> None:
     with pytest.raises(NotFoundError):
         await pipeline.bench.client.judge_version(999, passed=True, reason="x")
+
+
+async def test_a_task_whose_input_is_missing_waits_until_it_is_made_again(pipeline: Pipeline) -> None:
+    job_id = await pipeline.bench.submit(MAKE, FIND, AFTER)
+    _, version = await pipeline.make()
+    reader = await pipeline.bench.run_one("failed", reason="missing", message="it is missing; reject its version")
+    assert await pipeline.states(job_id) == {"make": "done", "find": "failed", "after": "blocked"}
+    why = await pipeline.bench.client.explain_task(reader.task_id)
+    assert "has to be made again" in why.words
+    assert "reject its version" in why.words
+
+    await pipeline.judge(version, passed=False)
+    await pipeline.bench.client.retry_job(job_id)
+
+    assert await pipeline.states(job_id) == {"make": "queued", "find": "waiting", "after": "waiting"}
+    _, again = await pipeline.make()
+    (found,) = await pipeline.bench.claim(1)
+    assert found.inputs["lightcurve"].version_id == again.version_id

@@ -10,7 +10,7 @@ from services.worker.domain.assignment import Answer, AnsweredOutput
 from services.worker.logic.transfer import Transfer, TransferError
 from services.worker.storage.workspace import LocalWorkspace
 from shared.clients.small_files import SmallFile
-from shared.contracts.errors import EasError, NotFoundError
+from shared.contracts.errors import EasError, GoneError, NotFoundError
 from shared.contracts.products import VersionView
 from shared.contracts.scheduler import ClaimedAttempt
 from shared.contracts.states import FailureReason
@@ -82,3 +82,28 @@ class OlderStore(FakeProductStore):
 
 async def test_a_store_that_takes_no_files_together_gets_them_one_by_one(tmp_path: Path) -> None:
     assert await deliver(OlderStore(), tmp_path, answer(tmp_path, b"one", b"two")) == [b"one", b"two"]
+
+
+class FaultyStore(FakeProductStore):
+    """Has no bytes of what it is asked for."""
+
+    error: EasError = NotFoundError("no bytes")
+
+    async def download(self, version_id: int, target: Path, *, sha256: str | None = None) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [NotFoundError("no version 3"), GoneError("it was removed")])
+async def test_an_input_that_the_store_no_longer_has_is_missing(tmp_path: Path, error: EasError) -> None:
+    store = FaultyStore()
+    version = store.put("lightcurve", "a.gz", b"bytes")
+    store.error = error
+    workspace = LocalWorkspace(tmp_path / "work", "w")
+    claimed = claim().model_copy(update={"inputs": {"lightcurve": version}})
+    try:
+        with pytest.raises(TransferError, match=f"eas products reject {version.version_id} --reason") as caught:
+            await Transfer(store, workspace).fetch(claimed)
+    finally:
+        workspace.close()
+    assert caught.value.reason is FailureReason.MISSING
+    assert error.message in caught.value.message
