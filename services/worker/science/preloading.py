@@ -11,6 +11,8 @@ import importlib
 import logging
 import warnings
 
+from services.worker.science.compiling import compiling
+
 LOGGER = logging.getLogger(__name__)
 
 MODULES = (
@@ -59,10 +61,11 @@ def load_science() -> None:
                 importlib.import_module(name)
             except ImportError:
                 LOGGER.info("%s is not installed", name)
-        for name in COMPILED:
-            importlib.import_module(name).load_kernels()
         warmup = importlib.import_module("transitleastsquares.warmup")
-        warmup.warmup(verbose=False)
+        with compiling():
+            for name in COMPILED:
+                importlib.import_module(name).load_kernels()
+            warmup.warmup(verbose=False)
 
 
 load_science()

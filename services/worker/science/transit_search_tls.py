@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from services.worker.domain.errors import InputError
+from services.worker.science.compiling import compiling
 from services.worker.science.search_cost import TEMPLATE_PERIOD, TEMPLATE_SAMPLE, SearchCost
 from services.worker.science.searched_samples import SearchedSamples
 from services.worker.science.stellar_grid import StellarTemplate
@@ -155,7 +156,7 @@ def _run_package(
 
     # Idle helper processes would outlive the task: the package otherwise keeps its pool for the next search.
     tls_constants.WORKER_IDLE_TIMEOUT = 0
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), compiling():
         warnings.simplefilter("ignore")
         warmup(verbose=False)  # compiles, or loads from the cache on disk, by a small search of its own
     lowest = float(level.min())
