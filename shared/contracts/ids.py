@@ -34,7 +34,9 @@ class LostTasks(BaseModel):
 class IdNotice(BaseModel):
     """What the scheduler tells the product store."""
 
-    version: Natural = Field(description="The highest version that the scheduler has heard of; 0 for none.")
+    version: Natural = Field(
+        description="The highest version that the scheduler has heard of; 0 for none.", examples=[4711]
+    )
     lost_tasks: LostTasks | None = Field(default=None, description="Tasks whose promises count no longer.")
 
 

@@ -58,6 +58,7 @@ class FrameProxy:
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
+            writer.close()
             self._tasks.discard(task)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -38,7 +38,7 @@ class ScriptedServer:
                 writer.write(reply)
                 if b"Connection: close" in reply:
                     break
-        except asyncio.IncompleteReadError:
+        except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()

@@ -102,6 +102,8 @@ SCOPES = {
     ("POST", "fixity/checks"): "operate",
     ("GET", "fixity/damages"): "operate",
     ("POST", "fixity/orphans"): "operate",
+    ("GET", "ids"): "operate",
+    ("POST", "ids"): "operate",
     ("GET", "products"): "read",
     ("GET", "products/1"): "read",
     ("GET", "products/1/versions"): "read",

@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,16 @@ class Suite:
 OpenSuite = Callable[..., Any]
 
 
+async def announce_when_ready(bench: Bench) -> None:
+    """Announce the worker as soon as the scheduler has compared its ids with those of the others."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(UnavailableError):
+                await bench.announce()
+                return
+            await asyncio.sleep(0.05)
+
+
 @pytest.fixture
 def open_suite(open_bench: OpenBench, tmp_path: Path) -> OpenSuite:
     @asynccontextmanager
@@ -116,7 +126,7 @@ def open_suite(open_bench: OpenBench, tmp_path: Path) -> OpenSuite:
             logs = await stack.enter_async_context(serve_logs(f"sqlite:///{tmp_path}/logs.db"))
             urls = {"product_store_url": store.url, "log_service_url": logs.url, "ids_patience_seconds": 60}
             bench = await stack.enter_async_context(open_bench(**urls | settings))
-            await bench.announce()
+            await announce_when_ready(bench)
             yield Suite(bench, store, logs)
 
     (tmp_path / "store").mkdir()

@@ -37,6 +37,11 @@ def draw_result(name: str | None, metadata: Values, own: Values) -> dict[str, in
     return {"x": zlib.crc32(repr((name, sorted(metadata.items()), own)).encode()) % 4}
 
 
+def to_float(value: Any) -> Any:
+    """What the task type means by a whole number."""
+    return float(value) if type(value) is int else value
+
+
 # --- the reference --------------------------------------------------------------------------------------------------
 
 
@@ -87,7 +92,9 @@ class Reference:
 
     def run_task(self, task: Task, name: str | None, own: Place, requested: Values) -> Values:
         if not task["task"].startswith("execution_"):
-            duration = {"duration": read(task["duration"], own.metadata, requested)} if "duration" in task else {}
+            duration = (
+                {"duration": to_float(read(task["duration"], own.metadata, requested))} if "duration" in task else {}
+            )
             self.add(own, task["task"], name, own.job_name, own.directory, duration)
             for filename in task.get("outputs", {}).values():
                 product = (own.directory, read(filename, own.metadata))

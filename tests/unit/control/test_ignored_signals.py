@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,7 @@ def test_a_hangup_stops_a_program_that_was_not_started_to_outlive_it() -> None:
 def test_tests_that_interrupt_themselves_pass_where_sigint_is_ignored() -> None:
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "interrupted", "-o", "timeout=30"]
     command = [*DEAF, "-m", "pytest", *options, "tests/unit/clients/test_loop_thread.py"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    root = Path(__file__).parents[3]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=root)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 passed" in done.stdout
