@@ -10,7 +10,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from shared.clients.proxies import describe_way, explain_failure, make_client
-from shared.contracts.errors import EasError, ErrorBody, UnavailableError, rebuild_error
+from shared.contracts.errors import EasError, ErrorBody, InvalidInputError, UnavailableError, rebuild_error
 
 Model = TypeVar("Model", bound=BaseModel)
 Answer = TypeVar("Answer")
@@ -112,3 +112,19 @@ def raise_for_error(response: httpx.Response) -> None:
         message = f"{url}: HTTP {response.status_code}{describe_way(url)}"
         raise (UnavailableError if response.status_code >= 500 else EasError)(message) from None
     raise rebuild_error(body)
+
+
+def make_request(model: type[Model], **values: Any) -> Model:
+    """Make the body of a request from what a user gave.
+
+    Raises
+    ------
+    InvalidInputError
+        It is not what the operation takes; the first fault is named with its place.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidInputError(f"{place}: {first['msg'].removeprefix('Value error, ')}", where=place) from None

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from shared.clients.base import make_request
 from shared.clients.scheduler.connection import LONG, SchedulerConnection
 from shared.contracts.dead_letters import DeadLetterChoice, DeadLetterResult
 from shared.contracts.execution import ExecutionRules
@@ -62,8 +63,8 @@ class ControlCalls(SchedulerConnection):
         InvalidInputError
             The settings do not fit all of the tasks.
         """
-        request = RetryRequest(
-            task_ids=list(task_ids), reasons=list(reasons), settings=dict(settings), execution=execution
+        request = make_request(
+            RetryRequest, task_ids=list(task_ids), reasons=list(reasons), settings=dict(settings), execution=execution
         )
         return await self._call(JobView, "POST", f"jobs/{job_id}/retry", body=request, read_timeout=LONG)
 
@@ -93,7 +94,7 @@ class ControlCalls(SchedulerConnection):
         InvalidInputError
             The settings do not fit.
         """
-        request = TaskRetryRequest(settings=dict(settings), execution=execution)
+        request = make_request(TaskRetryRequest, settings=dict(settings), execution=execution)
         return await self._call(TaskView, "POST", f"tasks/{task_id}/retry", body=request, read_timeout=LONG)
 
     async def excuse_task(self, task_id: int, excuse: str) -> TaskView:
@@ -104,7 +105,7 @@ class ControlCalls(SchedulerConnection):
         ConflictError
             It has not failed, or others need its files.
         """
-        body = ExcuseRequest(excuse=excuse)
+        body = make_request(ExcuseRequest, excuse=excuse)
         return await self._call(TaskView, "POST", f"tasks/{task_id}/excuse", body=body, read_timeout=LONG)
 
     async def send_dead_letters_again(self, letter_ids: Sequence[str] | None = None) -> int:
@@ -147,7 +148,7 @@ class ControlCalls(SchedulerConnection):
             There is no such job.
         """
         path = "queues/reschedule" if job_id is None else f"jobs/{job_id}/reschedule"
-        body = RescheduleRequest(failed=failed)
+        body = make_request(RescheduleRequest, failed=failed)
         return await self._call(RescheduleResult, "POST", path, body=body, read_timeout=LONG)
 
     async def judge_version(self, version_id: int, *, passed: bool, reason: str) -> VerdictOutcome:
