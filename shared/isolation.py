@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from shared.contracts.errors import UnavailableError
+from shared.contracts.texts import clean_text
 
 Item = TypeVar("Item")
 
@@ -32,7 +33,7 @@ def is_passing(error: BaseException) -> bool:
 def describe_error(error: BaseException) -> str:
     """Say in words of bounded length what an error is; the words are fit for any text column."""
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    words = words.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    words = clean_text(words).replace("\0", "\\x00")
     return words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}…"
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from shared.contracts.states import LogLevel
+from shared.contracts.texts import cut_text
 
 #: The queue for batches, after the suite's prefix. A message is what HTTP takes as a body: JSON or NDJSON, or gzip.
 LOG_QUEUE = "logs"
@@ -36,26 +37,9 @@ Id = Annotated[int, Field(ge=0, le=2**63 - 1)]
 RecordTime = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
 
 
-def cut_text(text: str, *, keep_end: bool = False) -> str:
-    """Cut an over-long text to `MAX_MESSAGE_LENGTH` characters, mark included.
-
-    Parameters
-    ----------
-    text
-        A message, a template or a traceback.
-    keep_end
-        Cut the beginning, not the end: the last lines of a traceback say what happened.
-
-    Returns
-    -------
-    str
-        `text` itself where it fits; else the part kept, with a mark that says how many characters are missing.
-    """
-    if len(text) <= MAX_MESSAGE_LENGTH:
-        return text
-    kept = MAX_MESSAGE_LENGTH - 48
-    mark = f"[… {len(text) - kept} characters cut …]"
-    return mark + text[-kept:] if keep_end else text[:kept] + mark
+def cut_log_text(text: str, *, keep_end: bool = False) -> str:
+    """Cut a message, a template or a traceback to `MAX_MESSAGE_LENGTH` characters. See `cut_text`."""
+    return cut_text(text, MAX_MESSAGE_LENGTH, keep_end=keep_end)
 
 
 def _level_number(value: object) -> object:

@@ -15,7 +15,8 @@ from typing import Any
 
 import orjson
 
-from shared.contracts.logs import MAX_STREAM_LENGTH, cut_text
+from shared.contracts.logs import MAX_STREAM_LENGTH, cut_log_text
+from shared.contracts.texts import clean_text
 from shared.journal.arguments import plain_arguments
 from shared.journal.journal import Journal, SpoolBound
 
@@ -248,17 +249,17 @@ class JournalHandler(logging.Handler):
             "time": datetime.fromtimestamp(max(record.created - self.clock_ahead, 0.0), UTC),
             "level": min(max(record.levelno, 0), 100),
             "logger": record.name[-256:],
-            "message": cut_text(_fill_in(record, template, arguments)),
+            "message": cut_log_text(_fill_in(record, template, arguments)),
             "host": self._host,
             "process_id": self._process_id,
         }
         if len(record.__dict__) > _STANDARD_COUNT and (extra := _extra(record)):
             fields["fields"] = extra
         if arguments is not None:
-            fields["template"] = cut_text(template)
+            fields["template"] = cut_log_text(template)
             fields["arguments"] = arguments
         if record.exc_info or record.exc_text or record.stack_info:
-            fields["traceback"] = cut_text(_traceback(record), keep_end=True)
+            fields["traceback"] = cut_log_text(_traceback(record), keep_end=True)
         try:
             return orjson.dumps(fields)
         except TypeError:
@@ -312,7 +313,7 @@ def _clean(value: Any) -> Any:
     """Write lone surrogates as escapes, everywhere in a record."""
     match value:
         case str():
-            return value.encode("utf-8", "backslashreplace").decode()
+            return clean_text(value)
         case list():
             return [_clean(item) for item in value]
         case dict():

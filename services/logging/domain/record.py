@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from shared.contracts.logs import MAX_MESSAGE_LENGTH, LogRecord, cut_text
+from shared.contracts.logs import MAX_MESSAGE_LENGTH, LogRecord, cut_log_text
 from shared.contracts.values import MAX_LEVELS, find_value_fault
 
 
@@ -22,11 +22,11 @@ def bound_record(record: LogRecord) -> LogRecord:
     """
     changes: dict[str, Any] = {}
     if len(record.message) > MAX_MESSAGE_LENGTH:
-        changes["message"] = cut_text(record.message)
+        changes["message"] = cut_log_text(record.message)
     if record.template is not None and len(record.template) > MAX_MESSAGE_LENGTH:
-        changes["template"] = cut_text(record.template)
+        changes["template"] = cut_log_text(record.template)
     if record.traceback is not None and len(record.traceback) > MAX_MESSAGE_LENGTH:
-        changes["traceback"] = cut_text(record.traceback, keep_end=True)
+        changes["traceback"] = cut_log_text(record.traceback, keep_end=True)
     if record.arguments is not None:
         arguments = _bound_arguments(record.arguments)
         if arguments is not record.arguments:

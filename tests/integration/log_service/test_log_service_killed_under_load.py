@@ -28,7 +28,7 @@ from shared.contracts.logs import (
     LogScope,
     StoredRecord,
     StreamEnding,
-    cut_text,
+    cut_log_text,
 )
 from tests.integration.log_service.conftest import MakeDatabase
 from tests.integration.log_service.service_process import LogServiceProcess
@@ -139,7 +139,7 @@ class Load:
         emitted = {writer.stream: writer.emitted for writer in self.writers}
         for record_id, attempt, stream, sequence, message in rows:
             key = Key(attempt, stream, sequence)
-            assert message == cut_text(key.message)
+            assert message == cut_log_text(key.message)
             assert sequence < emitted[stream][attempt], f"{key} was never sent"
             assert key not in self.seen or key.passes, f"{key} is there twice"
             self.seen.add(key)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.logging.domain.record import bound_record
-from shared.contracts.logs import MAX_MESSAGE_LENGTH, LogQuery, LogRecord, cut_text
+from shared.contracts.logs import MAX_MESSAGE_LENGTH, LogQuery, LogRecord, cut_log_text
 from shared.contracts.values import MAX_LEVELS, find_value_fault
 
 
@@ -50,7 +50,7 @@ def test_a_message_keeps_its_beginning_and_a_traceback_its_end() -> None:
 
 
 def test_the_mark_says_how_much_is_missing() -> None:
-    cut = cut_text("a" * 70_000)
+    cut = cut_log_text("a" * 70_000)
     assert len(cut.rstrip("]").split("[…")[0]) + int(cut.split("[… ")[1].split()[0]) == 70_000
 
 
