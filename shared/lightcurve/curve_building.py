@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from shared.lightcurve.arrays import BoolArray, FloatArray
 from shared.lightcurve.errors import LightCurveError
 from shared.lightcurve.labels import DAYS_PER_UNIT, MAGNITUDE_UNITS, Label, find_days_per_unit
 from shared.lightcurve.light_curve import LightCurve
+from shared.lightcurve.placeholders import find_placeholders
 from shared.lightcurve.quality import QualityColumn, find_bad_samples, find_bits
 from shared.lightcurve.reading_options import FluxUnit, ReadingOptions
 from shared.lightcurve.time_systems import (
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 #: A typical spacing of more days than this, where no unit is stated, is not likely one of days [d].
 _LONGEST_SPACING = 10.0
+
+#: From this typical spacing on, times without a unit that are taken for days are worth a warning [d].
+_SPARSE = 0.2
 
 #: Fluxes in parts of 1: how many of them make 1.
 _PARTS = {"fraction": 1.0, "percent": 1e2, "ppt": 1e3, "ppm": 1e6}
@@ -88,6 +92,7 @@ def build_curve(table: ColumnTable, options: ReadingOptions) -> LightCurve:
         table = _select(table, timed)
     days = table.times * _find_unit_of_time(table, options)
     system = _find_time_system(table, days, options)
+    table = _without_placeholders(table)
     unit = _find_unit_of_flux(table, options)
     fluxes, errors = _convert_fluxes(table, unit)
     bad = find_bad_samples(table.quality, table.mission, options.quality_bitmask, len(days))
@@ -122,15 +127,25 @@ def explain_no_good_sample(curve: LightCurve) -> str:
 
 
 def _select(table: ColumnTable, kept: BoolArray) -> ColumnTable:
-    return ColumnTable(
-        **{
-            **table.__dict__,
-            "times": table.times[kept],
-            "fluxes": table.fluxes[kept],
-            "errors": None if table.errors is None else table.errors[kept],
-            "quality": [QualityColumn(column.key, column.values[kept]) for column in table.quality],
-        }
+    return replace(
+        table,
+        times=table.times[kept],
+        fluxes=table.fluxes[kept],
+        errors=None if table.errors is None else table.errors[kept],
+        quality=[QualityColumn(column.key, column.values[kept]) for column in table.quality],
     )
+
+
+def _without_placeholders(table: ColumnTable) -> ColumnTable:
+    """Make fluxes NaN that stand for missing values, and say so."""
+    missing = find_placeholders(table.fluxes)
+    if missing is None:
+        return table
+    logger.warning(
+        "%s: %d fluxes stand for missing values and are flagged: %s",
+        *(table.filename, int(missing.sum()), ", ".join(f"{value:g}" for value in np.unique(table.fluxes[missing]))),
+    )
+    return replace(table, fluxes=np.where(missing, np.nan, table.fluxes))
 
 
 def _find_unit_of_time(table: ColumnTable, options: ReadingOptions) -> float:
@@ -157,6 +172,12 @@ def _find_unit_of_time(table: ColumnTable, options: ReadingOptions) -> float:
         raise LightCurveError(
             f"{table.filename}: the times are typically {spacing:.6g} apart and no unit is stated, so that they could"
             " be days or seconds; the setting time_unit (d, h, min, s) decides"
+        )
+    if spacing >= _SPARSE and label.time_system is None:
+        logger.warning(
+            "%s: no unit of time is stated, so the times are taken for days, which makes the samples typically %.6g d"
+            " apart; the setting time_unit (d, h, min, s) decides",
+            *(table.filename, spacing),
         )
     return 1.0
 
