@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 #: A document of more bytes is planned apart.
 _SMALL = 32 * 1024
+#: What orjson says of a document that is nested deeper than it reads.
+_TOO_DEEP = "depth limit exceeded"
 #: What may be a whole number beyond 64 bits.
 _LONG_NUMBER = re.compile(rb"\d{19}")
 
@@ -226,7 +228,8 @@ def parse_document(text: bytes) -> Any:
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        message = f"the job is not JSON, or nested too deep: {error.msg} (line {error.lineno}, column {error.colno})"
+        words = "nested too deep" if error.msg == _TOO_DEEP else "not JSON"
+        message = f"the job is {words}: {error.msg} (line {error.lineno}, column {error.colno})"
         raise InvalidJsonError(message, where=f"line {error.lineno}, column {error.colno}") from error
     fault = find_document_fault(document)
     if fault is None and _LONG_NUMBER.search(text) is not None:

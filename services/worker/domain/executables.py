@@ -131,8 +131,12 @@ def read_result(text: bytes) -> Result:
         raise OutputError(f"result.json: {describe_problems(error)}") from error
     except RecursionError as error:
         raise OutputError(f"result.json: nested too deep: a value has at most {MAX_LEVELS} levels") from error
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise OutputError(f"result.json is not JSON: {error}") from error
+    except UnicodeDecodeError as error:
+        raise OutputError(f"result.json is not JSON in UTF-8: {error}") from error
+    except ValueError as error:  # Python does not read a number of more than 4,300 digits
+        raise OutputError("result.json: it has a whole number beyond 64 bits, of thousands of digits") from error
 
 
 def describe_problems(error: ValidationError) -> str:

@@ -206,8 +206,11 @@ def _plain(value: object, place: tuple[str | int, ...], level: int) -> MetadataV
             where = write_place(place)
             raise MetadataError(f"metadata {where}: nested too deep: a value has at most {MAX_LEVELS} levels")
         if isinstance(value, Mapping):
-            named = ((clean_text(str(key)), item) for key, item in value.items())
-            return {key: _plain(item, (*place, key), level + 1) for key, item in named}
+            named = [(clean_text(str(key)), item) for key, item in value.items()]
+            plain = {key: _plain(item, (*place, key), level + 1) for key, item in named}
+            if len(plain) < len(named):
+                raise MetadataError(f"metadata {write_place(place)}: two keys are the same text, such as 1 and '1'")
+            return plain
         return [_plain(item, (*place, index), level + 1) for index, item in enumerate(value)]
     unpack = getattr(value, "tolist", None)  # numpy's arrays and scalars, which the worker need not know
     if callable(unpack):

@@ -138,6 +138,16 @@ def test_results_at_the_borders_stay_what_they_are(tmp_path: Path) -> None:
     assert answer.metadata["flag"] is True
 
 
+@pytest.mark.parametrize("keys", [(1, "1"), ("\ud800", "\\ud800")])
+def test_no_value_is_lost_because_two_keys_are_the_same_text(keys: tuple[object, object], tmp_path: Path) -> None:
+    def run(context: TaskContext, settings: object) -> Metadata:
+        return {"found": dict.fromkeys(keys, 0)}
+
+    answer = execute(TaskType("twins", "1", run), tmp_path)
+    assert (answer.state, answer.reason) == ("failed", FailureReason.SCIENCE)
+    assert "metadata found: two keys are the same text" in str(answer.message)
+
+
 def test_surrogates_in_keys_and_texts_become_escapes(tmp_path: Path) -> None:
     answer = execute(returning({"file \udcff": {"\udcfe": "\udcfd"}}), tmp_path)
     assert answer.metadata == {"file \\udcff": {"\\udcfe": "\\udcfd"}}
@@ -233,7 +243,8 @@ def test_whatever_is_raised_can_be_reported(error: BaseException, tmp_path: Path
     ("metadata", "state", "words"),
     [
         (str(2**70), "failed", "metadata x: 1180591620717411303424"),
-        ("1" * 5000, "failed", "result.json is not JSON"),
+        ("1" * 5000, "failed", "whole number beyond 64 bits"),
+        ("1,", "failed", "result.json is not JSON"),
         ("[" * 100 + "]" * 100, "failed", "nested too deep"),
         ("[" * 100_000 + "]" * 100_000, "failed", "nested too deep"),
         ("NaN", "rejected", "metadata x is not finite"),
@@ -241,7 +252,7 @@ def test_whatever_is_raised_can_be_reported(error: BaseException, tmp_path: Path
         ('"\\ud800"', "accepted", ""),
         (str(2**63 - 1), "accepted", ""),
     ],
-    ids=["2^70", "5000 digits", "100 levels", "100,000 levels", "nan", "1e400", "surrogate", "2^63-1"],
+    ids=["2^70", "5000 digits", "half", "100 levels", "100,000 levels", "nan", "1e400", "surrogate", "2^63-1"],
 )
 def test_results_of_programs_alike(metadata: str, state: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "result.txt").write_text(f'{{"metadata": {{"x": {metadata}}}}}')
