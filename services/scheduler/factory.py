@@ -24,7 +24,7 @@ from services.scheduler.logic.leadership import Election, LeadersTransactor
 from services.scheduler.logic.overrides import Overrides
 from services.scheduler.logic.peers import Peers
 from services.scheduler.logic.polls import Polls
-from services.scheduler.logic.ports import DeadLetterBox, ProductAnnouncer
+from services.scheduler.logic.ports import Clock, DeadLetterBox, ProductAnnouncer
 from services.scheduler.logic.provenance import Provenance
 from services.scheduler.logic.queues import Queues
 from services.scheduler.logic.recovery import Recovery
@@ -65,7 +65,8 @@ if TYPE_CHECKING:
 MIGRATIONS = DATABASE.migrations
 
 
-def _now() -> datetime:
+def read_clock() -> datetime:
+    """Return the time of this machine, in UTC."""
     return datetime.now(UTC)
 
 
@@ -77,9 +78,17 @@ def _find_log_service(settings: SchedulerSettings) -> HttpLogService | None:
 
 
 class SchedulerFactory:
-    """Makes the service's parts around one database."""
+    """Makes the service's parts around one database.
 
-    def __init__(self, settings: SchedulerSettings) -> None:
+    Parameters
+    ----------
+    settings
+        Where the database, the broker and the other services are, and the terms of leases.
+    clock
+        Gives the time, in UTC.
+    """
+
+    def __init__(self, settings: SchedulerSettings, clock: Clock = read_clock) -> None:
         limits = RetryLimits(
             attempts=settings.max_attempts, losses=settings.max_losses, delay=settings.retry_delay_seconds
         )
@@ -97,38 +106,38 @@ class SchedulerFactory:
         self.max_document_bytes = settings.max_document_bytes
         self.views = SchedulerViews(self._database)
         self.containers = ContainerCatalog(self._database)
-        self.submission = Submission(transactor, bells, _now, polls, settings.max_iterations)
-        self.dispatch = Dispatch(transactor, bells, _now, polls)
-        self.control = Control(transactor, bells, _now)
+        self.submission = Submission(transactor, bells, clock, polls, settings.max_iterations)
+        self.dispatch = Dispatch(transactor, bells, clock, polls)
+        self.control = Control(transactor, bells, clock)
         self._broker = self._find_broker(settings)
         boxes: list[DeadLetterBox] = [SqlDeadLetters(self._database)]
         if self._broker is not None:
             boxes.append(self._broker.dead_letters)
         self.dead_letters = DeadLetters(boxes, bells)
-        self.queues = Queues(transactor, bells, _now, self._broker)
+        self.queues = Queues(transactor, bells, clock, self._broker)
         self.inquiry = Inquiry(self.views, bells)
-        self.explanation = Explanation(ExplanationReader(self._database), _now, WhyRules(limits, 2 * rules.lease))
+        self.explanation = Explanation(ExplanationReader(self._database), clock, WhyRules(limits, 2 * rules.lease))
         self.provenance = Provenance(self._announcer, ProvenanceReader(self._database))
-        self.overrides = Overrides(transactor, bells, _now, self.provenance)
-        self.diagnostics = DiagnosticsReader(self._database, _now, rules.lease / 4)
+        self.overrides = Overrides(transactor, bells, clock, self.provenance)
+        self.diagnostics = DiagnosticsReader(self._database, clock, rules.lease / 4)
         self.result_tables = ResultTableReader(self._database)
         changes = ChangeReader(self._database)
         self.events = Events(changes, bells, settings.event_heartbeat_seconds)
         lease = timedelta(seconds=settings.leader_lease_seconds)
         self.leadership = LeadershipReader(self._database)
-        self._election = Election(free, _now, settings.find_replica_name(), lease, self.leadership.find)
+        self._election = Election(free, clock, settings.find_replica_name(), lease, self.leadership.find)
         leaders = LeadersTransactor(GatedTransactor(free, gate, seconds=None), self._election)
         self._leaders_loops = {
-            "expansion": Expansion(leaders, bells, _now, limits, settings.max_iterations).run,
-            "recovery": Recovery(leaders, bells, _now, limits, settings.reap_seconds, rules.lease).run,
-            "reuse": Reuse(leaders, bells, _now, polls, self._announcer, limits).run,
-            "timers": Timers(leaders, bells, _now, polls).run,
-            "relay": Relay(leaders, bells, _now, self._choose_announcer()).run,
+            "expansion": Expansion(leaders, bells, clock, limits, settings.max_iterations).run,
+            "recovery": Recovery(leaders, bells, clock, limits, settings.reap_seconds, rules.lease).run,
+            "reuse": Reuse(leaders, bells, clock, polls, self._announcer, limits).run,
+            "timers": Timers(leaders, bells, clock, polls).run,
+            "relay": Relay(leaders, bells, clock, self._choose_announcer()).run,
         }
-        outbox = SqlTaskQueues(self._database, _now)
+        outbox = SqlTaskQueues(self._database, clock)
         if self._broker is not None:
             patience, every = settings.ring_again_seconds, settings.sweep_seconds
-            sweeper = Sweeper(outbox, self._broker, bells, _now, patience=patience, every=every)
+            sweeper = Sweeper(outbox, self._broker, bells, clock, patience=patience, every=every)
             self._leaders_loops["sweeper"] = sweeper.run
         self._log_service = _find_log_service(settings)
         url = settings.database_url
@@ -150,7 +159,7 @@ class SchedulerFactory:
         if not self._database.is_file:
             self._own_loops["peers"] = Peers(changes, bells, settings.peer_seconds).run
         if self._broker is not None:
-            self._own_loops["ringer"] = Ringer(outbox, self._broker, bells, _now).run
+            self._own_loops["ringer"] = Ringer(outbox, self._broker, bells, clock).run
         self._running: list[asyncio.Task[None]] = []
 
     def _choose_announcer(self) -> ProductAnnouncer:

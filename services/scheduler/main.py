@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from services.scheduler.factory import SchedulerFactory
+from services.scheduler.factory import SchedulerFactory, read_clock
 from services.scheduler.handlers import (
     attempts,
     containers,
@@ -21,6 +21,7 @@ from services.scheduler.handlers import (
     workers,
 )
 from services.scheduler.handlers.dependencies import provide
+from services.scheduler.logic.ports import Clock
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.storage.database import DATABASE
 from shared.database.description import DatabaseDescription
@@ -32,20 +33,22 @@ from shared.http.serving import prepare_process, serve
 STOP_SECONDS = 5
 
 
-def create_app(settings: SchedulerSettings | None = None) -> FastAPI:
+def create_app(settings: SchedulerSettings | None = None, clock: Clock = read_clock) -> FastAPI:
     """Make the app of the scheduler.
 
     Parameters
     ----------
     settings
         By default read from the environment.
+    clock
+        Gives the time, in UTC.
     """
     settings = settings or SchedulerSettings()
     return create_service_app(
         name="scheduler",
         summary="Jobs, their tasks, and who runs them: submit, watch, claim and report.",
         tokens=TokenTable.from_optional_file(settings.tokens_file),
-        make_parts=lambda: SchedulerFactory(settings),
+        make_parts=lambda: SchedulerFactory(settings, clock),
         provide=provide,
         routers=[
             attempts.hot_router,  # first: routes are looked through in their order

@@ -28,6 +28,10 @@ _MOST_LISTED = 65535
 _QUIET_S = 0.5
 _FIRST_S = 3.0
 
+#: How long a quorum queue may take to take messages back, and how often to look [s].
+_RETURN_S = 2.0
+_LOOK_AGAIN_S = 0.02
+
 
 class QueueInspector:
     """`shared.amqp.ports.Queues` at a real broker, each call on a channel of its own.
@@ -68,12 +72,12 @@ class QueueInspector:
 
     async def list_messages(self, name: str, limit: int) -> list[bytes]:
         """Read up to `limit` messages from the front and leave them where they are."""
+        is_quorum = self._topology.queue_type is QueueType.QUORUM
         async with self._look_at(name) as channel:
             waiting = (await channel.queue_declare(name, passive=True)).message_count or 0
             if limit <= 0 or not waiting:
                 return []
             # A quorum queue puts what comes back behind what came back earlier. All together keep their order.
-            is_quorum = self._topology.queue_type is QueueType.QUORUM
             wanted = min(waiting, _MOST_LISTED, *([] if is_quorum else [limit]))
             arrived: asyncio.Queue[bytes] = asyncio.Queue()
             await channel.basic_qos(prefetch_count=wanted)
@@ -84,7 +88,10 @@ class QueueInspector:
             await channel.basic_consume(name, keep)
             # They go back to their places when the channel closes. Had we given them back ourselves, a quorum queue
             # would put them at its end; had we fetched them one by one, it would mix them up.
-            return (await _collect(arrived, wanted))[:limit]
+            found = await _collect(arrived, wanted)
+        if is_quorum:
+            await self._wait_for_return(name, len(found))
+        return found[:limit]
 
     async def list_dead(self, name: str, limit: int) -> list[DeadMessage]:
         """Read messages of a dead-letter queue and leave them there, though perhaps in another order."""
@@ -116,6 +123,13 @@ class QueueInspector:
         """Remove the messages that wait, and tell how many those were."""
         async with self._look_at(name) as channel:
             return (await channel.queue_purge(name)).message_count or 0
+
+    async def _wait_for_return(self, name: str, number: int) -> None:
+        """Wait until messages that were read can be fetched again: a quorum queue takes them back after the close."""
+        with suppress(TimeoutError):  # other consumers may have taken some of them
+            async with asyncio.timeout(_RETURN_S):
+                while await self.length(name) < number:  # noqa: ASYNC110 - the broker does not tell when
+                    await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def publish(self, name: str, body: bytes) -> None:
         """Publish one message; see `shared.amqp.ports.Publisher.publish`."""

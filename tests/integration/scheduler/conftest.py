@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from services.scheduler.factory import read_clock
+from services.scheduler.logic.ports import Clock
 from services.scheduler.main import create_app
 from services.scheduler.settings import SchedulerSettings
 from shared.clients.scheduler import SchedulerClient
@@ -121,6 +124,20 @@ def version(attempt: ClaimedAttempt, slot: str = "lightcurve", **fields: Any) ->
     return OutputVersion.model_validate(made | fields)
 
 
+class MovableClock:
+    """A clock that stands still until it is moved: leases end when the test says so, however busy the machine is."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 26, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        """Go on by a number of seconds."""
+        self.now += timedelta(seconds=seconds)
+
+
 OpenBench = Callable[..., AbstractAsyncContextManager[Bench]]
 
 
@@ -148,7 +165,7 @@ def find_wrong_counts(inspector: Inspector) -> list[Any]:
 @pytest.fixture
 def open_bench(database_url: str) -> OpenBench:
     @asynccontextmanager
-    async def open_it(**settings: Any) -> AsyncIterator[Bench]:
+    async def open_it(clock: Clock = read_clock, **settings: Any) -> AsyncIterator[Bench]:
         values: dict[str, Any] = {
             "database_url": database_url,
             "product_store_url": "http://127.0.0.1:9",
@@ -156,7 +173,7 @@ def open_bench(database_url: str) -> OpenBench:
             "reap_seconds": 3600,
             "retry_delay_seconds": 0,
         }
-        app = create_app(SchedulerSettings(**values | settings))
+        app = create_app(SchedulerSettings(**values | settings), clock)
         transport = httpx.ASGITransport(app)
         async with (
             app.router.lifespan_context(app),

@@ -18,7 +18,7 @@ from shared.contracts.scheduler import (
 )
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 
-from .conftest import Bench, OpenBench, version
+from .conftest import Bench, MovableClock, OpenBench, version
 
 NULL = {"task": "null"}
 
@@ -141,10 +141,12 @@ async def test_a_report_of_what_is_not_held_changes_nothing(bench: Bench) -> Non
 
 
 async def test_a_lapsed_lease_makes_a_new_attempt_and_closes_the_old(open_bench: OpenBench) -> None:
-    async with open_bench(lease_seconds=0.2, reap_seconds=0.05) as bench:
+    clock = MovableClock()
+    async with open_bench(clock, lease_seconds=30, reap_seconds=0.05) as bench:
         await bench.announce()
         job_id = await bench.submit(NULL)
         (first,) = await bench.claim(1)
+        clock.move(31)
         (second,) = await bench.claim(1, wait=30)
         assert (second.task_id, second.number) == (first.task_id, 2)
         late = await bench.report(first)
@@ -156,15 +158,19 @@ async def test_a_lapsed_lease_makes_a_new_attempt_and_closes_the_old(open_bench:
 
 
 async def test_a_heartbeat_keeps_a_lease_and_shows_the_phase(open_bench: OpenBench) -> None:
-    async with open_bench(lease_seconds=0.4, reap_seconds=0.05) as bench:
+    clock = MovableClock()
+    async with open_bench(clock, lease_seconds=30, reap_seconds=0.05) as bench:
         await bench.announce()
         await bench.submit(NULL, NULL)
         kept, dropped = await bench.claim(2)
         held = [HeldAttempt(attempt_id=kept.attempt_id, lease_token=kept.lease_token, phase="checking")]
-        while (await bench.client.get_attempt(dropped.attempt_id)).state is not AttemptState.LOST:
-            answer = await bench.client.beat(HeartbeatRequest(worker_id="w1", attempts=held))
-            assert answer.renewed == [kept.attempt_id]
-            await asyncio.sleep(0.05)
+        clock.move(20)
+        answer = await bench.client.beat(HeartbeatRequest(worker_id="w1", attempts=held))
+        assert answer.renewed == [kept.attempt_id]
+        clock.move(20)
+        (again,) = await bench.claim(1, wait=60)
+        assert again.task_id == dropped.task_id
+        assert (await bench.client.get_attempt(dropped.attempt_id)).state is AttemptState.LOST
         assert (await bench.client.get_attempt(kept.attempt_id)).state is AttemptState.CHECKING
         assert (await bench.report(kept)).results[0].recorded
         closed = [HeldAttempt(attempt_id=dropped.attempt_id, lease_token=dropped.lease_token)]
@@ -173,11 +179,13 @@ async def test_a_heartbeat_keeps_a_lease_and_shows_the_phase(open_bench: OpenBen
 
 
 async def test_a_lease_that_lapsed_during_an_outage_is_renewed(open_bench: OpenBench) -> None:
-    async with open_bench(lease_seconds=0.01) as bench:
+    clock = MovableClock()
+    async with open_bench(clock, lease_seconds=30) as bench:
         await bench.announce()
         await bench.submit(NULL)
         (attempt,) = await bench.claim(1)
-    async with open_bench(lease_seconds=60) as bench:
+    clock.move(31)
+    async with open_bench(clock, lease_seconds=30) as bench:
         held = [HeldAttempt(attempt_id=attempt.attempt_id, lease_token=attempt.lease_token)]
         assert (await bench.client.beat(HeartbeatRequest(worker_id="w1", attempts=held))).renewed
         assert (await bench.report(attempt)).results[0].recorded

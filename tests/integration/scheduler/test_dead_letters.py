@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 
 from shared.contracts.errors import NotFoundError
+from shared.contracts.products import PlannedProduct, PlanRequest
 from tests.support.databases import Inspector
 
 from .conftest import Bench
 
-PLAN = '{"products": [{"directory": "d", "filename": "a,b.gz", "generator_task_id": 3}]}'
+#: One that the product store would take: the relay cannot reach any here, and keeps what is sent again.
+PLAN = PlanRequest(
+    products=[
+        PlannedProduct(directory="d", filename="a,b.gz", semantic_type="lightcurve", generator_task_id=3, job_id=1)
+    ]
+).model_dump_json()
 
 
 @pytest.fixture
