@@ -88,7 +88,12 @@ class RunningSuite:
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
                 [
-                    *(("sh", "-c", f'trap "" {ignored}; exec "$@"', "sh") if ignored else ()),
+                    # `nohup make test` has SIGHUP ignored in all that it starts.
+                    *(
+                        ("sh", "-c", f'trap "" {ignored}; exec "$@"', "sh")
+                        if ignored
+                        else ("env", "--default-signal=HUP")
+                    ),
                     sys.executable,
                     "-m",
                     "services.control.main",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -58,7 +59,7 @@ class FrameProxy:
         except (OSError, asyncio.IncompleteReadError):
             pass
         finally:
-            writer.close()
+            await _close(writer)
             self._tasks.discard(task)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,7 +68,7 @@ class FrameProxy:
                 writer.write(data)
                 await writer.drain()
         finally:
-            writer.close()
+            await _close(writer)
 
     async def _pass_frames_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -80,4 +81,11 @@ class FrameProxy:
                 writer.write(head + rest)
                 await writer.drain()
         finally:
-            writer.close()
+            await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, and wait until its socket is closed: the event loop may end next."""
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()

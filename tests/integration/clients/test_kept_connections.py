@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -22,8 +23,12 @@ class ScriptedServer:
 
     replies: list[bytes | None]
     requests: list[bytes] = field(default_factory=list)
+    served: list[asyncio.Task[None]] = field(default_factory=list)
     connections: int = 0
     url: str = ""
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.served.append(asyncio.create_task(self.serve(reader, writer)))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -42,16 +47,19 @@ class ScriptedServer:
             pass
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[ScriptedServer]:
     found = ScriptedServer([])
-    listening = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    listening = await asyncio.start_server(found.accept, "127.0.0.1", 0)
     found.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/scheduler"
     yield found
     listening.close()
     await listening.wait_closed()
+    await asyncio.gather(*found.served)  # the clients have closed their connections
 
 
 @pytest.fixture
