@@ -19,6 +19,9 @@ from tests.support.rabbitmq import RabbitmqServer
 # A test that interrupts itself, or a program that it starts, would wait for ever where SIGINT is ignored.
 hear_signals()
 
+#: The kinds of database on which a test of logic runs; None: it needs none, or the test itself chooses.
+_LOGIC = (None, "sqlite" if "sqlite" in KINDS else KINDS[0])
+
 # A busy machine is no fault of the code.
 settings.register_profile("eas", deadline=None)
 settings.load_profile("eas")
@@ -91,6 +94,20 @@ def make_database(database_kind: str, request: pytest.FixtureRequest, tmp_path: 
     yield take
     for service, url in taken.items():
         pool.give_back(service, url)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run tests of logic on SQLite alone: they are marked `sqlite_only`."""
+    repeated = [item for item in items if item.get_closest_marker("sqlite_only") and _database_kind_of(item) not in _LOGIC]
+    if repeated:
+        config.hook.pytest_deselected(items=repeated)
+        left_out = set(repeated)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _database_kind_of(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("database_kind") if callspec else None
 
 
 @pytest.hookimpl(wrapper=True)

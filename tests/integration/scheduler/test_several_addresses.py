@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -23,9 +24,10 @@ from shared.contracts.scheduler import (
 from shared.contracts.states import AttemptState
 from tests.support.databases import SERVER_KINDS
 
-from .conftest import TASK_TYPES, Bench, OpenBench
+from .conftest import TASK_TYPES, Bench, MovableClock, OpenBench
 
-LEASE = 3.0
+#: A scheduler has a sixth of it to answer, of real time; leases end by the clock of the test [s].
+LEASE = 6.0
 
 
 @pytest.fixture
@@ -36,9 +38,15 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def pair(open_bench: OpenBench) -> AsyncIterator[tuple[Bench, Bench]]:
-    terms = {"lease_seconds": LEASE, "reap_seconds": 0.1}
-    async with open_bench(replica="a", **terms) as first, open_bench(replica="b", **terms) as second:
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+async def pair(open_bench: OpenBench, clock: MovableClock) -> AsyncIterator[tuple[Bench, Bench]]:
+    terms = {"lease_seconds": LEASE, "reap_seconds": 0.1, "leader_lease_seconds": 3600}
+    # The second leads, and so reaps: it does not stand still.
+    async with open_bench(clock, replica="b", **terms) as second, open_bench(clock, replica="a", **terms) as first:
         yield first, second
 
 
@@ -55,33 +63,32 @@ class StandingStill(httpx.AsyncBaseTransport):
         return await self._bench.http._transport.handle_async_request(request)
 
 
-async def beat_for(source: Any, held: list[HeldAttempt], seconds: float) -> None:
+async def beat_for_two_leases(source: SeveralSchedulers, held: list[HeldAttempt], clock: MovableClock) -> None:
     """Beat as a worker does."""
-    until = asyncio.get_running_loop().time() + seconds
-    while asyncio.get_running_loop().time() < until:
-        await asyncio.sleep(LEASE / 4)
-        try:
+    for _ in range(8):
+        clock.move(LEASE / 4)
+        with suppress(UnavailableError):
             await source.beat(HeartbeatRequest(worker_id="w1", attempts=held))
-        except UnavailableError:
-            continue
 
 
 @pytest.mark.parametrize("database_kind", SERVER_KINDS[:1], indirect=True)
 @pytest.mark.parametrize("addresses", [1, 2])
 async def test_nothing_is_lost_while_one_of_two_schedulers_stands_still(
-    pair: tuple[Bench, Bench], addresses: int
+    pair: tuple[Bench, Bench], addresses: int, clock: MovableClock
 ) -> None:
     """With one address all is lost: the other scheduler ends the leases that nobody renews."""
     ways = [StandingStill(bench) for bench in pair]
     clients = [SchedulerClient("http://scheduler", None, transport=way) for way in ways[:addresses]]
     source = SeveralSchedulers(clients, ["http://a", "http://b"][:addresses])
+    await pair[1].announce("w2")
     await source.announce(WorkerAnnouncement(worker_id="w1", host="h", process_id=1, slots=2, task_types=TASK_TYPES))
     job_id = await pair[1].submit({"task": "null"}, {"task": "null"})
     claim = ClaimRequest(worker_id="w1", limits={"null": 2}, limit=2)
     attempts = (await source.claim(claim)).attempts
     held = [HeldAttempt(attempt_id=found.attempt_id, lease_token=found.lease_token) for found in attempts]
     ways[0].still = True
-    await beat_for(source, held, 2 * LEASE)
+    await beat_for_two_leases(source, held, clock)
+    await pair[1].claim(1, wait=10 if addresses == 1 else 0, worker_id="w2")  # until the reaper has looked
     states = {(await pair[1].client.get_attempt(found.attempt_id)).state for found in attempts}
     if addresses == 1:
         assert states == {AttemptState.LOST}
