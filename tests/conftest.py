@@ -98,7 +98,8 @@ def make_database(database_kind: str, request: pytest.FixtureRequest, tmp_path: 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run tests of logic on SQLite alone: they are marked `sqlite_only`."""
-    repeated = [item for item in items if item.get_closest_marker("sqlite_only") and _database_kind_of(item) not in _LOGIC]
+    logic = [item for item in items if item.get_closest_marker("sqlite_only")]
+    repeated = [item for item in logic if _database_kind_of(item) not in _LOGIC]
     if repeated:
         config.hook.pytest_deselected(items=repeated)
         left_out = set(repeated)
