@@ -43,7 +43,7 @@ def eas(*arguments: str | Path, text: str | None = None, **environment: str) -> 
     )
 
 
-def wait_until(condition: Callable[[], Any], *, seconds: float = 30.0) -> Any:
+def wait_until(condition: Callable[[], Any], *, seconds: float = 120.0) -> Any:
     """Look again and again until a condition of other processes holds. Returns its value."""
     end = time.monotonic() + seconds
     while not (found := condition()):

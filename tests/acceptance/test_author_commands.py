@@ -213,7 +213,7 @@ def test_a_task_that_is_killed_from_outside_has_no_answer(misdeeds: Path) -> Non
     with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         pid, child = wait_until(lambda: place.exists() and [int(word) for word in place.read_text().split()])
         os.kill(pid, signal.SIGKILL)
-        answer = json.loads(process.communicate(timeout=30)[0])
+        answer = json.loads(process.communicate(timeout=120)[0])
     assert process.returncode == 1
     assert (answer["error"]["slug"], "was killed by SIGKILL" in answer["error"]["message"]) == ("author_process", True)
     wait_until(lambda: is_gone(child))
@@ -294,7 +294,7 @@ def test_an_interrupt_ends_all_and_leaves_nothing(misdeeds: Path) -> None:
     )
     found = wait_until(lambda: pids.exists() and pids.read_text().split())
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode == 130
     for pid in map(int, found):
         wait_until(partial(is_gone, pid))

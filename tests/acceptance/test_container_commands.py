@@ -45,7 +45,7 @@ def worker_of(suite: RunningSuite, container: str, folder: Path) -> Iterator[Non
         yield
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
 
 
 def threads_of_a_task(suite: RunningSuite) -> list[object]:

@@ -63,8 +63,8 @@ def test_a_damaged_product_is_made_again(tmp_path: Path) -> None:
 
         suite.ask("products", "reject", str(made["version_id"]), "--reason", "damaged on disk")
         suite.ask("retry", job, "--task", str(task))
-        wait_until(lambda: len(suite.ask("task", str(task))["attempts"]) == 2, seconds=60)
-        wait_until(lambda: suite.ask("task", str(task))["state"] == "done", seconds=60)
+        wait_until(lambda: len(suite.ask("task", str(task))["attempts"]) == 2, seconds=180)
+        wait_until(lambda: suite.ask("task", str(task))["state"] == "done", seconds=180)
         (again,) = suite.ask("task", str(task))["attempts"][-1]["outputs"]
         assert read(suite, again["version_id"]).content == content
         # The same bytes have come again: who asks for the version that was damaged gets them, too

@@ -165,7 +165,7 @@ def test_logs_can_be_followed(suite: RunningSuite, searched: Any) -> None:
         assert process.stdout is not None
         lines = [json.loads(process.stdout.readline()) for _ in records]
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert [line["record_id"] for line in lines] == [record["record_id"] for record in records]
 
 

@@ -137,7 +137,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -
 async def until_over(client: SchedulerClient, job: JobView) -> JobView:
     while job.state.value == "running":
         try:
-            job = await client.get_job(job.job_id, wait=5)
+            job = await client.get_job(job.job_id, wait=60)
         except UnavailableError:
             await asyncio.sleep(0.2)
     return job

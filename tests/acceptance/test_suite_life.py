@@ -60,9 +60,9 @@ def test_a_running_task_is_handed_back_and_done_after_the_next_start(tmp_path: P
         job = suite.submit({"task_list": [{"task": "null", "duration": 4}, {"task": "null"}]})
         wait_until(lambda: running_tasks(suite))
         suite.process.send_signal(signal.SIGINT)
-        assert suite.process.wait(30) == 0
+        assert suite.process.wait(120) == 0
     with running_suite(tmp_path / "data") as suite:
-        wait_until(lambda: suite.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=60)
+        wait_until(lambda: suite.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=180)
         assert all(states[-1] == "accepted" for states in suite.attempts(job["job_id"]).values())
 
 
@@ -101,7 +101,7 @@ def test_a_worker_that_is_killed_is_replaced_and_the_job_goes_on(tmp_path: Path)
         victim = wait_until(lambda: running_tasks(suite))[0]
         os.kill(victim["process_id"], signal.SIGKILL)
 
-        wait_until(lambda: suite.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=40)
+        wait_until(lambda: suite.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=180)
 
         attempts = suite.attempts(job["job_id"])
         after = {worker["worker_id"] for worker in suite.ask("workers")}
@@ -146,7 +146,7 @@ def test_a_task_whose_worker_and_fork_server_are_killed_leaves_nothing_and_is_tr
         for number in (signal.SIGSTOP, signal.SIGKILL):  # so that neither sees the other die
             for pid in (fork_server, victim["process_id"]):
                 os.kill(pid, number)
-        wait_until(lambda: suite.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=60)
+        wait_until(lambda: suite.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=180)
         (line,) = [found for found in suite.ask("tree", str(job["job_id"])) if found["task_type"] == "stay"]
         attempts = suite.ask("task", str(line["task_id"]))["attempts"]
         assert [attempt["state"] for attempt in attempts] == ["lost", "accepted"]
@@ -193,7 +193,7 @@ def test_a_suite_follows_the_program_that_started_it(tmp_path: Path) -> None:
         assert parent.stdout.readline() == b"up\n"
         assert processes_of(folder)
         parent.kill()
-    wait_until(lambda: not processes_of(folder), seconds=40)
+    wait_until(lambda: not processes_of(folder), seconds=180)
 
 
 def test_the_port_is_free_again_after_a_stop(tmp_path: Path) -> None:

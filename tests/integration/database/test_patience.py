@@ -83,7 +83,7 @@ async def turn_of(database: Database) -> AsyncIterator[None]:
     def linger(connection: Connection) -> str:
         found = read(connection)
         begun.set()
-        assert over.wait(30)
+        assert over.wait(120)
         return found
 
     lingering = asyncio.ensure_future(database.write(linger))
@@ -108,7 +108,7 @@ async def test_a_writer_that_stands_still_loses_its_turn(impatient: Database, ot
     def stand_still(connection: Connection) -> None:
         read(connection)
         begun.set()
-        assert over.wait(30)
+        assert over.wait(120)
         read(connection)
 
     standing = asyncio.ensure_future(impatient.write(stand_still))

@@ -33,7 +33,7 @@ def test_a_lone_service_writes_times_and_levels_and_hears_sigint(service: str, t
             if "running on http" in line:
                 process.send_signal(signal.SIGHUP)
                 process.send_signal(signal.SIGINT)
-        assert process.wait(30) in (0, -signal.SIGINT, 128 + signal.SIGINT)
+        assert process.wait(120) in (0, -signal.SIGINT, 128 + signal.SIGINT)
     assert "running on http" in "".join(lines)
     assert [line for line in lines if not LINE.match(line)] == []
     assert "Application shutdown complete" in "".join(lines)

@@ -84,7 +84,7 @@ def address(make_database: MakeDatabase) -> Iterator[str]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(120)
     yield f"http://127.0.0.1:{port[0]}"
     server.should_exit = True
     thread.join()

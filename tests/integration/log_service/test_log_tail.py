@@ -53,7 +53,7 @@ async def remote(tmp_path: Path, make_database: MakeDatabase) -> AsyncIterator[L
 
 
 async def take(stream: AsyncGenerator[Found, None], count: int) -> list[Found]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         return [await anext(stream) for _ in range(count)]
 
 

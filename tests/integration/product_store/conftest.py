@@ -169,7 +169,7 @@ class StoreProcess(Place):
         """Ask the process to end, and tell its exit status."""
         assert self.process is not None
         self.process.terminate()
-        status = self.process.wait(30)
+        status = self.process.wait(120)
         self.process = None
         return status
 

@@ -381,7 +381,7 @@ async def test_a_commit_of_an_earlier_process_that_is_still_under_way_is_waited_
         product = tables.products.add(make_deposit().promise)
         tables.versions.add(product, make_deposit(), fingerprint, name, datetime.now(UTC))
         is_under_way.set()
-        assert may_commit.wait(30)
+        assert may_commit.wait(120)
 
     earlier = Database(place.settings.database_url)
     await earlier.start()

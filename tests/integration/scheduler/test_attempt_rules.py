@@ -50,7 +50,7 @@ async def test_rules_hold_inside_what_is_expanded_later(bench: Bench) -> None:
     }
     await bench.submit(null(name="a"), later)
     await bench.run_one(metadata={"x": 1})
-    (attempt,) = await bench.claim(1, wait=10)
+    (attempt,) = await bench.claim(1, wait=60)
     assert attempt.memory_gb == 7
 
 

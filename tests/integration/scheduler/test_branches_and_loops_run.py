@@ -82,7 +82,7 @@ async def test_outputs_without_the_counter_collide_in_the_second_iteration(bench
     job_id = await bench.submit(LOOP | {"task_list": [make]})
     (attempt,) = await bench.claim()
     await bench.report(attempt, outputs=[version(attempt)], metadata={"sde": 10})
-    job = await bench.client.get_job(job_id, wait=10)
+    job = await bench.client.get_job(job_id, wait=60)
     assert job.state.value == "failed"
     failed = [line for line in (await bench.client.get_tree(job_id)).items if line.state is TaskState.FAILED]
     assert "is promised by task" in (failed[0].message or "")

@@ -114,7 +114,7 @@ async def test_flow_control_has_no_settings(bench: Bench) -> None:
     loop = {"task": "execution_for_loop", "name": "loop", "parameter": "p", "values": values, "task_list": []}
     job_id = await bench.submit({"task": "null", "name": "a"}, {**loop, "requires_metadata_from": ["a"]})
     await bench.run_one()
-    assert (await bench.client.get_job(job_id, wait=10)).counts.failed == 1
+    assert (await bench.client.get_job(job_id, wait=60)).counts.failed == 1
     with pytest.raises(InvalidInputError, match="is an execution_for_loop; only tasks that workers run"):
         await bench.client.retry_job(job_id, settings={"values": [1]})
     with pytest.raises(ConflictError, match="nothing to be tried again"):

@@ -60,7 +60,7 @@ async def test_no_attempt_is_stranded_with_callers_who_leave_at_any_moment(datab
             else:
                 await accept(scheduler, poll.result())
             jobs.append((await submission)[0].job_id)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for job_id in jobs:
                 while (await scheduler.views.get_job(job_id)).state.value == "running":
                     await accept(scheduler, await claim(scheduler, 0.05, 100))

@@ -191,7 +191,7 @@ async def test_nothing_of_a_paused_job_is_handed_out_until_it_is_resumed(bench: 
     await bench.settle()
     assert not poll.done()
     assert not (await bench.client.resume_job(job_id)).paused
-    found = await asyncio.wait_for(poll, 10) + await bench.claim()
+    found = await asyncio.wait_for(poll, 60) + await bench.claim()
     assert sorted(str(one.task_name) for one in found) == ["b", "c"]
 
 
@@ -204,7 +204,7 @@ async def test_a_loop_of_a_paused_job_is_not_expanded(bench: Bench) -> None:
     await bench.report(attempt, metadata={"n": [1, 2]})
     assert await bench.counts(job_id) == {"done": 2, "queued": 1}
     await bench.client.resume_job(job_id)
-    assert len(await bench.claim(1, wait=10)) == 1
+    assert len(await bench.claim(1, wait=60)) == 1
 
 
 async def test_an_attempt_that_is_lost_is_tried_again_only_after_the_pause(bench: Bench) -> None:

@@ -115,9 +115,9 @@ async def test_a_loop_over_a_result_is_expanded_when_the_result_is_there(bench: 
     }
     job_id = await bench.submit({"task": "null", "name": "first"}, loop)
     await bench.run_one(metadata={"periods": [0.5, 2]})
-    found = await bench.claim(wait=10) + await bench.claim()
+    found = await bench.claim(wait=60) + await bench.claim()
     while len(found) < 2:
-        found += await bench.claim(wait=10)
+        found += await bench.claim(wait=60)
     assert sorted(attempt.settings["duration"] for attempt in found) == [0.5, 2]
     for attempt in found:
         await bench.report(attempt)
@@ -136,7 +136,7 @@ async def test_a_loop_that_cannot_be_expanded_fails_with_the_place(bench: Bench)
     after = {"task": "null", "requires_metadata_from": ["loop"]}
     job_id = await bench.submit({"task": "null", "name": "first"}, loop | {"name": "loop"}, after)
     await bench.run_one(metadata={"periods": []})
-    job = await bench.client.get_job(job_id, wait=10)
+    job = await bench.client.get_job(job_id, wait=60)
     assert job.state.value == "failed"
     tree = {line.name: line for line in (await bench.client.get_tree(job_id)).items}
     assert tree["loop"].state is TaskState.FAILED

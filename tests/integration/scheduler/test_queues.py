@@ -96,7 +96,7 @@ async def test_a_purge_takes_out_what_is_queued_of_a_type_and_nothing_else(bench
 async def test_a_job_whose_last_tasks_are_purged_ends_and_lives_again_when_they_are_rescheduled(bench: Bench) -> None:
     job_id = await bench.submit(null("a"), null("b", "a"), null("other"))
     await bench.client.purge_queue("null")
-    job = await bench.client.get_job(job_id, wait=5)
+    job = await bench.client.get_job(job_id, wait=60)
     assert (job.state, job.counts.cancelled, job.counts.blocked) == (JobState.FAILED, 2, 1)
 
     assert (await bench.client.reschedule(job_id)).rescheduled == 2
@@ -203,7 +203,7 @@ async def test_a_queue_of_loops_can_be_purged_or_is_expanded_but_never_both(benc
     _, purged = await asyncio.gather(report(), purge())
     assert (await bench.client.reschedule()).rescheduled == purged
     for job_id in jobs:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await bench.client.get_job(job_id)).counts.total < 1 + 2 + 2 * 2:
                 await bench.client.get_job(job_id)
     assert len(await bench.claim()) == 10

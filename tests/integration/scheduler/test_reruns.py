@@ -116,7 +116,7 @@ async def test_a_re_run_makes_nothing_twice_and_of_no_other_kind(bench: Bench) -
         (attempt,) = await bench.claim(1)
         outputs = [version(attempt)] if attempt.outputs else []
         await bench.report(attempt, metadata={"values": [1]}, outputs=outputs)
-    ended = await bench.client.get_job(job.job_id, wait=10)
+    ended = await bench.client.get_job(job.job_id, wait=60)
     assert (ended.state, ended.counts.failed) == (JobState.FAILED, 1)
     (trouble,) = (await bench.client.get_tree(job.job_id, max_depth=1)).items[2:3]
     assert "of the job's products exist already" in str(trouble.message)
@@ -152,7 +152,7 @@ async def test_loops_that_are_expanded_late_read_and_make_what_is_their_jobs_own
 
 
 async def claim_one(bench: Bench) -> ClaimedAttempt:
-    (attempt,) = await bench.claim(1, wait=10)
+    (attempt,) = await bench.claim(1, wait=60)
     return attempt
 
 

@@ -61,7 +61,7 @@ async def run(bench: Bench, store: ServedStore, *tasks: dict[str, Any], **keys: 
     job_id = await bench.submit(*tasks, **keys)
     done: list[ClaimedAttempt] = []
     while (await bench.client.get_job(job_id)).state is JobState.RUNNING:
-        (attempt,) = await bench.claim(1, wait=10)
+        (attempt,) = await bench.claim(1, wait=60)
         await finish(bench, store, attempt)
         done.append(attempt)
     return done
@@ -161,7 +161,7 @@ async def test_files_are_adopted_under_other_names_without_copying_a_byte(bench:
     tasks = await tasks_of(bench, await ended(bench, job))
     assert tasks["find"].adopted_from == found.attempt_id
     assert tasks["find"].attempts[0].inputs["lightcurve"] == read
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (await store.client.get_version(read.version_id)).passed_qc:  # noqa: ASYNC110 - the verdict comes by HTTP
             await asyncio.sleep(0.02)
 

@@ -120,7 +120,7 @@ async def test_a_scheduler_that_is_killed_loses_and_doubles_nothing(database_url
                 await until_ready(client)
             while job.state.value == "running":
                 with suppress(UnavailableError):
-                    job = await client.get_job(job.job_id, wait=5)
+                    job = await client.get_job(job.job_id, wait=60)
             for worker in workers:
                 worker.cancel()
             assert job.state.value == "done"
@@ -162,7 +162,7 @@ async def test_a_long_poll_ends_with_its_caller(database_url: str) -> None:
                     with pytest.raises(httpx.ReadTimeout):
                         await impatient.post(f"{url}/attempts/claim", json=claim)
             await client.submit_job(b'{"task_list": [{"task": "null"}]}')
-            (attempt,) = await bench.claim(wait=5)
+            (attempt,) = await bench.claim(wait=60)
             assert attempt.number == 1
     finally:
         scheduler.kill()

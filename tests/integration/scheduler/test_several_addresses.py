@@ -88,7 +88,7 @@ async def test_nothing_is_lost_while_one_of_two_schedulers_stands_still(
     held = [HeldAttempt(attempt_id=found.attempt_id, lease_token=found.lease_token) for found in attempts]
     ways[0].still = True
     await beat_for_two_leases(source, held, clock)
-    await pair[1].claim(1, wait=10 if addresses == 1 else 0, worker_id="w2")  # until the reaper has looked
+    await pair[1].claim(1, wait=60 if addresses == 1 else 0, worker_id="w2")  # until the reaper has looked
     states = {(await pair[1].client.get_attempt(found.attempt_id)).state for found in attempts}
     if addresses == 1:
         assert states == {AttemptState.LOST}
@@ -136,5 +136,5 @@ async def test_what_a_scheduler_hands_out_to_somebody_who_went_elsewhere_goes_ba
         claim = ClaimRequest(worker_id="w1", limits={"null": 1}, limit=1)
         request = claim if way == "claim" else ReportRequest(worker_id="w1", reports=[], claim=claim)
         await call_and_go(bench, f"/attempts/{way}", request.model_dump_json().encode())
-        (attempt,) = await bench.claim(1, wait=5)
+        (attempt,) = await bench.claim(1, wait=60)
         assert attempt.number == 2

@@ -33,8 +33,7 @@ class DeafScheduler(FakeScheduler):
     async def claim(self, request: ClaimRequest) -> ClaimResponse:
         if request.wait:
             self._serve()
-            await asyncio.sleep(request.wait)
-            return ClaimResponse(attempts=[], lease_seconds=30)
+            await asyncio.Event().wait()
         return await super().claim(request)
 
 
@@ -64,7 +63,7 @@ class Room:
         assert all(found.is_confirmed for found in await self.broker.publisher(TOPOLOGY).publish_many(messages))
 
     async def until_waiting(self, number: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for _ in range(10_000):
                 if await self.queues.length(self.queue) == number:
                     return
@@ -86,7 +85,7 @@ async def test_a_doorbell_brings_an_idle_worker_at_once_and_is_acknowledged(tmp_
     async with open_room(tmp_path) as room:
         attempt = room.scheduler.add("act", {"act": "echo"})
         await room.ring(attempt)
-        async with asyncio.timeout(10):  # the long poll would take twenty seconds
+        async with asyncio.timeout(60):  # the long poll never ends
             assert (await room.scheduler.report_of(attempt)).state == "accepted"
         await room.until_waiting(0)
 
@@ -99,7 +98,7 @@ async def test_a_doorbell_stays_with_the_broker_until_the_scheduler_answers(tmp_
         requests = room.scheduler.requests
         await room.scheduler.until(lambda: room.scheduler.requests >= requests + 3)
         room.scheduler.is_down = False
-        async with asyncio.timeout(15):  # nothing else tells of it so soon
+        async with asyncio.timeout(60):  # nothing else tells of it so soon
             assert (await room.scheduler.report_of(attempt)).state == "accepted"
 
 
@@ -127,7 +126,7 @@ async def test_a_worker_whose_results_wait_for_the_store_takes_no_more(tmp_path:
             attempts.append(room.scheduler.add("copy", {"content": "x"}, outputs={"copy": f"{number}.txt"}))
             await room.ring(attempts[-1])
             await room.until_waiting(0)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await room.scheduler.until(lambda: len(store.brought) == MOST_STORING)
         attempts.append(room.scheduler.add("copy", {"content": "x"}, outputs={"copy": "one too many.txt"}))
         claims = len(room.scheduler.claims)

@@ -39,12 +39,12 @@ async def test_a_message_is_gone_after_it_was_taken_and_not_before() -> None:
     await attend(broker, take)
     await broker.queues(TOPOLOGY).publish(QUEUE, b"x")
     for _ in range(2):
-        assert await asyncio.wait_for(begun.get(), 10) == b"x"
+        assert await asyncio.wait_for(begun.get(), 60) == b"x"
         broker.stop()  # what is not acknowledged comes again
         broker.start()
     go_on.set()
     for _ in range(3):
-        await asyncio.wait_for(taken.get(), 10)
+        await asyncio.wait_for(taken.get(), 60)
     broker.stop()
     broker.start()
     assert await broker.queues(TOPOLOGY).length(QUEUE) == 0
@@ -65,7 +65,7 @@ async def test_what_can_never_be_taken_goes_to_the_dead_letters_and_holds_up_not
     await attend(broker, take)
     for body in (b"bad", b"good"):
         await broker.queues(TOPOLOGY).publish(QUEUE, body)
-    assert await asyncio.wait_for(taken.get(), 10) == b"good"
+    assert await asyncio.wait_for(taken.get(), 60) == b"good"
     assert await broker.queues(TOPOLOGY).list_messages(DEAD, 10) == [b"bad"]
     assert "no batch" in caplog.text
 
@@ -85,7 +85,7 @@ async def test_what_cannot_be_taken_now_is_taken_later(error: UnavailableError) 
 
     await attend(broker, take)
     await broker.queues(TOPOLOGY).publish(QUEUE, b"x")
-    assert await asyncio.wait_for(taken.get(), 10) == b"x"
+    assert await asyncio.wait_for(taken.get(), 60) == b"x"
     assert tries == 3
     assert await broker.queues(TOPOLOGY).length(DEAD) == 0
 
@@ -111,7 +111,7 @@ async def test_a_service_that_ends_leaves_in_the_queue_what_it_could_not_take() 
     await tried.wait()
     await consumer.remove(QUEUE)
     intake.stop()
-    await asyncio.wait_for(left.wait(), 10)
+    await asyncio.wait_for(left.wait(), 60)
     assert await broker.queues(TOPOLOGY).list_messages(QUEUE, 10) == [b"x"]
 
 
@@ -128,7 +128,7 @@ async def test_a_message_goes_back_when_patience_has_ended() -> None:
 
     intake = await attend(broker, take, patience_s=0)
     await broker.queues(TOPOLOGY).publish(QUEUE, b"x")
-    while await asyncio.wait_for(tries.get(), 10) < 3:
+    while await asyncio.wait_for(tries.get(), 60) < 3:
         pass
     intake.stop()
     assert await broker.queues(TOPOLOGY).length(DEAD) == 0

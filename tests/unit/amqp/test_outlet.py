@@ -58,7 +58,7 @@ class OtherWay:
         return bring
 
     async def take(self) -> bytes:
-        return await asyncio.wait_for(self.brought.get(), 10)
+        return await asyncio.wait_for(self.brought.get(), 60)
 
 
 async def test_what_was_put_is_in_the_queue() -> None:
@@ -141,7 +141,7 @@ async def test_what_could_not_be_brought_is_tried_once_more_at_the_end() -> None
 
     await outlet.put(b"1", bring)
     link.lose()
-    await asyncio.wait_for(tried.wait(), 10)
+    await asyncio.wait_for(tried.wait(), 60)
     await outlet.close()
     assert await other.take() == b"1"
 

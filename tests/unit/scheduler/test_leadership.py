@@ -118,7 +118,7 @@ async def test_a_leader_goes_on_while_a_large_transaction_holds_the_turn(
     async with leading(database) as election:
         database.turn.clear()
         for _ in range(6):
-            await asyncio.wait_for(database.asked.get(), 10)
+            await asyncio.wait_for(database.asked.get(), 60)
         assert election.leads
     assert "cannot say who leads" not in caplog.text
 
@@ -130,5 +130,5 @@ async def test_it_stops_where_the_database_does_not_answer_or_names_another(data
         database.is_away = fault == "away"
         if fault == "deposed":
             database.row = Leadership("b", 99, datetime.now(UTC))
-        await asyncio.wait_for(database.loop_ended.wait(), 10)
+        await asyncio.wait_for(database.loop_ended.wait(), 60)
         assert not election.leads

@@ -136,7 +136,7 @@ async def bench() -> Place:
 
 
 async def killing_of(child: PretendedChild) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await child.killed.wait()
 
 
@@ -159,18 +159,18 @@ async def test_an_attempt_that_runs_too_long_takes_its_child_along_but_not_what_
 
 async def test_time_waiting_behind_another_attempt_does_not_count(bench: Place) -> None:
     child = await bench.open()
-    bench.give(1, run_timeout=0.05)
+    bench.give(1, run_timeout=1.5)
     begun = asyncio.get_running_loop().time()
     child.read()
-    second = bench.give(2, run_timeout=0.1)
-    await asyncio.sleep(0.03)
+    second = bench.give(2, run_timeout=1.5)
+    await asyncio.sleep(0.3)
     child.answer(1)
     bench.nursery.hear(child)
     child.read()
 
     await killing_of(child)
 
-    assert asyncio.get_running_loop().time() - begun >= 0.125
+    assert asyncio.get_running_loop().time() - begun >= 1.75
     assert bench.answered == [1]
     assert second.overdue
 
@@ -184,7 +184,7 @@ async def test_an_attempt_that_has_just_ended_saves_its_child(bench: Place) -> N
     child.read()
     bench.give(3)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await bench.heard.wait()
 
     assert not child.killed.is_set()
