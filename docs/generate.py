@@ -37,9 +37,9 @@ def write_settings() -> str:
     ]
     parts = [
         f"# Settings\n\n{NOTE}",
-        "Each process reads its settings from the environment when it starts. `eas up` sets them itself; of the URLs "
-        "of databases it takes those that are set, and else what `EAS_DATABASE` says (see "
-        "[operations](operations.md#databases)).\n",
+        "Each process reads its settings from the environment when it starts. `eas up` sets them for its services and "
+        "workers. Database URLs that are set in the environment take precedence; the others are derived from "
+        "`EAS_DATABASE` (see [operations](operations.md#databases)).\n",
     ]
     for title, model in services:
         prefix = model.model_config.get("env_prefix", "")
@@ -57,14 +57,14 @@ def write_task_types() -> str:
     """Describe every task type with its slots and settings."""
     parts = [
         f"# Task types\n\n{NOTE}",
-        "What a job may write under `task`, besides the flow control of [the job language](job_language.md). Units are "
-        "in square brackets.\n",
+        "The possible values of `task` in a job, in addition to the flow control of "
+        "[the job language](job_language.md). Units are in square brackets.\n",
     ]
     for entry in find_shipped():
         task_type: TaskType = entry.load()
         module = importlib.import_module(entry.module)
-        summary = (module.__doc__ or "").strip().partition(": ")[2].strip().replace("\n", " ")
-        parts += [f"## `{task_type.name}`\n", f"{summary[:1].upper()}{summary[1:]}\n"]
+        summary = (module.__doc__ or "").strip().partition(": ")[2]
+        parts += [f"## `{task_type.name}`\n", f"{summary[:1].upper()}{' '.join(summary[1:].split())}\n"]
         parts += list(_slots("Inputs", task_type.inputs)) + list(_slots("Outputs", task_type.outputs))
         rows = list(_settings_rows(task_type.settings, ""))
         if rows:
@@ -104,7 +104,7 @@ def _default(value: Any, field: Any) -> str:
     if field.is_required():
         return "**mandatory**"
     if field.default_factory is not None or value is PydanticUndefined:
-        return "made at the start"
+        return "generated at the start"
     if value is None:
         return "none"
     return f"`{value if not isinstance(value, str) else value or ''}`" if value != "" and value != () else "empty"

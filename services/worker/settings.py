@@ -47,90 +47,111 @@ class WorkerSettings(BrokerChoice):
 
     scheduler_url: Words = Field(
         min_length=1,
-        description="Where the scheduler is mounted. Several addresses by commas: the next is used while one does not "
-        "answer.",
+        description="Address of the scheduler, or several, separated by commas: the worker switches to the next if one "
+        "does not answer.",
     )
     product_store_url: Words = Field(
-        min_length=1, description="Where the product store is mounted; several addresses by commas."
+        min_length=1, description="Address of the product store, or several, separated by commas."
     )
     log_service_url: Words = Field(
-        default=(), description="Where the log service is; several addresses by commas, and none where logs stay here."
+        default=(),
+        description="Address of the log service, or several, separated by commas. If empty, log records stay on the "
+        "worker's disk.",
     )
     token: SecretStr | None = Field(default=None, description="Bearer token with the scope work.")
     token_file: Path | None = Field(default=None, description="File whose first line is the token.")
-    worker_id: str = Field(default_factory=make_worker_id, pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    worker_id: str = Field(
+        default_factory=make_worker_id,
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="Unique name of this worker; default: host, process id and random digits.",
+    )
     slots: int = Field(default=0, ge=0, description="Tasks at the same time; 0: as many as the processors allow.")
     cpus_per_slot: int = Field(
-        default=1, ge=1, description="Threads that each task may use, where no container says otherwise."
+        default=1, ge=1, description="Threads of each task, unless the container has an assignment."
     )
     container: str | None = Field(
         default=None,
         min_length=1,
         max_length=64,
-        description="The kind of worker that this is; it uses what the scheduler has assigned to that.",
+        description="Container (kind of worker) of this worker. The worker uses the resources that are assigned to it.",
     )
-    work_directory: Path = Field(default_factory=default_work_directory, description="On a fast local disk.")
+    work_directory: Path = Field(
+        default_factory=default_work_directory, description="Folder for the files of tasks, on a fast local disk."
+    )
     cache_gb: float = Field(
         default=4.0,
         ge=0,
-        description="Inputs and outputs kept in the work directory for the host's next tasks; 0: none.",
+        description="Size of the cache of inputs and outputs in the work directory; 0 disables the cache [GB].",
     )
     min_free_gb: float = Field(
         default=0.1,
         ge=0,
-        description="While less is free in the work directory the worker takes nothing, and what fails for want of "
-        "room is given back; 0: it does not look [GB].",
+        description="While the work directory has less free room, the worker claims nothing and hands back attempts "
+        "that fail for lack of room; 0 disables the check [GB].",
     )
     log_reserve_mb: float = Field(
         default=16.0,
         ge=0,
-        description="Set aside in the work directory for the log records of the time when its disk is full [MB].",
+        description="Room in the work directory that is reserved for log records while the disk is full [MB].",
     )
-    input_directory: Path | None = Field(default=None, description="Root of the external files that tasks may read.")
-    task_types: Words = Field(default=(), description="Further task types, as name=module:attribute, by commas.")
+    input_directory: Path | None = Field(default=None, description="Folder of the external files that tasks may read.")
+    task_types: Words = Field(
+        default=(), description="Additional task types, as name=module:attribute, separated by commas."
+    )
     task_type_folder: DirectoryPath | None = Field(
         default=None,
-        description="Folder of further task types and quality checks: Python files, and declarations of executables.",
+        description="Folder of additional task types and quality checks: Python files and declarations of executables.",
     )
     commands: Path | None = Field(
-        default=None, description="TOML file with the commands of external programs, a table for each task type."
+        default=None, description="TOML file with the commands of external programs, one table per task type."
     )
-    only: Words = Field(default=(), description="The task types to offer, by commas; all where there are none.")
-    preload: bool = Field(default=True, description="Import all task types before the first child is forked.")
+    only: Words = Field(
+        default=(), description="The task types to offer, separated by commas; if empty, all task types."
+    )
+    preload: bool = Field(default=True, description="Import all task types before the first child process is forked.")
     preload_modules: Words = Field(
-        default=("services.worker.science.preloading",), description="Modules to import besides, by commas."
+        default=("services.worker.science.preloading",),
+        description="Additional modules to import, separated by commas.",
     )
-    pin_cpus: bool = Field(
-        default=False, description="Let the tasks of each slot run on processors of their own, no others."
-    )
+    pin_cpus: bool = Field(default=False, description="Pin the tasks of each slot to separate processors.")
     memory_gb: float | None = Field(
         default=None,
         gt=0,
-        description="Memory of an attempt whose task does not say [GB]; None: its slot's part of what the container "
-        "was assigned, else nine tenths of what there is.",
+        description="Memory limit of an attempt, unless its task sets one [GB]. Default: the slot's part of the memory "
+        "assigned to the container, otherwise nine tenths of the memory of the machine or container.",
     )
     cpu_timeout: float | None = Field(
-        default=None, gt=0, description="Processor time of an attempt whose task does not say [s]."
+        default=None, gt=0, description="Limit of the processor time of an attempt, unless its task sets one [s]."
     )
     disk_gb: float | None = Field(
         default=None,
         gt=0,
-        description="Files that an attempt whose task does not say may write [GB].",
+        description="Limit of the files that an attempt writes, unless its task sets one [GB].",
     )
     max_processes: int | None = Field(
-        default=MAX_PROCESSES, ge=1, description="Processes and threads of an attempt whose task does not say."
+        default=MAX_PROCESSES,
+        ge=1,
+        description="Limit of the processes and threads of an attempt, unless its task sets one.",
     )
     child_attempts: int = Field(
-        default=0, ge=0, description="A process is replaced after so many attempts; 0: never for that reason."
+        default=0, ge=0, description="A child process is replaced after this many attempts; 0 disables this."
     )
     child_growth_gb: float = Field(
-        default=2.0, ge=0, description="A process is replaced when so much more memory stays in use [GB]; 0: never."
+        default=2.0,
+        ge=0,
+        description="A child process is replaced when its memory in use has grown by this much; 0 disables this [GB].",
     )
-    most_claimed: int = Field(default=256, ge=1, le=1000, description="The most attempts to claim at once.")
-    horizon: float = Field(default=0.25, gt=0, le=60, description="Work to have ahead of each slot [s].")
-    grace_seconds: float = Field(default=10.0, ge=0, description="For running tasks when the worker is to stop [s].")
-    drain_seconds: float = Field(default=5.0, ge=0, description="For the last reports and log records then [s].")
-    follow_parent: bool = Field(default=False, description="Stop when standard input ends: the parent is gone.")
+    most_claimed: int = Field(default=256, ge=1, le=1000, description="Maximum attempts in one claim.")
+    horizon: float = Field(default=0.25, gt=0, le=60, description="Work to prefetch for each slot [s].")
+    grace_seconds: float = Field(
+        default=10.0, ge=0, description="Grace period for running tasks when the worker stops [s]."
+    )
+    drain_seconds: float = Field(
+        default=5.0, ge=0, description="Time for the last reports and log records when the worker stops [s]."
+    )
+    follow_parent: bool = Field(
+        default=False, description="Stop when standard input ends, because the parent process has ended."
+    )
 
     @model_validator(mode="before")
     @classmethod

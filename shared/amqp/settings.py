@@ -47,15 +47,17 @@ class BrokerChoice(BaseSettings):
     model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     broker_url: SecretStr | None = Field(
-        default=None, description="RabbitMQ, as amqp:// or amqps:// with user and password; none: HTTP alone."
+        default=None,
+        description="Address of RabbitMQ, amqp:// or amqps:// with user and password. Without it, only HTTP is used.",
     )
     queue_prefix: str = Field(
         default="eas",
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
-        description="What the names of queues begin with; the same for all of a suite.",
+        description="Prefix of the names of all queues; must be equal for the whole suite.",
     )
     queue_type: QueueType = Field(
-        default=QueueType.CLASSIC, description="The kind of queues, classic or quorum; the same for all of a suite."
+        default=QueueType.CLASSIC,
+        description="Type of all queues, classic or quorum; must be equal for the whole suite.",
     )
 
     @field_validator("broker_url")

@@ -1,7 +1,8 @@
 """`binning`: rebin a light curve onto a fixed raster, conserving flux.
 
-Bins are centred on the first time of the curve and every `cadence` from there, before the last time. Those that good
-samples cover less than half are flagged; the first and the last are means of what they cover, as any other.
+The first bin is centred on the first time of the curve, and the others follow every `cadence`, before the last time.
+Every bin is the mean of the samples that it covers, including the first and the last. A bin is flagged if good samples
+cover less than half of it.
 """
 
 from __future__ import annotations

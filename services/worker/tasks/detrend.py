@@ -1,4 +1,4 @@
-"""`detrend`: flatten a light curve for transit searches: trend out, bright outliers flagged, binned."""
+"""`detrend`: flatten a light curve for transit searches: remove the trend, flag bright outliers, bin."""
 
 from __future__ import annotations
 
@@ -33,23 +33,25 @@ Method = Literal[
 class DetrendSettings(TaskSettings):
     """Settings of `detrend`."""
 
-    method: Method = Field(default="biweight", description="Sliding filter that finds the trend (see wotan).")
+    method: Method = Field(default="biweight", description="Sliding filter that determines the trend (see wotan).")
     window_length: float = Field(
         default=0.8,
         gt=0,
         description="Window of the filter [d]; at least three times the longest transit sought, and five samples.",
     )
     break_tolerance: float | None = Field(
-        default=None, ge=0, description="A longer gap [d] splits the curve; 0 never does. Default: half the window."
+        default=None,
+        ge=0,
+        description="A gap longer than this splits the curve; 0 never splits. Default: half the window [d].",
     )
     edge_cutoff: float = Field(
-        default=0.0, ge=0, description="Length to give up at each edge of a piece [d], however long the window is."
+        default=0.0, ge=0, description="Length to remove at each edge of a piece, independent of the window [d]."
     )
     upper_sigma: float | None = Field(
         default=4.0, gt=0, description="Flag samples this many standard deviations above the trend; null flags none."
     )
     bin_cadence: float = Field(
-        default=600.0, ge=0, description="Bin width [s]; 0, or not above the input's cadence: not binned."
+        default=600.0, ge=0, description="Bin width; no binning if it is 0 or not above the input's cadence [s]."
     )
 
 

@@ -1,4 +1,4 @@
-"""`error`: always fails. For trying out how failures are reported, retried and passed on."""
+"""`error`: always fails. Use it to test how failures are reported, retried and propagated."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from shared.contracts.metadata import Metadata
 class ErrorSettings(TaskSettings):
     """Settings of `error`."""
 
-    message: str = Field(default="this task type always fails", description="What the failure says.")
+    message: str = Field(default="this task type always fails", description="Message of the failure.")
     reason: Literal["science", "input"] = Field(
-        default="science", description="Whether the code or its input is to blame; a fault of the input is not retried."
+        default="science", description="Reason of the failure: the code (`science`) or its input (`input`)."
     )
 
 

@@ -22,7 +22,7 @@ SIGNAL_KEYWORDS = ("period", "epoch", "duration", "transit_depth")
 class ExternalSearchSettings(TransitSearchSettings):
     """Settings of a search by another program."""
 
-    search_settings: dict[str, Any] = Field(default={}, description="Handed to the program in task.json, as they are.")
+    search_settings: dict[str, Any] = Field(default={}, description="Passed to the program in task.json, unchanged.")
 
 
 def make_task_type(name: str) -> TaskType:

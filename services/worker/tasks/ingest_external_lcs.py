@@ -1,9 +1,9 @@
-"""`ingest_external_lcs`: take light curves from the worker's input directory into the product store.
+"""`ingest_external_lcs`: copy light curves from the worker's input directory into the product store.
 
-Each file becomes a product of the semantic type `lightcurve_` and its number. Files that are ingested again, by any
-job, become new versions, and equal bytes are stored once. With a declared output `lightcurve` there is one file. A file
-that cannot be read is named in the log and in the result, and the others are ingested. The formats are described in
-[light curves](light_curves.md).
+Each file becomes a product with the semantic type `lightcurve_` and its number. If files are ingested again, by any
+job, they become new versions, and equal bytes are stored once. A task with a declared output `lightcurve` ingests one
+file. A file that cannot be read is listed in the log and in the result, and the others are ingested. The formats are
+described in [light curves](light_curves.md).
 """
 
 from __future__ import annotations
@@ -49,15 +49,16 @@ class IngestSettings(TaskSettings):
     """Settings of `ingest_external_lcs`."""
 
     lc_type: Literal["auto", "lcsg", "fits", "csv", "text", "npz"] = Field(
-        default="auto", description="Format of the files; auto recognises each by its content."
+        default="auto", description="Format of the files; auto detects the format of each file by its content."
     )
     input_path: str = Field(
         default="lightcurves_v2/csvs/bright/plato_bright*",
         min_length=1,
-        description="Which files: a pattern (* ? [] **) below the worker's input directory; no hidden ones.",
+        description="Pattern (* ? [] **) of the files below the worker's input directory. Hidden files are skipped.",
     )
     time_system: str | None = Field(
-        default=None, description="Time system where the files do not say it: BTJD, BKJD, BJD_TDB, relative ..."
+        default=None,
+        description="Time system of the times, such as BTJD, BKJD, BJD_TDB, relative; default: what the file states.",
     )
     time_column: str | int | None = Field(
         default=None, description="Column of the times: its name, or its number from 1 in files without a header."
@@ -67,26 +68,29 @@ class IngestSettings(TaskSettings):
     )
     error_column: str | int | None = Field(default=None, description="Column of the uncertainties.")
     quality_column: str | int | None = Field(
-        default=None, description="The only column that flags samples; default: all that do (QUALITY, flags ...)."
+        default=None,
+        description="The only column that flags samples; default: all quality columns (QUALITY, flags ...).",
     )
     quality_bitmask: Annotated[
         Literal["none", "default", "hard", "hardest"] | Annotated[int, Field(ge=0, le=2**63 - 1)],
         BeforeValidator(_read_bitmask),
     ] = Field(
         default="default",
-        description="Which bits flag a sample: those of the mission in three strengths, none, or a number.",
+        description="Bits that flag a sample: a set of the mission in one of three strengths, none, or a number.",
     )
     time_unit: Literal["d", "h", "min", "s"] | None = Field(
-        default=None, description="Unit of the times; default: what the file says, else days."
+        default=None, description="Unit of the times; default: what the file states, otherwise days."
     )
     flux_unit: Literal["flux", "fraction", "percent", "ppt", "ppm", "mag"] | None = Field(
         default=None,
-        description="Unit of the fluxes: as they are (flux), parts of 1, or magnitudes; default: what the file says.",
+        description="Unit of the fluxes: unchanged (flux), parts of 1, or magnitudes; default: what the file states.",
     )
-    hdu: str | int | None = Field(default=None, description="HDU of FITS files, by name or number; default: the one.")
+    hdu: str | int | None = Field(
+        default=None, description="HDU of FITS files, by name or number; default: the only light-curve HDU."
+    )
     repeated_times: Literal["refuse", "first"] = Field(
         default="refuse",
-        description="What becomes of several samples at one time: refused, or the first good one kept.",
+        description="Several samples at one time: refuse the file, or keep the first good sample.",
     )
 
 

@@ -1,8 +1,8 @@
 """`multiply`: multiply two light curves, for example stellar variability and a transit model.
 
-The second is resampled to the times of the first, of which the first and the last sample are dropped. Where both have a
-metadata keyword, that of `lightcurve_2` wins: the curve with the transits should come second. A sample that is bad in
-either is bad.
+The second curve is resampled to the times of the first curve, without the first and the last sample of the first
+curve. If both have a metadata keyword, the value of `lightcurve_2` is used: make the curve with the transits the second
+one. A sample is flagged if it is flagged in either curve.
 """
 
 from __future__ import annotations

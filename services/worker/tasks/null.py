@@ -1,4 +1,4 @@
-"""`null`: does nothing, or waits. For trying out the suite and measuring it."""
+"""`null`: does nothing, or waits. Use it to test and measure the suite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.contracts.metadata import Metadata
 class NullSettings(TaskSettings):
     """Settings of `null`."""
 
-    duration: float = Field(default=0.0, ge=0, description="How long to wait [s].")
+    duration: float = Field(default=0.0, ge=0, description="Waiting time [s].")
 
 
 def run(context: TaskContext, settings: NullSettings) -> Metadata:

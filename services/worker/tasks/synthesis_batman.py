@@ -1,4 +1,4 @@
-"""`synthesis_batman`: the light curve of a star with a transiting planet and white noise."""
+"""`synthesis_batman`: simulate the light curve of a star with a transiting planet and white noise."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class BatmanSpecs(TaskSettings):
 class SynthesisSettings(TaskSettings):
     """Settings of `synthesis_batman`."""
 
-    specs: BatmanSpecs = Field(default=BatmanSpecs(), description="What to synthesise.")
+    specs: BatmanSpecs = Field(default=BatmanSpecs(), description="Parameters of the star, planet and sampling.")
 
 
 def run(context: TaskContext, settings: SynthesisSettings) -> Metadata:

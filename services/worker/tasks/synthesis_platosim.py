@@ -1,4 +1,4 @@
-"""`synthesis_platosim`: a light curve by PlatoSim, a program that EAS does not have: needs a configured command."""
+"""`synthesis_platosim`: simulate a light curve with PlatoSim. EAS does not contain PlatoSim: configure a command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "synthesis_platosim"
 class PlatosimSettings(TaskSettings):
     """Settings of `synthesis_platosim`."""
 
-    specs: dict[str, Any] = Field(default={}, description="Handed to the program in task.json, as they are.")
+    specs: dict[str, Any] = Field(default={}, description="Passed to the program in task.json, unchanged.")
     seed: int | None = Field(default=None, ge=0, description="Seed of the program; default: the task's own.")
 
 

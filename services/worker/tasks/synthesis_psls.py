@@ -1,4 +1,4 @@
-"""`synthesis_psls`: a pulsating, granulated, active star with a transiting planet, seen by PLATO: PSLS and batman."""
+"""`synthesis_psls`: simulate a pulsating, granulated, active star with a transiting planet (PSLS, batman)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PslsSpecs(TaskSettings):
     """What to synthesise."""
 
     mode: Literal["main_sequence", "red_giant"] = Field(
-        default="main_sequence", description="The star: 16 Cyg B (V = 10), or the red giant KIC 9882316 (V = 12.5)."
+        default="main_sequence", description="Star model: 16 Cyg B (V = 10), or the red giant KIC 9882316 (V = 12.5)."
     )
     duration: float = Field(default=730.0, gt=0, le=4000, description="Length of the curve [d].")
     t0: float = Field(default=1.0, description="Time of inferior conjunction [d].")
@@ -51,7 +51,9 @@ class PslsSpecs(TaskSettings):
     enable_random_noise: bool = Field(default=True, description="Whether there is random noise.")
     number_camera_groups: int = Field(default=4, ge=1, le=4, description="Groups of cameras that see the star.")
     number_cameras_per_group: int = Field(default=6, ge=1, le=6, description="Cameras in each group.")
-    seed: int | None = Field(default=None, ge=0, lt=SEEDS, description="Seed of PSLS; default: of the task's own.")
+    seed: int | None = Field(
+        default=None, ge=0, lt=SEEDS, description="Seed of PSLS; default: derived from the task's own seed."
+    )
 
     @model_validator(mode="after")
     def _check_cadence(self) -> Self:
@@ -65,7 +67,7 @@ class PslsSpecs(TaskSettings):
 class PslsSettings(TaskSettings):
     """Settings of `synthesis_psls`."""
 
-    specs: PslsSpecs = Field(default=PslsSpecs(), description="What to synthesise.")
+    specs: PslsSpecs = Field(default=PslsSpecs(), description="Parameters of the star, planet and sampling.")
 
 
 def run(context: TaskContext, settings: PslsSettings) -> Metadata:

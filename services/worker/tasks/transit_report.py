@@ -1,4 +1,4 @@
-"""`transit_report`: one page on a transit candidate, as PNG and as HTML, and the numbers that vet it."""
+"""`transit_report`: write a one-page report on a transit candidate as PNG and HTML, with vetting numbers."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ class Candidate(TaskSettings):
 class ReportSettings(TaskSettings):
     """Settings of `transit_report`."""
 
-    candidate: Candidate = Field(description="What a transit search found: its output metadata.")
+    candidate: Candidate = Field(description="Output metadata of a transit search.")
     title: str = Field(default="", max_length=500, description="Heading; default: the object's name.")
     lc_duration: float | None = Field(
-        default=None, gt=0, description="Report on so many days of the curve, from its first sample on; default: all."
+        default=None, gt=0, description="Length of the curve to report on, from its first sample; default: all [d]."
     )
     star_radius: float | None = Field(
-        default=None, gt=0, description="Stellar radius [solar]; default: what the curve's metadata say."
+        default=None, gt=0, description="Stellar radius; default: from the curve's metadata [solar radii]."
     )
 
 

@@ -1,4 +1,4 @@
-"""`transit_search_bls_kovacs`: box least squares on the folded curve, as Kovács, Zucker & Mazeh (2002) have it."""
+"""`transit_search_bls_kovacs`: box least squares on the folded curve (Kovács, Zucker & Mazeh 2002)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FoldedSearchSettings(PeriodRangeSettings):
 class FoldedBoxSettings(TransitSearchSettings):
     """Settings of `transit_search_bls_kovacs`."""
 
-    search_settings: FoldedSearchSettings = Field(default=FoldedSearchSettings(), description="What to try.")
+    search_settings: FoldedSearchSettings = Field(default=FoldedSearchSettings(), description="Search parameters.")
 
 
 def run(context: TaskContext, settings: FoldedBoxSettings) -> Metadata:

@@ -1,4 +1,4 @@
-"""`transit_search_bls_reference`: box least squares as astropy has it."""
+"""`transit_search_bls_reference`: box least squares with astropy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BoxSearchSettings(DurationGridSettings):
 class BoxLeastSquaresSettings(TransitSearchSettings):
     """Settings of `transit_search_bls_reference`."""
 
-    search_settings: BoxSearchSettings = Field(default=BoxSearchSettings(), description="What to try.")
+    search_settings: BoxSearchSettings = Field(default=BoxSearchSettings(), description="Search parameters.")
 
 
 def run(context: TaskContext, settings: BoxLeastSquaresSettings) -> Metadata:

@@ -1,4 +1,4 @@
-"""`transit_search_dst_v26`: search for transits by DST, version 26, which is not public; needs a configured command."""
+"""`transit_search_dst_v26`: search for transits with DST, version 26. DST is not public: configure a command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`transit_search_exotrans`: search for transits by EXOTRANS, which is not public; needs a configured command."""
+"""`transit_search_exotrans`: search for transits with EXOTRANS. EXOTRANS is not public: configure a command."""
 
 from __future__ import annotations
 

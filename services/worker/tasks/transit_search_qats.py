@@ -1,4 +1,4 @@
-"""`transit_search_qats`: transits whose intervals vary within bounds, as Carter & Agol search for them."""
+"""`transit_search_qats`: search for transits whose intervals vary within bounds (Carter & Agol 2013)."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class IntervalSearchSettings(DurationGridSettings):
     period_max: float | None = Field(
         default=None,
         gt=0,
-        description="Longest interval [d]; the curve's span over min_transit_count at most, and by default.",
+        description="Longest interval; maximum and default: the curve's span / min_transit_count [d].",
     )
-    min_transit_count: int = Field(default=2, ge=2, description="Fewest transits.")
+    min_transit_count: int = Field(default=2, ge=2, description="Minimum number of transits.")
     max_ttv_mag: float = Field(
         default=0.0005,
         gt=0,
         le=1,
-        description="How much intervals may vary [-]: the longest is 1 + max_ttv_mag / 2 times the shortest.",
+        description="Variation of the intervals: the longest is 1 + max_ttv_mag / 2 times the shortest [-].",
     )
 
 
 class QuasiPeriodicSettings(TransitSearchSettings):
     """Settings of `transit_search_qats`."""
 
-    search_settings: IntervalSearchSettings = Field(default=IntervalSearchSettings(), description="What to try.")
+    search_settings: IntervalSearchSettings = Field(default=IntervalSearchSettings(), description="Search parameters.")
 
 
 def run(context: TaskContext, settings: QuasiPeriodicSettings) -> Metadata:

@@ -31,9 +31,9 @@ class StellarSearchSettings(PeriodRangeSettings):
     limb_darkening: tuple[Coefficient, Coefficient] | None = Field(
         default=None, description="Quadratic limb darkening; default: a G2 star seen by Kepler."
     )
-    oversampling_factor: int = Field(default=3, ge=1, le=20, description="Of the grid of periods.")
+    oversampling_factor: int = Field(default=3, ge=1, le=20, description="Oversampling of the period grid.")
     transit_depth_min: float = Field(
-        default=1e-5, ge=1e-9, lt=1, description="Dips that are shallower on average are passed over [-]."
+        default=1e-5, ge=1e-9, lt=1, description="Dips with a smaller mean depth are ignored [-]."
     )
 
     @model_validator(mode="after")
@@ -50,7 +50,7 @@ class StellarSearchSettings(PeriodRangeSettings):
 class TransitLeastSquaresSettings(TransitSearchSettings):
     """Settings of `transit_search_tls`."""
 
-    search_settings: StellarSearchSettings = Field(default=StellarSearchSettings(), description="What to try.")
+    search_settings: StellarSearchSettings = Field(default=StellarSearchSettings(), description="Search parameters.")
 
 
 def run(context: TaskContext, settings: TransitLeastSquaresSettings) -> Metadata:

@@ -40,7 +40,7 @@ COPIED_KEYWORDS = ("object", "integrated_transit_power", "pixels_in_transit", "p
 class TransitSearchSettings(TaskSettings):
     """Settings of every transit search."""
 
-    lc_duration: float = Field(gt=0, description="Search so many days of the light curve, from its first sample on.")
+    lc_duration: float = Field(gt=0, description="Length of the light curve to search, from its first sample [d].")
 
 
 class PeriodRangeSettings(TaskSettings):
@@ -48,12 +48,12 @@ class PeriodRangeSettings(TaskSettings):
 
     period_min: float | None = Field(default=None, gt=0, description="Shortest trial period [d].")
     period_max: float | None = Field(
-        default=None, gt=0, description="Longest trial period [d]; half the curve's span at most, and by default."
+        default=None, gt=0, description="Longest trial period; maximum and default: half the curve's span [d]."
     )
     run_time_max: float = Field(
         default=100.0,
         gt=0,
-        description="A search that is estimated to take longer is refused [h of processor time].",
+        description="A search with a longer estimated run time is refused [h of processor time].",
     )
 
     @model_validator(mode="after")
