@@ -44,7 +44,7 @@ class LogServiceProcess:
         return (self.folder / "service.log").read_text()
 
     async def ready(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         async with httpx.AsyncClient(base_url=self.url) as http:
             while time.monotonic() < deadline:
                 try:

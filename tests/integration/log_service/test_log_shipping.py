@@ -25,6 +25,9 @@ from tests.integration.log_service.service_process import LogServiceProcess
 
 ROOT = Path(__file__).parents[3]
 
+# It is about spools and shippers; the database is behind the log service.
+pytestmark = pytest.mark.sqlite_only
+
 WRITER = """
 import logging, sys
 from pathlib import Path

@@ -237,7 +237,7 @@ async def test_what_is_no_batch_goes_to_the_dead_letters_while_the_next_is_taken
 async def test_a_log_service_killed_with_messages_in_hand_loses_and_repeats_nothing(
     queue_type: QueueType, vhost: str, tmp_path: Path
 ) -> None:
-    spool, lines = tmp_path / "spool", 10_000
+    spool, lines = tmp_path / "spool", 5_000
     database = f"sqlite:///{tmp_path}/logging.db"
     service = LogServiceProcess(tmp_path, database, broker_url=vhost, queue_type=queue_type.value)
     try:
@@ -247,7 +247,7 @@ async def test_a_log_service_killed_with_messages_in_hand_loses_and_repeats_noth
                 write(spool, attempt_id, lines)
             await ship(spool, BrokerLineSink(operator.outlet(), http))
             stored = 0
-            for _ in range(3):
+            for _ in range(2):
                 service.start()
                 await wait_for(client, min(stored + 1, 3 * lines))
                 service.kill()

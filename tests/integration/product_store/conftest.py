@@ -178,7 +178,7 @@ class StoreProcess(Place):
 
     def _wait_until_ready(self) -> None:
         assert self.process is not None
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log()
             try:
@@ -186,7 +186,7 @@ class StoreProcess(Place):
                     return
             except httpx.TransportError:
                 time.sleep(0.02)
-        raise AssertionError(f"not ready after 60 s: {self.log()}")
+        raise AssertionError(f"not ready after 180 s: {self.log()}")
 
 
 @pytest.fixture
@@ -204,9 +204,9 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
     """Wait for something that another process does."""
 
     def wait(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not condition():
-            assert time.monotonic() < deadline, "it did not happen within 30 s"
+            assert time.monotonic() < deadline, "it did not happen within 120 s"
             time.sleep(0.005)
 
     return wait

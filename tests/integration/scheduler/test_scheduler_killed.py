@@ -21,7 +21,7 @@ from tests.support.databases import Inspector
 
 from .conftest import TASK_TYPES, Bench, find_wrong_counts
 
-ROUNDS = int(os.environ.get("EAS_TEST_KILL_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("EAS_TEST_KILLS", "3"))
 TASKS = 400
 
 
