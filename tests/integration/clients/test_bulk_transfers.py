@@ -114,7 +114,7 @@ async def test_who_is_cancelled_does_not_wait_for_a_silent_service(tmp_path: Pat
             await asked.wait()
             fetching.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asyncio.wait_for(asyncio.shield(fetching), 60)
+                await asyncio.wait_for(asyncio.shield(fetching), 120)
 
 
 async def test_a_part_of_a_file_is_sent(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ class ServedSuite:
 
     async def until_told(self) -> None:
         """Wait until the product store has heard of all verdicts."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 page = (await self.store.list_versions(limit=1000)).items
                 if all(version.passed_qc is not None for version in page):

@@ -60,7 +60,7 @@ async def test_who_waits_gets_work_although_something_bad_is_before_it(
     scheduler.poison("attempts.record_preparation", bad)
     inspector.execute("UPDATE attempt SET held = (1 = 0)")
     job_id = await scheduler.submit(NULL)
-    (attempt,) = await asyncio.wait_for(waiting, 60)
+    (attempt,) = await asyncio.wait_for(waiting, 120)
     assert attempt.job_id == job_id
     assert rows.end_of(task)[0] == "failed"
 

@@ -135,7 +135,7 @@ async def bury(broker: FakeBroker, topology: Topology, queue: str, *bodies: byte
     await consumer.start()
     for body in bodies:
         await broker.queues(topology).publish(queue, body)
-    await asyncio.wait_for(done.wait(), 60)
+    await asyncio.wait_for(done.wait(), 120)
     await consumer.close()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 GROUPS = Path("/sys/fs/cgroup")
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 #: What bounds memory, and then what forbids to swap, in the first and the second version of control groups.
 _BOUNDS = ("memory.limit_in_bytes", "memory.max")

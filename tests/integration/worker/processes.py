@@ -61,5 +61,5 @@ def start_worker(
 
 
 async def end_of(process: subprocess.Popen[bytes]) -> int:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         return await asyncio.to_thread(process.wait)

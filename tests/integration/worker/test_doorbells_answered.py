@@ -28,7 +28,7 @@ QUEUE = TOPOLOGY.task_queue("act")
 
 
 class DeafScheduler(FakeScheduler):
-    """Its long polls hear nothing of new work, as those at another replica."""
+    """Its long polls hear nothing of new work, as those at another replica, and do not end while a test lasts."""
 
     async def claim(self, request: ClaimRequest) -> ClaimResponse:
         if request.wait:
@@ -63,11 +63,11 @@ class Room:
         assert all(found.is_confirmed for found in await self.broker.publisher(TOPOLOGY).publish_many(messages))
 
     async def until_waiting(self, number: int) -> None:
-        async with asyncio.timeout(60):
-            for _ in range(10_000):
-                if await self.queues.length(self.queue) == number:
-                    return
-                await asyncio.sleep(0.01)
+        for _ in range(12_000):
+            if await self.queues.length(self.queue) == number:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"waited in vain until {number} messages wait in {self.queue}")
 
 
 @asynccontextmanager
@@ -85,8 +85,7 @@ async def test_a_doorbell_brings_an_idle_worker_at_once_and_is_acknowledged(tmp_
     async with open_room(tmp_path) as room:
         attempt = room.scheduler.add("act", {"act": "echo"})
         await room.ring(attempt)
-        async with asyncio.timeout(60):  # the long poll never ends
-            assert (await room.scheduler.report_of(attempt)).state == "accepted"
+        assert (await room.scheduler.report_of(attempt)).state == "accepted"
         await room.until_waiting(0)
 
 
@@ -98,8 +97,7 @@ async def test_a_doorbell_stays_with_the_broker_until_the_scheduler_answers(tmp_
         requests = room.scheduler.requests
         await room.scheduler.until(lambda: room.scheduler.requests >= requests + 3)
         room.scheduler.is_down = False
-        async with asyncio.timeout(60):  # nothing else tells of it so soon
-            assert (await room.scheduler.report_of(attempt)).state == "accepted"
+        assert (await room.scheduler.report_of(attempt)).state == "accepted"
 
 
 async def test_a_busy_worker_leaves_doorbells_to_others(tmp_path: Path) -> None:
@@ -126,7 +124,7 @@ async def test_a_worker_whose_results_wait_for_the_store_takes_no_more(tmp_path:
             attempts.append(room.scheduler.add("copy", {"content": "x"}, outputs={"copy": f"{number}.txt"}))
             await room.ring(attempts[-1])
             await room.until_waiting(0)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await room.scheduler.until(lambda: len(store.brought) == MOST_STORING)
         attempts.append(room.scheduler.add("copy", {"content": "x"}, outputs={"copy": "one too many.txt"}))
         claims = len(room.scheduler.claims)

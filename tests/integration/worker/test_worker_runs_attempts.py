@@ -358,7 +358,7 @@ async def test_the_scheduler_can_let_it_stop(tmp_path: Path) -> None:
         running = trial.scheduler.add("null", {"duration": 0.5})
         await trial.scheduler.until(lambda: running in trial.scheduler.phases)
         trial.scheduler.draining.add("trial-worker")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await trial.running
         assert trial.scheduler.reports[running].state == "accepted"
         assert trial.scheduler.dismissed == ["trial-worker"]

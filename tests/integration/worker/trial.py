@@ -103,6 +103,6 @@ async def open_trial(
     finally:
         worker.stop()
         worker.stop()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await running
         workspace.close()

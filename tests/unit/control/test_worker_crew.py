@@ -19,7 +19,7 @@ from shared.contracts.scheduler import WorkerView
 
 
 async def wait_until(condition: Callable[[], bool], changed: asyncio.Event) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not condition():
             changed.clear()
             await changed.wait()

@@ -308,9 +308,9 @@ def test_a_writer_without_a_name_is_refused(tmp_path: Path) -> None:
 
 def test_a_call_costs_less_than_50_microseconds(logger: Logger, tmp_path: Path) -> None:
     best = float("inf")
-    for _ in range(5):
-        start = time.perf_counter()
-        for number in range(1000):
+    for _ in range(50):
+        start = time.thread_time()  # which stands still while others have the processor
+        for number in range(100):
             logger.info("period %.4f d, %d transits of %s", 3.8491, number, "TOI-540")
-        best = min(best, (time.perf_counter() - start) / 1000)
+        best = min(best, (time.thread_time() - start) / 100)
     assert best < 50e-6

@@ -138,9 +138,9 @@ def test_without_a_control_group_nothing_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_tree_is_listed_and_ended_whatever_sessions_its_processes_are_in() -> None:
-    code = "import subprocess, time; subprocess.Popen(['sleep', '60'], start_new_session=True); time.sleep(60)"
+    code = "import subprocess, time; subprocess.Popen(['sleep', '600'], start_new_session=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-S", "-c", code], start_new_session=True) as process:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while len(pids := tree_of(process.pid)) < 2 and time.monotonic() < until:
             os.sched_yield()
         assert pids[0] == process.pid
@@ -158,12 +158,12 @@ def test_somebody_who_looks_around_in_a_folder_is_spared(tmp_path: Path) -> None
     guest, terminal = pty.fork()
     if guest == 0:
         os.chdir(tmp_path)
-        os.execv("/bin/sleep", ["sleep", "60"])
-    until = time.monotonic() + 20
+        os.execv("/bin/sleep", ["sleep", "600"])
+    until = time.monotonic() + 120
     while Path(f"/proc/{guest}/cwd").readlink() != tmp_path and time.monotonic() < until:
         os.sched_yield()
     try:
-        with subprocess.Popen(["sleep", "60"], cwd=tmp_path, env={}) as left:
+        with subprocess.Popen(["sleep", "600"], cwd=tmp_path, env={}) as left:
             assert kill_left_behind(tmp_path) == 1
             assert left.wait() == -signal.SIGKILL
         assert os.waitpid(guest, os.WNOHANG) == (0, 0)

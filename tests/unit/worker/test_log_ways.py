@@ -122,7 +122,7 @@ async def test_after_the_broker_was_lost_the_last_lines_go_the_other_way_too(
     await BrokerLineSink(outlet, other).ingest_lines([line(0)])
     broker.lose_queues()
     link.lose()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not other.taken:  # noqa: ASYNC110 - the outlet does it by itself
             await asyncio.sleep(0)
     await outlet.close()

@@ -130,7 +130,7 @@ class Place:
     nursery: PromptNursery
 
     async def reports(self, *attempt_ids: int) -> list[AttemptReport]:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             return [await self.scheduler.report_of(attempt_id) for attempt_id in attempt_ids]
 
 
@@ -144,7 +144,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     assert not running.done(), "it goes on"
     worker.stop()
     worker.stop()
-    await asyncio.wait_for(running, 60)
+    await asyncio.wait_for(running, 120)
 
 
 def outcome(report: AttemptReport) -> tuple[str, FailureReason | None]:
@@ -194,11 +194,11 @@ async def test_a_slot_whose_child_cannot_be_raised_gets_one_later(tmp_path: Path
     terms = WorkerTerms("w1", "here", 1, slots=1)
     worker = Worker(terms, scheduler, FakeProductStore(), nursery, FragileWorkspace(tmp_path))
     running = asyncio.create_task(worker.run())
-    report = await asyncio.wait_for(scheduler.report_of(scheduler.add("null")), 60)
+    report = await asyncio.wait_for(scheduler.report_of(scheduler.add("null")), 120)
     assert report.state == "accepted"
     worker.stop()
     worker.stop()
-    await asyncio.wait_for(running, 60)
+    await asyncio.wait_for(running, 120)
 
 
 async def test_a_loop_begins_again_after_any_error_but_a_refusal_of_the_worker() -> None:
@@ -208,7 +208,7 @@ async def test_a_loop_begins_again_after_any_error_but_a_refusal_of_the_worker()
         raise errors.pop(0)
 
     with pytest.raises(InvalidInputError):
-        await asyncio.wait_for(keep_going("test", loop, pause=0), 60)
+        await asyncio.wait_for(keep_going("test", loop, pause=0), 120)
     assert errors == []
 
 
@@ -239,6 +239,6 @@ async def test_a_type_that_has_no_queue_does_not_silence_the_others() -> None:
     listening = asyncio.create_task(doorbells.listen(["a", "x" * 300, "z"], hear))
     for number, name in enumerate(("a", "z")):
         await broker.queues(topology).publish(topology.task_queue(name), write_doorbell(number))
-    assert {await asyncio.wait_for(heard.get(), 60) for _ in range(2)} == {0, 1}
+    assert {await asyncio.wait_for(heard.get(), 120) for _ in range(2)} == {0, 1}
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)

@@ -151,7 +151,7 @@ async def test_a_report_at_which_the_scheduler_fails_ends_and_the_others_go_on(
     setting.scheduler.poison = {"bad": error}
     for report in (make_report(good), make_report(bad, "bad"), make_report(other)):
         setting.reporter.add(report)
-    await asyncio.wait_for(setting.reporter.drained(), 60)
+    await asyncio.wait_for(setting.reporter.drained(), 120)
     assert setting.scheduler.reports[good].state == setting.scheduler.reports[other].state == "accepted"
     assert setting.scheduler.reports[bad].state == "failed"
     assert str(error) in (setting.scheduler.reports[bad].message or "")
@@ -167,7 +167,7 @@ async def test_a_report_that_fails_for_a_while_is_recorded_as_it_is(setting: Set
     await setting.scheduler.until(lambda: setting.reporter.is_idle)
     await setting.scheduler.until(lambda: len(setting.scheduler.sizes) >= MOST_TRIES - 2)
     setting.scheduler.poison.clear()
-    await asyncio.wait_for(setting.reporter.drained(), 60)
+    await asyncio.wait_for(setting.reporter.drained(), 120)
     assert setting.scheduler.reports[bad].state == "accepted"
 
 
@@ -176,6 +176,6 @@ async def test_a_report_that_nobody_takes_in_any_form_is_given_up(setting: Setti
     setting.scheduler.take_nothing_of = {bad}
     setting.reporter.add(make_report(bad))
     setting.reporter.add(make_report(good))
-    await asyncio.wait_for(setting.reporter.drained(), 60)
+    await asyncio.wait_for(setting.reporter.drained(), 120)
     assert sorted(setting.settled) == [good, bad]
     assert list(setting.scheduler.reports) == [good]

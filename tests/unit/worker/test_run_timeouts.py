@@ -1,4 +1,4 @@
-"""Attempts that run for longer than they may, with children that only pretend."""
+"""Attempts that run for longer than they may, with children that only pretend and a clock that jumps."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from services.worker.logic.holding import Holding, Stage
 from services.worker.logic.ports import Child
 from shared.contracts.scheduler import ClaimedAttempt, TaskTypeDescription
 from shared.contracts.states import FailureReason
+from tests.support.virtual_time import in_virtual_time
 
 KILLED = Departure(9, None)
 
@@ -131,7 +132,7 @@ class Place:
 
 
 @pytest.fixture
-async def bench() -> Place:
+def bench() -> Place:
     return Place()
 
 
@@ -140,6 +141,7 @@ async def killing_of(child: PretendedChild) -> None:
         await child.killed.wait()
 
 
+@in_virtual_time
 async def test_an_attempt_that_runs_too_long_takes_its_child_along_but_not_what_waits_behind_it(bench: Place) -> None:
     child = await bench.open()
     slow, next_one = bench.give(1, run_timeout=0.02), bench.give(2)
@@ -157,24 +159,26 @@ async def test_an_attempt_that_runs_too_long_takes_its_child_along_but_not_what_
     assert (await bench.new_child()).unread == [2, 3]
 
 
+@in_virtual_time
 async def test_time_waiting_behind_another_attempt_does_not_count(bench: Place) -> None:
     child = await bench.open()
-    bench.give(1, run_timeout=1.5)
-    begun = asyncio.get_running_loop().time()
+    bench.give(1, run_timeout=0.05)
+    begun = bench.now
     child.read()
-    second = bench.give(2, run_timeout=1.5)
-    await asyncio.sleep(0.3)
+    second = bench.give(2, run_timeout=0.1)
+    await asyncio.sleep(0.03)
     child.answer(1)
     bench.nursery.hear(child)
     child.read()
 
     await killing_of(child)
 
-    assert asyncio.get_running_loop().time() - begun >= 1.75
+    assert bench.now - begun == pytest.approx(0.03 + 0.1)
     assert bench.answered == [1]
     assert second.overdue
 
 
+@in_virtual_time
 async def test_an_attempt_that_has_just_ended_saves_its_child(bench: Place) -> None:
     child = await bench.open()
     first = bench.give(1, run_timeout=0.02)
@@ -193,6 +197,7 @@ async def test_an_attempt_that_has_just_ended_saves_its_child(bench: Place) -> N
     assert child.unread == [3], "what was taken back has been given again"
 
 
+@in_virtual_time
 async def test_what_a_child_has_not_begun_cannot_be_overdue(bench: Place) -> None:
     child = await bench.open()
     holding = bench.give(1, run_timeout=0.02)
@@ -204,6 +209,7 @@ async def test_what_a_child_has_not_begun_cannot_be_overdue(bench: Place) -> Non
     assert not holding.overdue
 
 
+@in_virtual_time
 async def test_after_a_cancel_the_alarm_is_silent(bench: Place) -> None:
     child = await bench.open()
     holding = bench.give(1, run_timeout=0.02)
@@ -217,14 +223,16 @@ async def test_after_a_cancel_the_alarm_is_silent(bench: Place) -> None:
     assert not holding.overdue
 
 
+@in_virtual_time
 async def test_without_a_time_out_no_alarm_is_set(bench: Place) -> None:
     child = await bench.open()
     bench.give(1)
     child.read()
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(3600)
     assert not child.killed.is_set()
 
 
+@in_virtual_time
 async def test_a_type_that_ran_too_long_is_not_prefetched_behind(bench: Place) -> None:
     child = await bench.open()
     bench.give(1, run_timeout=0.3)
@@ -244,6 +252,7 @@ def test_the_report_says_what_was_allowed(seconds: float, words: str) -> None:
     assert report.message == f"ran for longer than {words}"
 
 
+@in_virtual_time
 async def test_what_waits_behind_a_run_that_takes_long_is_handed_back_once(bench: Place) -> None:
     child = await bench.open()
     bench.give(1)
