@@ -1,6 +1,6 @@
-"""PSLS (Samadi et al. 2019, A&A 624, A117), the PLATO Solar-like Light-curve Simulator: its configuration and its output.
+"""PSLS (Samadi et al. 2019, A&A 624, A117), the PLATO Solar-like Light-curve Simulator: configuration and output.
 
-PSLS is licensed under the GPL, so it runs as a program of its own and is never imported.
+PSLS is licensed under the GPL, so it runs as a separate program and is never imported.
 """
 
 from __future__ import annotations
