@@ -97,8 +97,15 @@ def make_database(database_kind: str, request: pytest.FixtureRequest, tmp_path: 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run tests of logic on SQLite alone: they are marked `sqlite_only`."""
-    logic = [item for item in items if item.get_closest_marker("sqlite_only")]
+    """Run tests of logic on SQLite alone.
+
+    They are marked `sqlite_only`. A test of storage among them is marked `every_database`.
+    """
+    logic = [
+        item
+        for item in items
+        if item.get_closest_marker("sqlite_only") and not item.get_closest_marker("every_database")
+    ]
     repeated = [item for item in logic if _database_kind_of(item) not in _LOGIC]
     if repeated:
         config.hook.pytest_deselected(items=repeated)

@@ -19,6 +19,8 @@ from shared.clients.log_service import LogClient
 from shared.contracts.logs import Completeness, LogBatch, LogQuery, StreamEnding
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 
+pytestmark = pytest.mark.sqlite_only
+
 PAGE = Path(__file__).parents[3] / "docs" / "logs.md"
 
 

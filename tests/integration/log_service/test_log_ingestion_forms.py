@@ -15,6 +15,8 @@ from shared.contracts.errors import BusyError
 from shared.contracts.logs import MAX_BATCH_BYTES, LogBatch, LogScope
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 
+pytestmark = pytest.mark.sqlite_only
+
 LINES = {"Content-Type": "application/x-ndjson"}
 PACKED = {"Content-Encoding": "gzip"}
 

@@ -26,6 +26,8 @@ from shared.database.migrations import upgrade_schema
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 from tests.integration.log_service.service_process import LogServiceProcess
 
+pytestmark = pytest.mark.sqlite_only
+
 Found = StoredRecord | SkippedRecords
 
 
@@ -102,6 +104,7 @@ async def test_only_new_records_come_unless_one_says_where_to_begin(
     assert numbers == list(range(numbers[0], numbers[0] + 3))
 
 
+@pytest.mark.every_database
 @pytest.mark.parametrize("query", [{"job_id": 1}, {"text": "message"}, {"job_id": 1, "min_level": 20}])
 async def test_a_reader_that_is_too_slow_is_told_what_it_missed(
     factory: LoggingFactory, make_record: MakeRecord, query: dict[str, Any]

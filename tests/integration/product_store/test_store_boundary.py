@@ -14,6 +14,8 @@ from services.product_store.main import create_app
 from services.product_store.storage.schema import METADATA
 from shared.database.migrations import find_drift, upgrade_schema
 
+pytestmark = pytest.mark.sqlite_only
+
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import Place, Store
 

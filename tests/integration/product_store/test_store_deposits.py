@@ -14,6 +14,8 @@ from shared.contracts.deposits import MAX_DEPOSITS, MAX_DEPOSITS_BYTES
 from shared.contracts.errors import InvalidInputError, ProductExistsError, VersionExistsError
 from shared.contracts.products import UploadParameters, VersionView
 
+pytestmark = pytest.mark.sqlite_only
+
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import Store
 

@@ -13,6 +13,8 @@ import pytest
 from shared.contracts.errors import DamagedError, UnavailableError
 from tests.integration.product_store.conftest import running_store
 
+pytestmark = pytest.mark.sqlite_only
+
 if TYPE_CHECKING:
     from services.product_store.factory import ProductStoreFactory
     from shared.contracts.products import VersionView
@@ -125,6 +127,7 @@ async def test_missing_bytes_are_described_as_missing(store: Store) -> None:
     assert (damage.custody, damage.quarantined_as, damage.found_sha256) == ("missing", None, None)
 
 
+@pytest.mark.every_database
 @pytest.mark.parametrize("attempt", [1, 2])
 async def test_the_same_bytes_again_heal_all_that_share_them(store: Store, attempt: int) -> None:
     harmed = await harm_one(store)
@@ -159,6 +162,7 @@ async def test_bytes_that_are_brought_back_heal(store: Store) -> None:
     assert await store.client.read(version.version_id) == b"precious"
 
 
+@pytest.mark.every_database
 async def test_a_finding_that_was_wrong_is_taken_back(store: Store) -> None:
     version = await store.upload(b"precious", "sound")
     factory = factory_of(store)
@@ -243,6 +247,7 @@ async def test_files_of_purged_versions_count_as_orphans(store: Store) -> None:
     assert [orphan.name for orphan in (await store.client.find_orphans(older_than_hours=0)).orphans] == [path.name]
 
 
+@pytest.mark.every_database
 async def test_a_version_that_is_purged_while_others_are_read_is_no_damage(store: Store) -> None:
     first = await store.upload(b"x" * 1000, "first", attempt=1)
     second = await store.upload(b"y", "second", attempt=2)

@@ -13,6 +13,8 @@ import pytest
 from shared.clients.suite import FileError
 from shared.clients.suite.downloads import download_job, download_product, find_product
 
+pytestmark = pytest.mark.sqlite_only
+
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import Store
 

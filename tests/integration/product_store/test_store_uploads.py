@@ -40,6 +40,8 @@ from shared.contracts.products import PlannedProduct
 from shared.database.engine import Database
 from shared.database.migrations import upgrade_schema
 
+pytestmark = pytest.mark.sqlite_only
+
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import Place, Store
 
@@ -367,6 +369,7 @@ async def test_while_nobody_can_tell_what_became_of_a_commit_the_bytes_stay_and_
     assert (receipt.is_new, len(place.objects())) == (not after, 1)
 
 
+@pytest.mark.every_database
 async def test_a_commit_of_an_earlier_process_that_is_still_under_way_is_waited_for(
     place: Place, catalog: DatabaseCatalog, archive: FileArchive
 ) -> None:

@@ -20,6 +20,8 @@ from services.product_store.logic.deposit import BLOCK_SIZE
 from shared.clients.product_store import ProductStoreClient
 from shared.contracts.errors import NotFoundError, UnavailableError, VersionExistsError
 
+pytestmark = pytest.mark.sqlite_only
+
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import Place, Store, StoreProcess
 
@@ -168,6 +170,7 @@ async def test_a_later_request_takes_over_from_one_that_hangs(store: Store) -> N
     assert committed["sha256"] == hashlib.sha256(b"x" * BLOCK_SIZE + b"rest").hexdigest()
 
 
+@pytest.mark.every_database
 async def test_uploads_that_nobody_completes_expire(place: Place, wait_until: WaitUntil) -> None:
     factory = ProductStoreFactory(place.settings.model_copy(update={"upload_hours": 1e-9, "tidy_seconds": 0.01}))
     factory.prepare()

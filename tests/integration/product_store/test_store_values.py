@@ -17,6 +17,8 @@ from shared.contracts.values import MAX_LEVELS, MAX_METADATA_BYTES
 
 from .conftest import Store
 
+pytestmark = pytest.mark.sqlite_only
+
 DOORS = ("plan", "upload", "pieces", "deposit")
 JSON = {"Content-Type": "application/json"}
 PRODUCT: dict[str, Any] = {"directory": "d", "filename": "f", "semantic_type": "table", "job_id": 1}

@@ -15,6 +15,8 @@ from shared.contracts.states import FailureReason, JobState, TaskState
 
 from .conftest import Bench, OpenBench
 
+pytestmark = pytest.mark.sqlite_only
+
 
 def null(**keys: Any) -> dict[str, Any]:
     return {"task": "null", **keys}
@@ -270,6 +272,7 @@ async def test_time_in_the_queue_of_a_paused_job_does_not_count(bench: Bench) ->
 # --- how many at the same time ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.every_database
 async def test_no_more_of_a_type_run_than_an_operator_allows(bench: Bench) -> None:
     await bench.client.set_rules("null", TaskTypeRules(max_running=2))
     job_id = await bench.submit(*(null() for _ in range(4)), {"task": "make", "outputs": {"lightcurve": "lc"}})

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from shared.contracts.scheduler import ClaimedAttempt
 from shared.contracts.states import FailureReason, TaskState
 
 from .conftest import Bench, OpenBench, version
+
+pytestmark = pytest.mark.sqlite_only
 
 CHECK = {"task": "null", "name": "check"}
 LOOP = {

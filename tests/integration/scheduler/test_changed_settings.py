@@ -14,6 +14,8 @@ from shared.contracts.states import TaskState
 
 from .conftest import Bench, OpenBench, version
 
+pytestmark = pytest.mark.sqlite_only
+
 MAKE = {"task": "make", "name": "make", "outputs": {"lightcurve": "a.gz"}, "radius": 1.0}
 FIND = {"task": "find", "name": "find", "inputs": {"lightcurve": "a.gz"}, "lc_duration": 27}
 NULL = {"task": "null", "name": "null", "duration": 1}

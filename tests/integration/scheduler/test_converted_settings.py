@@ -12,6 +12,8 @@ from shared.contracts.scheduler import ClaimRequest, WorkerAnnouncement
 
 from .conftest import Bench, describe
 
+pytestmark = pytest.mark.sqlite_only
+
 BOOLEAN, NUMBER, INTEGER, TEXT = ({"type": name} for name in ("boolean", "number", "integer", "string"))
 SPECS = {
     "type": "object",

@@ -13,6 +13,8 @@ from tests.support.databases import Inspector
 
 from .conftest import Bench
 
+pytestmark = pytest.mark.sqlite_only
+
 #: One that the product store would take: the relay cannot reach any here, and keeps what is sent again.
 PLAN = PlanRequest(
     products=[

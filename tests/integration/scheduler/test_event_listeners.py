@@ -21,6 +21,8 @@ from shared.contracts.diagnostics import StateChange
 
 from .conftest import Bench
 
+pytestmark = pytest.mark.sqlite_only
+
 NULL = {"task": "null"}
 SECONDS = 20.0
 
@@ -228,6 +230,7 @@ async def test_a_slow_listener_holds_nobody_up_and_misses_nothing(hall: Hall) ->
     assert len(everything) > 3 * BATCH
 
 
+@pytest.mark.every_database
 async def test_excuses_and_pauses_are_events_too(hall: Hall) -> None:
     bench = hall.bench
     job_id = await bench.submit({"task": "null", "name": "bad"})

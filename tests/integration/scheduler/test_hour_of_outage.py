@@ -31,6 +31,8 @@ from tests.support.databases import Inspector
 
 from .conftest import TASK_TYPES
 
+pytestmark = pytest.mark.sqlite_only
+
 LIMITS = RetryLimits(attempts=5, losses=3, delay=0)
 JOB = b'{"task_list": [{"task": "null"}, {"task": "null"}]}'
 

@@ -15,6 +15,8 @@ from tests.support.databases import Inspector
 
 from .conftest import Bench, OpenBench, find_wrong_counts, version
 
+pytestmark = pytest.mark.sqlite_only
+
 NULL = {"task": "null"}
 MAKE = {"task": "make", "name": "make", "outputs": {"lightcurve": "a.gz"}}
 FIND = {"task": "find", "name": "find", "inputs": {"lightcurve": "a.gz"}}
@@ -430,6 +432,7 @@ async def test_no_excuse_replaces_files_that_others_read(bench: Bench) -> None:
 # --- all at once ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.every_database
 async def test_counts_hold_while_users_and_workers_meddle(bench: Bench) -> None:
     chain = [null("0"), *(null(str(n), str(n - 1)) for n in range(1, 40))]
     jobs = [await bench.submit(*chain, *[NULL] * 40) for _ in range(3)]

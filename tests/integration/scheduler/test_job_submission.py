@@ -13,6 +13,8 @@ from shared.contracts.states import TaskState
 
 from .conftest import Bench, version
 
+pytestmark = pytest.mark.sqlite_only
+
 MAKE = {"task": "make", "outputs": {"lightcurve": "a.gz"}}
 FIND = {"task": "find", "inputs": {"lightcurve": "a.gz"}}
 
@@ -83,6 +85,7 @@ async def test_a_job_can_read_products_of_an_earlier_one(bench: Bench) -> None:
     assert await bench.counts(third) == {"queued": 1, "done": 1}
 
 
+@pytest.mark.every_database
 async def test_the_tree_lists_parents_before_children_page_by_page(bench: Bench) -> None:
     inner = {"task": "execution_for_loop", "parameter": "j", "values": [1, 2, 3], "task_list": [{"task": "null"}] * 2}
     outer = {"task": "execution_for_loop", "parameter": "i", "values": ["a", "b"], "task_list": [inner]}

@@ -19,6 +19,8 @@ from shared.contracts.states import JobState
 
 from .conftest import Bench
 
+pytestmark = pytest.mark.sqlite_only
+
 NULL = {"task": "null"}
 SECONDS = 20.0
 
@@ -140,6 +142,7 @@ async def test_more_changes_than_one_read_takes_all_arrive(bench: Bench) -> None
     assert len(changes) > 1200
 
 
+@pytest.mark.every_database
 async def test_what_cannot_be_followed_is_refused(bench: Bench) -> None:
     assert (await bench.http.get("/jobs/99/events")).status_code == 404
     job_id = await bench.submit(NULL)

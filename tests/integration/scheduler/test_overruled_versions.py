@@ -17,6 +17,8 @@ from tests.support.databases import Inspector
 from .conftest import Bench, OpenBench, find_wrong_counts
 from .served_store import ServedStore, serve_store
 
+pytestmark = pytest.mark.sqlite_only
+
 MAKE = {"task": "make", "name": "make", "outputs": {"lightcurve": "a"}}
 FIND = {"task": "find", "name": "find", "inputs": {"lightcurve": "a"}}
 AFTER = {"task": "null", "name": "after", "requires_metadata_from": ["find"]}
@@ -85,6 +87,7 @@ async def test_a_rejected_version_withdraws_its_readers_until_it_is_made_again(p
     assert (await pipeline.bench.client.get_job(job_id)).state is JobState.DONE
 
 
+@pytest.mark.every_database
 async def test_a_rejected_version_that_is_accepted_again_heals_all(pipeline: Pipeline) -> None:
     job_id = await pipeline.bench.submit(MAKE, FIND, AFTER)
     _, version = await pipeline.make()

@@ -17,6 +17,8 @@ from shared.contracts.scheduler import ClaimedAttempt, ClaimRequest, OutputVersi
 from .conftest import Bench, OpenBench, describe
 from .served_store import ServedStore, serve_store
 
+pytestmark = pytest.mark.sqlite_only
+
 TYPES = [
     describe("make", {"radius": {"type": "number"}}, required=[], inputs=[], outputs=["raw"]),
     describe("flat", {"window": {"type": "number"}}, required=[], inputs=["raw"], outputs=["flat"]),

@@ -30,6 +30,8 @@ from tests.support.databases import Inspector
 
 from .conftest import Bench, find_wrong_counts
 
+pytestmark = pytest.mark.sqlite_only
+
 NULL = {"task": "null"}
 MAKE = {"task": "make", "name": "make", "outputs": {"lightcurve": "a.gz"}}
 FIND = {"task": "find", "name": "find", "inputs": {"lightcurve": "a.gz"}}
@@ -139,6 +141,7 @@ async def test_what_failed_is_rescheduled_on_request_with_what_it_blocked(bench:
     assert await states(bench, other) == {"bad": "failed"}
 
 
+@pytest.mark.every_database
 async def test_what_a_user_cancelled_stays_cancelled_even_if_it_was_purged_before(bench: Bench) -> None:
     first, second, third = [await bench.submit(null("a"), null("b", "a")) for _ in range(3)]
     await bench.client.cancel_job(first)
@@ -209,6 +212,7 @@ async def test_a_queue_of_loops_can_be_purged_or_is_expanded_but_never_both(benc
     assert len(await bench.claim()) == 10
 
 
+@pytest.mark.every_database
 async def test_whole_queues_are_for_operators(tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.json"
     tokens.write_text('{"s": {"name": "sam", "scopes": ["read", "submit"]}}')

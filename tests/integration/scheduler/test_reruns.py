@@ -15,6 +15,8 @@ from shared.contracts.states import JobState
 
 from .conftest import Bench, OpenBench, version
 
+pytestmark = pytest.mark.sqlite_only
+
 MAKE = {"task": "make", "name": "make", "outputs": {"lightcurve": "a.gz"}}
 FIND = {"task": "find", "name": "find", "inputs": {"lightcurve": "a.gz"}}
 BOTH = json.dumps({"task_list": [MAKE, FIND]})

@@ -21,6 +21,8 @@ from tests.support.databases import Inspector
 from .conftest import TASK_TYPES, Bench, OpenBench, find_wrong_counts
 from .served_store import ServedStore, serve_store
 
+pytestmark = pytest.mark.sqlite_only
+
 NULL = {"task": "null", "name": "a", "duration": 1}
 AFTER = {"task": "null", "name": "b", "duration": "(requested_metadata['a']['n'])", "requires_metadata_from": ["a"]}
 MAKE = {"task": "make", "name": "make", "outputs": {"lightcurve": "a.gz"}, "radius": 1.0}
@@ -180,6 +182,7 @@ async def test_a_re_run_with_re_use_keeps_the_very_versions(bench: Bench, store:
     assert third["make"].adopted_from == tasks["make"].attempts[0].attempt_id
 
 
+@pytest.mark.every_database
 async def test_a_re_run_says_what_differs_from_the_older_generation(bench: Bench, store: ServedStore) -> None:
     made, _ = await run(bench, store, MAKE, FIND, job_name="another")
     changed = {**MAKE, "radius": 2.0}
@@ -247,6 +250,7 @@ async def test_a_job_without_seed_takes_that_of_the_newest_job_of_its_name(bench
     assert (await decided(bench, other, "a")).state is AttemptState.QUEUED
 
 
+@pytest.mark.every_database
 async def test_while_the_store_is_away_files_wait_and_the_rest_goes_on(
     open_bench: OpenBench, bench: Bench, store: ServedStore
 ) -> None:

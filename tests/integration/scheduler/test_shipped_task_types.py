@@ -14,6 +14,8 @@ from shared.contracts.scheduler import WorkerAnnouncement
 
 from .conftest import OpenBench, describe
 
+pytestmark = pytest.mark.sqlite_only
+
 JOB: dict[str, Any] = {
     "task": "synthesis_batman",
     "outputs": {"lightcurve": "star.npz"},
@@ -50,6 +52,7 @@ async def test_a_search_of_hours_is_warned_of_before_it_runs(open_bench: OpenBen
     assert (job.warnings, later.warnings) == ([warning], [])
 
 
+@pytest.mark.every_database
 async def test_a_workers_own_word_takes_over(open_bench: OpenBench) -> None:
     async with open_bench() as bench:
         before = {found.name: found for found in await bench.client.list_task_types()}

@@ -9,6 +9,8 @@ import pytest
 
 from .conftest import Bench
 
+pytestmark = pytest.mark.sqlite_only
+
 REFUSED = [
     "../x",
     "/etc/passwd",

@@ -18,6 +18,8 @@ from tests.support.databases import Inspector
 
 from .conftest import Bench, find_wrong_counts, version
 
+pytestmark = pytest.mark.sqlite_only
+
 GAIA = 4658478254654321234
 UNSOUND = ["(2**63)", "(2**64)", "(-2**63 - 1)", "(float('nan'))", r"'\ud800'", "({1: 2})", "(constants)"]
 
@@ -88,6 +90,7 @@ async def test_a_plan_says_what_a_submission_says(bench: Bench, waits: bool) -> 
         assert planned[1]["problems"][0]["where"] == "$.task_list[1].duration.a"
 
 
+@pytest.mark.every_database
 @pytest.mark.parametrize("levels", [100, 300, 100_000])
 async def test_deep_documents_are_errors_of_the_caller(bench: Bench, levels: int) -> None:
     headers = {"Idempotency-Key": "k"}
@@ -104,6 +107,7 @@ async def test_deep_documents_are_errors_of_the_caller(bench: Bench, levels: int
     assert len((await bench.client.list_jobs()).items) == 1
 
 
+@pytest.mark.every_database
 async def test_the_deepest_job_can_be_submitted_and_shown(bench: Bench) -> None:
     tasks = [null("a")]
     for _ in range(48):
@@ -134,6 +138,7 @@ async def test_much_metadata_reach_the_product_store_in_several_messages(bench: 
 # --- reports
 
 
+@pytest.mark.every_database
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [
@@ -271,6 +276,7 @@ PATHS = [
 ]
 
 
+@pytest.mark.every_database
 async def test_numbers_beyond_64_bits_are_errors_of_the_caller(bench: Bench) -> None:
     await bench.submit(null("a"))
     for number in (2**63, 2**64, -(2**70)):

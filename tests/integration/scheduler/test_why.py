@@ -12,6 +12,8 @@ from shared.contracts.scheduler import HeartbeatRequest, HeldAttempt
 
 from .conftest import Bench, OpenBench
 
+pytestmark = pytest.mark.sqlite_only
+
 NULL = {"task": "null"}
 MAKER = {"task": "make", "name": "maker", "outputs": {"lightcurve": "a.gz"}}
 FINDER = {"task": "find", "name": "finder", "inputs": {"lightcurve": "a.gz"}}
@@ -36,6 +38,7 @@ async def test_a_waiting_task_names_what_it_waits_for(bench: Bench) -> None:
     assert (last.waits_for[0].kind, last.waits_for[0].source.state) == ("metadata", "waiting")
 
 
+@pytest.mark.every_database
 async def test_a_need_that_is_met_is_not_listed(bench: Bench) -> None:
     tasks: list[dict[str, Any]] = [{"task": "null", "name": name} for name in "ab"]
     job_id = await bench.submit(*tasks, {"task": "null", "name": "c", "requires_metadata_from": ["a", "b"]})
@@ -136,6 +139,7 @@ async def test_a_failed_task_tells_the_reason_and_why_it_is_not_tried_again(benc
     assert [one.number for one in killer.earlier] == [1, 2, 3]
 
 
+@pytest.mark.every_database
 async def test_a_blocked_task_names_the_root_cause_with_its_message(bench: Bench) -> None:
     job_id = await bench.submit(MAKER, FINDER, LAST)
     await bench.run_one("failed", reason="science", message="no such star")
@@ -179,6 +183,7 @@ async def test_a_flow_task_tells_what_it_became(bench: Bench) -> None:
     assert (found.code, found.words) == (WhyCode.RAN, "The scheduler expanded it into 2 tasks.")
 
 
+@pytest.mark.every_database
 async def test_an_unknown_task_is_not_found(bench: Bench) -> None:
     with pytest.raises(NotFoundError, match="there is no task 99"):
         await bench.client.explain_task(99)
