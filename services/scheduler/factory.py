@@ -99,26 +99,26 @@ class SchedulerFactory:
         self._database = Database(settings.database_url, cache_mb=settings.sqlite_cache_mb)
         self._announcer = HttpProductAnnouncer(settings.product_store_url, token.get_secret_value() if token else None)
         self._outlet = make_outlet(settings, PRODUCT_QUEUE, name="scheduler products")
-        free = SqlTransactor(self._database)
+        free = SqlTransactor(self._database, clock, bells.ring)
         gate = IdGate(CLOSED)
         # Whoever comes just after a start waits until ids are given; one second more than that may take.
         transactor = GatedTransactor(free, gate, seconds=settings.ids_patience_seconds + 1)
         self.max_document_bytes = settings.max_document_bytes
         self.views = SchedulerViews(self._database)
         self.containers = ContainerCatalog(self._database)
-        self.submission = Submission(transactor, bells, clock, polls, settings.max_iterations)
+        self.submission = Submission(transactor, polls, settings.max_iterations)
         self.dispatch = Dispatch(transactor, bells, clock, polls)
-        self.control = Control(transactor, bells, clock)
+        self.control = Control(transactor, bells)
         self._broker = self._find_broker(settings)
         boxes: list[DeadLetterBox] = [SqlDeadLetters(self._database)]
         if self._broker is not None:
             boxes.append(self._broker.dead_letters)
         self.dead_letters = DeadLetters(boxes, bells)
-        self.queues = Queues(transactor, bells, clock, self._broker)
+        self.queues = Queues(transactor, self._broker)
         self.inquiry = Inquiry(self.views, bells)
         self.explanation = Explanation(ExplanationReader(self._database), clock, WhyRules(limits, 2 * rules.lease))
         self.provenance = Provenance(self._announcer, ProvenanceReader(self._database))
-        self.overrides = Overrides(transactor, bells, clock, self.provenance)
+        self.overrides = Overrides(transactor, self.provenance)
         self.diagnostics = DiagnosticsReader(self._database, clock, rules.lease / 4)
         self.result_tables = ResultTableReader(self._database)
         changes = ChangeReader(self._database)
@@ -128,11 +128,11 @@ class SchedulerFactory:
         self._election = Election(free, clock, settings.find_replica_name(), lease, self.leadership.find)
         leaders = LeadersTransactor(GatedTransactor(free, gate, seconds=None), self._election)
         self._leaders_loops = {
-            "expansion": Expansion(leaders, bells, clock, limits, settings.max_iterations).run,
-            "recovery": Recovery(leaders, bells, clock, limits, settings.reap_seconds, rules.lease).run,
-            "reuse": Reuse(leaders, bells, clock, polls, self._announcer, limits).run,
-            "timers": Timers(leaders, bells, clock, polls).run,
-            "relay": Relay(leaders, bells, clock, self._choose_announcer()).run,
+            "expansion": Expansion(leaders, bells, limits, settings.max_iterations).run,
+            "recovery": Recovery(leaders, clock, limits, settings.reap_seconds, rules.lease).run,
+            "reuse": Reuse(leaders, bells, polls, self._announcer, limits).run,
+            "timers": Timers(leaders, bells, polls).run,
+            "relay": Relay(leaders, bells, self._choose_announcer()).run,
         }
         outbox = SqlTaskQueues(self._database, clock)
         if self._broker is not None:

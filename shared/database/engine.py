@@ -36,6 +36,7 @@ class DatabaseClosedError(RuntimeError):
 class _Command:
     run: Callable[[Connection], Any]
     future: asyncio.Future[Any]
+    when_committed: Callable[[], None] | None = None
     outcome: Any = field(default=None)
     error: BaseException | None = None
 
@@ -99,15 +100,23 @@ class Database:
         self._writer.dispose()
         self._readers.dispose()
 
-    async def write(self, command: Callable[[Connection], T]) -> T:
+    async def write(self, command: Callable[[Connection], T], *, when_committed: Callable[[], None] | None = None) -> T:
         """Run `command` in a transaction and return its result once that is committed and durable.
 
         Commands that arrive while another group commits share the next transaction. One that raises is rolled back
         alone; its error reaches its own caller only. A caller that is cancelled does not undo its command.
+
+        Parameters
+        ----------
+        command
+            Runs in the committer's thread.
+        when_committed
+            Called on the event loop after the commit, before the result is returned, and even if the caller was
+            cancelled meanwhile. It must not raise.
         """
         if self._committer is None:
             raise DatabaseClosedError("the database is not started")
-        entry = _Command(command, asyncio.get_running_loop().create_future())
+        entry = _Command(command, asyncio.get_running_loop().create_future(), when_committed)
         self._pending.append(entry)
         self._wake.set()
         result: T = await entry.future
@@ -141,6 +150,8 @@ class Database:
                 for entry in group:
                     entry.error = entry.error or error
             for entry in group:
+                if entry.error is None and entry.when_committed is not None:
+                    entry.when_committed()
                 if entry.future.done():
                     continue
                 if entry.error is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -37,12 +38,22 @@ class OutboxMessage:
     payload: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Unsaved:
+    """The part of a transaction's changes that is still to be written."""
+
+    transitions: Sequence[Transition]
+    counts: Mapping[int, Counter[TaskState]]
+    messages: Sequence[OutboxMessage]
+
+
 @dataclass
 class Changes:
-    """Gathers what follows from the verbs of one transaction; storage writes it all at once before the commit.
+    """What one transaction changes. The transaction saves it before the commit and wakes listeners after the commit.
 
-    `queued` says how many more attempts of a type may be claimed, `timed` that something is to happen at a set time,
-    and `undecided` that there are attempts that may adopt something.
+    `at` is the time of the transaction. `counts` are the changes of the jobs' counts that are not saved yet. `queued`
+    says how many more attempts of a type may be claimed, `timed` that something is to happen at a set time, and
+    `undecided` that there are attempts that may adopt something.
     """
 
     at: datetime
@@ -53,6 +64,8 @@ class Changes:
     finished_jobs: list[int] = field(default_factory=list)
     timed: bool = False
     undecided: bool = False
+    _saved_transitions: int = 0
+    _saved_messages: int = 0
 
     def note_queued(self, new: QueuedAttempt, reason: str | None = None) -> None:
         """Note a new attempt in its queue."""
@@ -112,6 +125,14 @@ class Changes:
     def note_new_tasks(self, job_id: int, states: Counter[TaskState]) -> None:
         """Note new tasks of a job."""
         self.counts[job_id].update(states)
+
+    def take_unsaved(self) -> Unsaved:
+        """Return what has been noted since the last call."""
+        transitions = self.transitions[self._saved_transitions :]
+        messages = self.messages[self._saved_messages :]
+        counts, self.counts = self.counts, defaultdict(Counter)
+        self._saved_transitions, self._saved_messages = len(self.transitions), len(self.messages)
+        return Unsaved(transitions, counts, messages)
 
     def tell(self, kind: MessageKind, payload: dict[str, Any]) -> None:
         """Leave a message for the product store."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
 
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.control import RETRYABLE, UNHELD, ControlledJob, ControlledTask, choose_states
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.changed_settings import change_rules, change_settings
-from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from services.scheduler.logic.ports import Transactor, UnitOfWork
 from services.scheduler.logic.progress import block_what_follows, enqueue, queue_next_attempts
 from shared.contracts.diagnostics import StepReason
 from shared.contracts.errors import ConflictError, InvalidInputError, NotFoundError, Problem
@@ -21,8 +19,6 @@ from shared.contracts.states import AttemptState, FailureReason, TaskState
 
 logger = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
-
 #: The most tasks that one transaction cancels, so that workers are heard in between.
 _AT_ONCE = 20_000
 _SHOWN = 100
@@ -31,10 +27,9 @@ _SHOWN = 100
 class Control:
     """Carries out what users want of jobs and tasks."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock) -> None:
+    def __init__(self, transactor: Transactor, bells: Bells) -> None:
         self._transactor = transactor
         self._bells = bells
-        self._clock = clock
 
     async def cancel_job(self, job_id: int, *, by: str) -> JobView:
         """End everything of a job that has not ended; doing it again changes nothing.
@@ -49,10 +44,8 @@ class Control:
         """
         after, job = 0, None
         while job is None:
-            changes = Changes(self._clock())
-            command = partial(_cancel_some, changes=changes, job_id=job_id, after=after, words=f"cancelled by {by}")
+            command = partial(_cancel_some, job_id=job_id, after=after, words=f"cancelled by {by}")
             after, job = await self._transactor.run(command)
-            self._bells.ring(changes)
         logger.info("job %d was cancelled by %s", job_id, by)
         return job
 
@@ -73,20 +66,19 @@ class Control:
         return await self._set_paused(job_id, paused=False)
 
     async def _set_paused(self, job_id: int, *, paused: bool) -> JobView:
-        def command(unit: UnitOfWork, changes: Changes) -> JobView:
+        def command(unit: UnitOfWork) -> JobView:
             job = _get_job(unit, job_id)
             if paused and job.ended:
                 raise ConflictError(f"job {job_id} has ended; there is nothing to pause", where="path.job_id")
             if job.paused is not paused:
-                held = unit.control.set_paused(job_id, changes.at, paused=paused)
-                changes.note_pause(job_id, job.root_task_id, paused=paused)
+                held = unit.control.set_paused(job_id, unit.changes.at, paused=paused)
+                unit.changes.note_pause(job_id, job.root_task_id, paused=paused)
                 if not paused:
-                    changes.queued.update(held)
-                    changes.timed = changes.undecided = True
-            unit.save(changes)
-            return unit.jobs.describe(job_id)
+                    unit.changes.queued.update(held)
+                    unit.changes.timed = unit.changes.undecided = True
+            return unit.describe_job(job_id)
 
-        return await self._run(command)
+        return await self._transactor.run(command)
 
     async def set_rules(self, task_type: str, rules: TaskTypeRules, *, by: str) -> None:
         """Set the rules for the attempts of a task type, in place of those that were set before.
@@ -97,12 +89,12 @@ class Control:
             No worker has announced such a task type.
         """
 
-        def command(unit: UnitOfWork, changes: Changes) -> None:
+        def command(unit: UnitOfWork) -> None:
             if task_type not in unit.registry.find_task_types():
                 raise NotFoundError(f"there is no task type {task_type!r} that workers run", where="path.name")
-            unit.registry.save_rules(task_type, rules, at=changes.at, by=by)
+            unit.registry.save_rules(task_type, rules, at=unit.changes.at, by=by)
 
-        await self._run(command)
+        await self._transactor.run(command)
         self._bells.wake_claims()
         logger.info("the rules of %s were set by %s: %s", task_type, by, rules.said())
 
@@ -123,18 +115,17 @@ class Control:
         if request.task_ids and request.reasons:
             raise InvalidInputError("name tasks or reasons, not both", where="body.reasons")
 
-        def command(unit: UnitOfWork, changes: Changes) -> JobView:
+        def command(unit: UnitOfWork) -> JobView:
             _get_job(unit, job_id)
             if request.task_ids:
                 tasks = _find_named(unit, job_id, request.task_ids)
             else:
                 states = choose_states(request.reasons)
                 tasks = unit.control.find_ended_badly(job_id, states, request.reasons)
-            _retry(unit, changes, tasks, request, by)
-            unit.save(changes)
-            return unit.jobs.describe(job_id)
+            _retry(unit, tasks, request, by)
+            return unit.describe_job(job_id)
 
-        return await self._run(command)
+        return await self._transactor.run(command)
 
     async def cancel_task(self, task_id: int, *, by: str) -> None:
         """End a task and all below it; what depends on them is blocked. Doing it again changes nothing.
@@ -147,7 +138,7 @@ class Control:
             It, and all below it, has ended already.
         """
 
-        def command(unit: UnitOfWork, changes: Changes) -> None:
+        def command(unit: UnitOfWork) -> None:
             tree = unit.control.find_subtree(task_id)
             task = next((found for found in tree if found.task_id == task_id), None)
             if task is None:
@@ -157,11 +148,10 @@ class Control:
             if not running and not unheld and task.state is not TaskState.CANCELLED:
                 raise ConflictError(f"task {task_id} has ended: {task.state.value}", where="path.task_id")
             unit.control.request_cancel(running)
-            cancel_unheld(unit, changes, unheld, f"cancelled by {by}")
+            cancel_unheld(unit, unheld, f"cancelled by {by}")
             unit.control.mark_given_up([found.task_id for found in tree if found.purged], f"cancelled by {by}")
-            unit.save(changes)
 
-        await self._run(command)
+        await self._transactor.run(command)
         logger.info("task %d was cancelled by %s", task_id, by)
 
     async def retry_task(self, task_id: int, request: TaskRetryRequest, *, by: str) -> None:
@@ -177,11 +167,10 @@ class Control:
             The changed settings do not fit.
         """
 
-        def command(unit: UnitOfWork, changes: Changes) -> None:
-            _retry(unit, changes, _find_named(unit, None, [task_id]), request, by)
-            unit.save(changes)
+        def command(unit: UnitOfWork) -> None:
+            _retry(unit, _find_named(unit, None, [task_id]), request, by)
 
-        await self._run(command)
+        await self._transactor.run(command)
 
     async def excuse_task(self, task_id: int, excuse: str, *, by: str) -> None:
         """Count a failed task as done, without results, so that what asked for its metadata goes on.
@@ -194,7 +183,7 @@ class Control:
             It has not failed, or others need the files that it did not make.
         """
 
-        def command(unit: UnitOfWork, changes: Changes) -> None:
+        def command(unit: UnitOfWork) -> None:
             found = unit.control.find_tasks([task_id])
             if not found:
                 raise _no_task(task_id)
@@ -207,19 +196,12 @@ class Control:
                     where="path.task_id",
                 )
             unit.control.mark_excused(task_id, excuse)
-            changes.note_step(task.job_id, task_id, TaskState.FAILED, TaskState.DONE, StepReason.EXCUSED)
-            heal(unit, changes, [task_id], [])
-            enqueue(unit, changes, unit.tasks.release_consumers([task_id]))
-            unit.save(changes)
+            unit.changes.note_step(task.job_id, task_id, TaskState.FAILED, TaskState.DONE, StepReason.EXCUSED)
+            heal(unit, [task_id], [])
+            enqueue(unit, unit.tasks.release_consumers([task_id]))
 
-        await self._run(command)
+        await self._transactor.run(command)
         logger.info("task %d was excused by %s: %s", task_id, by, excuse)
-
-    async def _run(self, command: Callable[[UnitOfWork, Changes], _T]) -> _T:
-        changes = Changes(self._clock())
-        result = await self._transactor.run(lambda unit: command(unit, changes))
-        self._bells.ring(changes)
-        return result
 
 
 def _get_job(unit: UnitOfWork, job_id: int) -> ControlledJob:
@@ -252,26 +234,22 @@ def _find_named(unit: UnitOfWork, job_id: int | None, task_ids: Sequence[int]) -
     return list(found.values())
 
 
-def _cancel_some(
-    unit: UnitOfWork, *, changes: Changes, job_id: int, after: int, words: str
-) -> tuple[int, JobView | None]:
+def _cancel_some(unit: UnitOfWork, *, job_id: int, after: int, words: str) -> tuple[int, JobView | None]:
     """Cancel a part of a job. Returns where to go on, and the job once there is nothing left of it."""
     _get_job(unit, job_id)
     tasks = unit.control.find_unheld(job_id, after, _AT_ONCE)
-    cancel_unheld(unit, changes, tasks, words, outside=job_id)
+    cancel_unheld(unit, tasks, words, outside=job_id)
     complete = after == 0 and len(tasks) < _AT_ONCE
     if complete:
         unit.control.mark_given_up(unit.control.find_out_of_queue(job_id, failed=False), words)
         unit.control.request_cancel_of_job(job_id)
-    unit.save(changes)
     if complete:
-        return 0, unit.jobs.describe(job_id)
+        return 0, unit.describe_job(job_id)
     return (tasks[-1].task_id if len(tasks) == _AT_ONCE else 0), None
 
 
 def cancel_unheld(
     unit: UnitOfWork,
-    changes: Changes,
     tasks: Sequence[ControlledTask],
     words: str,
     *,
@@ -282,8 +260,8 @@ def cancel_unheld(
     task_ids = [task.task_id for task in tasks]
     queued = [task.task_id for task in tasks if task.state is TaskState.QUEUED]
     unit.control.mark_cancelled(tasks, reason, words)
-    for attempt in unit.control.cancel_queued_attempts(queued, reason, words, changes.at):
-        changes.note_attempt(
+    for attempt in unit.control.cancel_queued_attempts(queued, reason, words, unit.changes.at):
+        unit.changes.note_attempt(
             attempt.job_id,
             attempt.task_id,
             attempt.attempt_id,
@@ -291,53 +269,49 @@ def cancel_unheld(
             AttemptState.CANCELLED,
             reason,
         )
-        changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.CANCELLED)
+        unit.changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.CANCELLED)
     for task in tasks:
         if task.state is not TaskState.QUEUED:
-            changes.note_step(task.job_id, task.task_id, task.state, TaskState.CANCELLED, reason)
-    block_what_follows(unit, changes, unit.control.find_awaited(task_ids, outside=outside))
+            unit.changes.note_step(task.job_id, task.task_id, task.state, TaskState.CANCELLED, reason)
+    block_what_follows(unit, unit.control.find_awaited(task_ids, outside=outside))
 
 
-def _retry(
-    unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask], request: TaskRetryRequest, by: str
-) -> None:
+def _retry(unit: UnitOfWork, tasks: Sequence[ControlledTask], request: TaskRetryRequest, by: str) -> None:
     """Try tasks again as the request says."""
     reason = None
     if request.settings:
-        change_settings(unit, tasks, request.settings, by=by, at=changes.at)
+        change_settings(unit, tasks, request.settings, by=by, at=unit.changes.at)
         reason = StepReason.CHANGED_SETTINGS
     if request.execution is not None and request.execution.said():
-        tasks = change_rules(unit, tasks, request.execution, by=by, at=changes.at)
+        tasks = change_rules(unit, tasks, request.execution, by=by, at=unit.changes.at)
         reason = reason or StepReason.CHANGED_RULES
-    try_again(unit, changes, tasks, reason)
+    try_again(unit, tasks, reason)
 
 
-def try_again(
-    unit: UnitOfWork, changes: Changes, tasks: Sequence[ControlledTask], reason: StepReason | None = None
-) -> None:
+def try_again(unit: UnitOfWork, tasks: Sequence[ControlledTask], reason: StepReason | None = None) -> None:
     """Give tasks fresh attempts; those whose dependencies are not met wait, and what they had blocked heals."""
     ready = [task for task in tasks if not task.unmet]
     waiting = [task for task in tasks if task.unmet]
     unit.control.mark_restored(ready, TaskState.QUEUED)
     unit.control.mark_restored(waiting, TaskState.WAITING)
     modes = {job_id: unit.jobs.find_mode(job_id) for job_id in {task.job_id for task in ready}}
-    attempts = queue_next_attempts(unit, changes.at, ready, undecided=lambda task: modes[task.job_id].reuse)
+    attempts = queue_next_attempts(unit, ready, undecided=lambda task: modes[task.job_id].reuse)
     for attempt, task in zip(attempts, ready, strict=True):
-        changes.note_queued(attempt, reason)
-        changes.note_task(task.job_id, task.state, TaskState.QUEUED)
+        unit.changes.note_queued(attempt, reason)
+        unit.changes.note_task(task.job_id, task.state, TaskState.QUEUED)
     for task in waiting:
         before = task.state
         if before is TaskState.FAILED:  # what it read was withdrawn since: it goes back to its queue, and on from there
-            changes.note_step(task.job_id, task.task_id, before, TaskState.QUEUED, reason)
+            unit.changes.note_step(task.job_id, task.task_id, before, TaskState.QUEUED, reason)
             before = TaskState.QUEUED
-        changes.note_step(task.job_id, task.task_id, before, TaskState.WAITING, reason)
-    heal(unit, changes, [task.task_id for task in tasks], [task.task_id for task in waiting])
+        unit.changes.note_step(task.job_id, task.task_id, before, TaskState.WAITING, reason)
+    heal(unit, [task.task_id for task in tasks], [task.task_id for task in waiting])
 
 
-def heal(unit: UnitOfWork, changes: Changes, sources: Sequence[int], restored: Sequence[int]) -> None:
+def heal(unit: UnitOfWork, sources: Sequence[int], restored: Sequence[int]) -> None:
     """Let what was blocked by `sources` wait again, unless it, or what was restored, has other causes to be blocked."""
     healed = unit.control.unblock_consumers(sources)
     for task in healed:
-        changes.note_step(task.job_id, task.task_id, TaskState.BLOCKED, TaskState.WAITING)
+        unit.changes.note_step(task.job_id, task.task_id, TaskState.BLOCKED, TaskState.WAITING)
     causes = unit.control.find_causes([*(task.task_id for task in healed), *restored])
-    block_what_follows(unit, changes, causes)
+    block_what_follows(unit, causes)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.containers import Resources
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.containers import admit
@@ -49,8 +48,8 @@ class Dispatch:
         self._clock = clock
         self._polls = polls
         self._rules = polls.rules
-        self._faulty = FaultyAttempts(transactor, bells, clock, polls.rules.limits)
-        self._losses = Losses(transactor, bells, clock, polls.rules.limits, polls.rules.lease)
+        self._faulty = FaultyAttempts(transactor, polls.rules.limits)
+        self._losses = Losses(transactor, clock, polls.rules.limits, polls.rules.lease)
         self._handing_back: set[asyncio.Task[None]] = set()
 
     async def announce(self, announcement: WorkerAnnouncement) -> WorkerWelcome:
@@ -61,19 +60,19 @@ class Dispatch:
         InvalidInputError
             No container can have the name that it gives.
         """
-        at = self._clock()
+        begun = self._clock()
 
         def command(unit: UnitOfWork) -> Resources | None:
             given = admit(unit, announcement)
-            unit.registry.save_worker(announcement, at)
-            unit.registry.save_task_types(announcement.task_types, at)
+            unit.registry.save_worker(announcement, unit.changes.at)
+            unit.registry.save_task_types(announcement.task_types, unit.changes.at)
             return given
 
         given = await self._transactor.run(command)
         lease = self._rules.lease.total_seconds()
         resources = None if given is None else ResourcesView(cpu=given.cpu, gpu=given.gpu, memory_gb=given.memory_gb)
         return WorkerWelcome(
-            lease_seconds=lease, heartbeat_seconds=lease / 4, resources=resources, time=self._middle_of(at)
+            lease_seconds=lease, heartbeat_seconds=lease / 4, resources=resources, time=self._middle_of(begun)
         )
 
     async def dismiss(self, worker_id: str, *, in_good_order: bool = False) -> int:
@@ -177,32 +176,21 @@ class Dispatch:
         return await self._take_apart(request)
 
     async def _take_together(self, request: ClaimRequest) -> list[ClaimedAttempt]:
-        changes = Changes(self._clock())
-
         def command(unit: UnitOfWork) -> list[ClaimedAttempt]:
-            if not unit.registry.hear_from(request.worker_id, changes.at):
+            if not unit.registry.hear_from(request.worker_id, unit.changes.at):
                 raise NotFoundError(f"worker {request.worker_id!r} has not announced itself", where="body.worker_id")
-            claimed = hand_out(unit, changes, request, self._rules)
-            unit.save(changes)
-            return claimed
+            return hand_out(unit, request, self._rules)
 
-        claimed = await self._transactor.run(command)
-        self._bells.ring(changes)
-        return claimed
+        return await self._transactor.run(command)
 
     async def _take_apart(self, request: ClaimRequest) -> list[ClaimedAttempt]:
         claimed: list[ClaimedAttempt] = []
 
         async def take(attempts: Sequence[QueuedAttempt]) -> None:
-            changes = Changes(self._clock())
-
             def command(unit: UnitOfWork) -> list[ClaimedAttempt]:
-                taken = hand_out_chosen(unit, changes, attempts, request.worker_id, self._rules)
-                unit.save(changes)
-                return taken
+                return hand_out_chosen(unit, attempts, request.worker_id, self._rules)
 
             claimed.extend(await self._transactor.run(command))
-            self._bells.ring(changes)
 
         async def fail(attempt: QueuedAttempt, error: Exception) -> None:
             # One that another worker has taken meanwhile is held under a lease and is left alone.
@@ -254,22 +242,17 @@ class Dispatch:
             return ReportResult(attempt_id=report.attempt_id, recorded=False, slug=EasError.slug, message=message)
 
     async def _record_together(self, request: ReportRequest, delivery: Delivery) -> ReportResponse:
-        changes = Changes(self._clock())
-
         def command(unit: UnitOfWork) -> ReportResponse:
-            results = record_reports(unit, changes, request.worker_id, request.reports, self._rules.limits)
+            results = record_reports(unit, request.worker_id, request.reports, self._rules.limits)
             claimed: ClaimResponse | None = None
             if request.claim is not None:
-                attempts = hand_out(unit, changes, request.claim, self._rules)
+                attempts = hand_out(unit, request.claim, self._rules)
                 if attempts or unit.registry.is_present(request.worker_id):
                     claimed = ClaimResponse(attempts=attempts, lease_seconds=self._rules.lease.total_seconds())
-            delivery.serve(unit, changes)
-            unit.save(changes)
+            delivery.serve(unit)
             return ReportResponse(results=results, claimed=claimed)
 
-        response = await self._transactor.run(command)
-        self._bells.ring(changes)
-        return response
+        return await self._transactor.run(command)
 
     async def beat(self, request: HeartbeatRequest) -> HeartbeatResponse:
         """Renew what a worker holds. Where one lease cannot be renewed, the others are; that one runs out."""
@@ -297,15 +280,9 @@ class Dispatch:
         )
 
     async def _beat_together(self, request: HeartbeatRequest) -> HeartbeatResponse:
-        changes = Changes(self._clock())
-
-        def command(unit: UnitOfWork) -> HeartbeatResponse:
-            response = beat(unit, changes, request, self._rules.lease)
-            unit.save(changes)
-            return response
-
-        response = await self._transactor.run(command)
-        return response.model_copy(update={"time": self._middle_of(changes.at)})
+        begun = self._clock()
+        response = await self._transactor.run(lambda unit: beat(unit, request, self._rules.lease))
+        return response.model_copy(update={"time": self._middle_of(begun)})
 
     def _middle_of(self, begun: datetime) -> datetime:
         """Tell the time half-way between the beginning of a request and now."""

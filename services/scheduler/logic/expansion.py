@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import orjson
 
 from services.scheduler.domain.attempt import QueuedAttempt, TaskToRun
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.expansion import expand
 from services.scheduler.domain.job_document import FLOW_TYPES, ProblemList, json_path, resolve_pointer
 from services.scheduler.domain.job_mode import JobMode, choose_promise, find_claim_fault
@@ -25,7 +24,7 @@ from services.scheduler.domain.task import FILE, METADATA, NewDependency, NewTas
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.faulty_attempts import FaultyAttempts
-from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from services.scheduler.logic.ports import Transactor, UnitOfWork
 from services.scheduler.logic.progress import block_what_follows, settle
 from services.scheduler.logic.taking import SCHEDULER, take_attempts
 from shared.contracts.errors import EasError, InvalidJobError, Problem, ProductExistsError
@@ -51,7 +50,6 @@ _FAILED_FOR_GOOD = frozenset({TaskState.FAILED, TaskState.BLOCKED, TaskState.CAN
 
 def carry_out(
     unit: UnitOfWork,
-    changes: Changes,
     plan: Plan,
     *,
     job_id: int,
@@ -68,7 +66,7 @@ def carry_out(
     InvalidJobError
         Inputs are no products; all are listed.
     """
-    planting = _Planting(unit, changes, plan, job_id, parent_id, mode)
+    planting = _Planting(unit, plan, job_id, parent_id, mode)
     planting.plant(task_types)
     return planting.taken_over
 
@@ -76,11 +74,8 @@ def carry_out(
 class _Planting:
     """The numbers of one plan, turned into keys."""
 
-    def __init__(
-        self, unit: UnitOfWork, changes: Changes, plan: Plan, job_id: int, parent_id: int, mode: JobMode
-    ) -> None:
+    def __init__(self, unit: UnitOfWork, plan: Plan, job_id: int, parent_id: int, mode: JobMode) -> None:
         self._unit = unit
-        self._changes = changes
         self._plan = plan
         self._job_id = job_id
         self._parent_id = parent_id
@@ -108,11 +103,12 @@ class _Planting:
         self._unit.tasks.add(self._make_tasks(states, unmet, attempts))
         self._unit.attempts.add_expanded(
             [attempt for number, attempt in attempts.items() if states[number] is TaskState.DONE],
-            self._changes.at,
+            self._unit.changes.at,
             SCHEDULER,
         )
         self._unit.attempts.add_queued(
-            [attempt for number, attempt in attempts.items() if states[number] is TaskState.QUEUED], self._changes.at
+            [attempt for number, attempt in attempts.items() if states[number] is TaskState.QUEUED],
+            self._unit.changes.at,
         )
         self._unit.tasks.add_promises(promises)
         self._unit.tasks.add_dependencies(edges)
@@ -195,7 +191,7 @@ class _Planting:
                 job_id=self._job_id,
                 task_type=task.task_type,
                 rules=complete_rules(task.execution, task.task_type, of_types),
-                at=self._changes.at,
+                at=self._unit.changes.at,
                 undecided=self._mode.reuse,
             )
             for key, number in zip(keys, self._steadily(numbers), strict=True)
@@ -231,12 +227,13 @@ class _Planting:
         )
 
     def _note(self, states: list[TaskState], attempts: dict[int, QueuedAttempt]) -> None:
-        self._changes.note_new_tasks(self._job_id, Counter(states))
+        changes = self._unit.changes
+        changes.note_new_tasks(self._job_id, Counter(states))
         for number, attempt in self._steadily(attempts.items()):
             if states[number] is TaskState.QUEUED:
-                self._changes.note_queued(attempt)
+                changes.note_queued(attempt)
             else:
-                self._changes.note_expanded(self._job_id, attempt.task_id, attempt.attempt_id)
+                changes.note_expanded(self._job_id, attempt.task_id, attempt.attempt_id)
 
     def _announce(self, promises: list[Promise], task_types: dict[str, TaskTypeSpecification]) -> None:
         products: list[dict[str, Any]] = []
@@ -252,24 +249,22 @@ class _Planting:
                     "mime_type": specification.mime_types.get(promise.slot) if specification else None,
                     "generator_task_id": promise.task_id,
                     "job_id": self._job_id,
-                    "planned_at": self._changes.at,
+                    "planned_at": self._unit.changes.at,
                     "metadata": task.metadata,
                     "rerun": self._mode.rerun,
                 }
             )
             size += len(orjson.dumps(task.metadata))
             if len(products) == _ANNOUNCED_AT_ONCE or size > _BYTES_AT_ONCE:
-                self._changes.tell("plan", {"products": products})
+                self._unit.changes.tell("plan", {"products": products})
                 products, size = [], 0
         if products:
-            self._changes.tell("plan", {"products": products})
+            self._unit.changes.tell("plan", {"products": products})
 
     def _block_at_once(self, edges: list[NewDependency]) -> None:
         outside = {edge.source_id for edge in edges if edge.source_id not in self._task_ids}
         states = self._unit.tasks.find_states(outside)
-        block_what_follows(
-            self._unit, self._changes, [task_id for task_id, state in states.items() if state in _FAILED_FOR_GOOD]
-        )
+        block_what_follows(self._unit, [task_id for task_id, state in states.items() if state in _FAILED_FOR_GOOD])
 
 
 @dataclass(frozen=True)
@@ -294,24 +289,19 @@ class Expansion:
     transactor
         For the transactions.
     bells
-        Tell when there is something to expand, and are rung for what came of it.
-    clock
-        Tells the time.
+        Tell when there is something to expand.
     limits
         Of retries.
     max_iterations
         The most iterations of a loop that repeats as long as a test says so.
     """
 
-    def __init__(
-        self, transactor: Transactor, bells: Bells, clock: Clock, limits: RetryLimits, max_iterations: int
-    ) -> None:
+    def __init__(self, transactor: Transactor, bells: Bells, limits: RetryLimits, max_iterations: int) -> None:
         self._max_iterations = max_iterations
-        self._faulty = FaultyAttempts(transactor, bells, clock, limits)
+        self._faulty = FaultyAttempts(transactor, limits)
         self._passed_over: set[int] = set()
         self._transactor = transactor
         self._bells = bells
-        self._clock = clock
         self._limits = limits
 
     async def run(self) -> None:
@@ -382,17 +372,15 @@ class Expansion:
     async def _finish(self, candidate: _Candidate, plan: Plan, fault: EasError | None) -> None:
         """Run the attempt from queued to its end in one transaction, with all that comes of it."""
         attempt = candidate.attempt
-        changes = Changes(self._clock())
         token = token_hex(8)
 
         def command(unit: UnitOfWork) -> None:
             if unit.attempts.find_known([attempt.attempt_id])[attempt.attempt_id].state is not AttemptState.QUEUED:
                 return  # cancelled since it was found
-            take_attempts(unit, changes, [attempt], SCHEDULER, token, timedelta(minutes=1))
+            take_attempts(unit, [attempt], SCHEDULER, token, timedelta(minutes=1))
             if fault is None:
                 carry_out(
                     unit,
-                    changes,
                     plan,
                     job_id=attempt.job_id,
                     parent_id=candidate.parent_id,
@@ -406,14 +394,12 @@ class Expansion:
                 state="accepted" if fault is None else "failed",
                 reason=None if fault is None else FailureReason.INPUT,
                 message=None if fault is None else str(fault),
-                started_at=changes.at,
+                started_at=unit.changes.at,
             )
             known = unit.attempts.find_known([attempt.attempt_id])[attempt.attempt_id]
-            settle(unit, changes, [(known, report)], self._limits)
-            unit.save(changes)
+            settle(unit, [(known, report)], self._limits)
 
         await self._transactor.run(command)
-        self._bells.ring(changes)
 
 
 def _describe(unit: UnitOfWork, attempt: QueuedAttempt) -> _Candidate:

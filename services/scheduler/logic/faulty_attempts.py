@@ -7,11 +7,9 @@ from datetime import timedelta
 from secrets import token_hex
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from services.scheduler.logic.ports import Transactor, UnitOfWork
 from services.scheduler.logic.progress import fail_for_good, settle
 from services.scheduler.logic.taking import SCHEDULER, take_attempts
 from shared.contracts.scheduler import AttemptReport
@@ -28,16 +26,14 @@ class FaultyAttempts:
 
     Parameters
     ----------
-    transactor, bells, clock
+    transactor
         Of the scheduler.
     limits
         Of retries.
     """
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, limits: RetryLimits) -> None:
+    def __init__(self, transactor: Transactor, limits: RetryLimits) -> None:
         self._transactor = transactor
-        self._bells = bells
-        self._clock = clock
         self._limits = limits
 
     async def end(
@@ -87,8 +83,6 @@ class FaultyAttempts:
     async def _end(
         self, attempt_id: int, words: str, reason: FailureReason, lease_token: str | None, *, for_good: bool
     ) -> None:
-        changes = Changes(self._clock())
-
         def command(unit: UnitOfWork) -> None:
             known = unit.attempts.find_known([attempt_id]).get(attempt_id)
             if known is None or known.state not in (AttemptState.QUEUED, *HELD):
@@ -98,19 +92,17 @@ class FaultyAttempts:
                 return
             if known.state is AttemptState.QUEUED:
                 token = token_hex(8)
-                take_attempts(unit, changes, [_as_queued(known)], SCHEDULER, token, _LEASE)
+                take_attempts(unit, [_as_queued(known)], SCHEDULER, token, _LEASE)
                 known = unit.attempts.find_known([attempt_id])[attempt_id]
             report = AttemptReport(
                 attempt_id=attempt_id, lease_token=token, state="failed", reason=reason, message=words
             )
             if for_good:
-                fail_for_good(unit, changes, known, report)
+                fail_for_good(unit, known, report)
             else:
-                settle(unit, changes, [(known, report)], self._limits)
-            unit.save(changes)
+                settle(unit, [(known, report)], self._limits)
 
         await self._transactor.run(command)
-        self._bells.ring(changes)
 
 
 def _as_queued(known: KnownAttempt) -> QueuedAttempt:

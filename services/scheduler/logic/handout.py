@@ -8,7 +8,6 @@ from datetime import timedelta
 from secrets import token_hex
 
 from services.scheduler.domain.attempt import QueuedAttempt
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.fair_order import fill_room
 from services.scheduler.domain.job_document import FLOW_TYPES
 from services.scheduler.domain.policies import RetryLimits
@@ -38,12 +37,12 @@ class DispatchRules:
     limits: RetryLimits
 
 
-def hand_out(unit: UnitOfWork, changes: Changes, request: ClaimRequest, rules: DispatchRules) -> list[ClaimedAttempt]:
+def hand_out(unit: UnitOfWork, request: ClaimRequest, rules: DispatchRules) -> list[ClaimedAttempt]:
     """Take the first attempts that a claim asks for: none for a worker that is not known, or was declared gone.
 
     Some may fail here, so that fewer come back.
     """
-    return hand_out_chosen(unit, changes, choose_attempts(unit, request), request.worker_id, rules)
+    return hand_out_chosen(unit, choose_attempts(unit, request), request.worker_id, rules)
 
 
 def choose_attempts(unit: UnitOfWork, request: ClaimRequest) -> list[QueuedAttempt]:
@@ -57,22 +56,21 @@ def choose_attempts(unit: UnitOfWork, request: ClaimRequest) -> list[QueuedAttem
 
 
 def hand_out_chosen(
-    unit: UnitOfWork, changes: Changes, queued: Sequence[QueuedAttempt], worker_id: str, rules: DispatchRules
+    unit: UnitOfWork, queued: Sequence[QueuedAttempt], worker_id: str, rules: DispatchRules
 ) -> list[ClaimedAttempt]:
     """Take attempts for a worker. Raises where another transaction has taken one of them."""
     if not queued:
         return []
     token = token_hex(8)
-    take_attempts(unit, changes, queued, worker_id, token, rules.lease)
-    return _Briefing(unit, changes, token, rules.limits).brief(queued)
+    take_attempts(unit, queued, worker_id, token, rules.lease)
+    return _Briefing(unit, token, rules.limits).brief(queued)
 
 
 class _Briefing:
     """Puts together all that a worker needs to know of the attempts it has just been given."""
 
-    def __init__(self, unit: UnitOfWork, changes: Changes, lease_token: str, limits: RetryLimits) -> None:
+    def __init__(self, unit: UnitOfWork, lease_token: str, limits: RetryLimits) -> None:
         self._unit = unit
-        self._changes = changes
         self._token = lease_token
         self._limits = limits
 
@@ -136,4 +134,4 @@ class _Briefing:
             )
             for attempt_id, words in faults.items()
         ]
-        settle(self._unit, self._changes, ended, self._limits)
+        settle(self._unit, ended, self._limits)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from services.scheduler.domain.attempt import KnownAttempt
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.losses import Loss, judge_losses
 from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.faulty_attempts import FaultyAttempts
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from services.scheduler.logic.progress import lose
@@ -26,7 +24,7 @@ class Losses:
 
     Parameters
     ----------
-    transactor, bells, clock
+    transactor, clock
         Of the scheduler.
     limits
         Of retries.
@@ -37,18 +35,15 @@ class Losses:
     def __init__(
         self,
         transactor: Transactor,
-        bells: Bells,
         clock: Clock,
         limits: RetryLimits,
         lease: timedelta = timedelta(seconds=30),
     ) -> None:
         self._transactor = transactor
-        self._bells = bells
-        self._clock = clock
         self._limits = limits
         self._lease = lease
         self._started_at = clock()
-        self._faulty = FaultyAttempts(transactor, bells, clock, limits)
+        self._faulty = FaultyAttempts(transactor, limits)
 
     async def lose(
         self,
@@ -101,28 +96,22 @@ class Losses:
         gone: str | None,
         only: Collection[int] | None,
     ) -> int:
-        changes = Changes(self._clock())
-
         def command(unit: UnitOfWork) -> int:
             found = find(unit)
-            losses = self._judge(unit, changes.at, found, gone) if reason is FailureReason.LOST else {}
+            losses = self._judge(unit, found, gone) if reason is FailureReason.LOST else {}
             some = [one for one in found if only is None or one.attempt_id in only]
-            lose(unit, changes, some, why, self._limits, reason=reason, losses=losses)
-            unit.save(changes)
+            lose(unit, some, why, self._limits, reason=reason, losses=losses)
             return len(some)
 
-        count = await self._transactor.run(command)
-        self._bells.ring(changes)
-        return count
+        return await self._transactor.run(command)
 
-    def _judge(
-        self, unit: UnitOfWork, at: datetime, attempts: Sequence[KnownAttempt], gone: str | None
-    ) -> dict[int, Loss]:
+    def _judge(self, unit: UnitOfWork, attempts: Sequence[KnownAttempt], gone: str | None) -> dict[int, Loss]:
         """Judge what the losses of workers mean for tasks: by task id, nothing where it means nothing.
 
         A worker that is alive has lost single attempts only: it was never told of them. Where this scheduler has been
         started since it heard of a worker, both went down together, whatever the worker ran.
         """
+        at = unit.changes.at
         found: dict[int, Loss] = {}
         workers = {one.worker_id for one in attempts} | {gone}
         for worker_id in sorted(worker for worker in workers if worker is not None):

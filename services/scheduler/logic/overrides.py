@@ -6,9 +6,8 @@ import logging
 
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.override import Maker, judge_output
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.control import heal
-from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from services.scheduler.logic.ports import Transactor, UnitOfWork
 from services.scheduler.logic.progress import block_what_follows, enqueue, publish
 from services.scheduler.logic.provenance import Provenance
 from shared.contracts.diagnostics import StepReason
@@ -25,10 +24,8 @@ _DEPTH = 100
 class Overrides:
     """Lets operators overrule quality control."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, provenance: Provenance) -> None:
+    def __init__(self, transactor: Transactor, provenance: Provenance) -> None:
         self._transactor = transactor
-        self._bells = bells
-        self._clock = clock
         self._provenance = provenance
 
     async def judge(self, version_id: int, verdict: VersionVerdict, *, by: str) -> VerdictOutcome:
@@ -51,45 +48,40 @@ class Overrides:
         version = next(found for found in graph.versions if found.version_id == version_id)
         if verdict.passed and version.damaged:
             raise ConflictError(f"version {version_id} is damaged: it cannot be accepted", where="body.passed")
-        changes = Changes(self._clock())
 
         def command(unit: UnitOfWork) -> list[JudgedTask]:
             makers = unit.overrides.find_makers(version_id, version.directory, version.filename, version.task_id)
-            judged = [_judge(unit, changes, maker, version, verdict, by) for maker in makers]
-            _tell(changes, version, verdict, by)
-            unit.save(changes)
+            judged = [_judge(unit, maker, version, verdict, by) for maker in makers]
+            _tell(unit.changes, version, verdict, by)
             return judged
 
         tasks = await self._transactor.run(command)
-        self._bells.ring(changes)
         logger.info("version %d was %s by %s", version_id, "accepted" if verdict.passed else "rejected", by)
         return VerdictOutcome(version_id=version_id, passed=verdict.passed, tasks=tasks, made_from_it=graph)
 
 
-def _judge(
-    unit: UnitOfWork, changes: Changes, maker: Maker, version: VersionView, verdict: VersionVerdict, by: str
-) -> JudgedTask:
+def _judge(unit: UnitOfWork, maker: Maker, version: VersionView, verdict: VersionVerdict, by: str) -> JudgedTask:
     words = f"{'accepted' if verdict.passed else 'rejected'} by {by}: {verdict.reason}"
     outputs = judge_output(maker.outputs, version.version_id, passed=verdict.passed, words=words)
     unit.overrides.set_outputs(maker.attempt_id, outputs)
     known = Maker(maker.attempt_id, maker.task_id, maker.job_id, maker.state, maker.reason, maker.accepted, outputs)
     outcome = JudgedTask(task_id=maker.task_id, attempt_id=maker.attempt_id, state=maker.state)
     if not verdict.passed:
-        return _revoke(unit, changes, known, f"version {version.version_id} was {words}", outcome)
-    return _reinstate(unit, changes, known, outcome)
+        return _revoke(unit, known, f"version {version.version_id} was {words}", outcome)
+    return _reinstate(unit, known, outcome)
 
 
-def _revoke(unit: UnitOfWork, changes: Changes, maker: Maker, words: str, outcome: JudgedTask) -> JudgedTask:
+def _revoke(unit: UnitOfWork, maker: Maker, words: str, outcome: JudgedTask) -> JudgedTask:
     if not maker.is_revoked_by_rejection():
         return outcome
     unit.overrides.mark_revoked(maker.task_id, maker.attempt_id, words)
-    changes.note_step(maker.job_id, maker.task_id, TaskState.DONE, TaskState.FAILED, FailureReason.QUALITY)
+    unit.changes.note_step(maker.job_id, maker.task_id, TaskState.DONE, TaskState.FAILED, FailureReason.QUALITY)
     queued = unit.overrides.hold_consumers(maker.task_id)
     task_ids = [task.task_id for task in queued]
-    withdrawn = unit.control.cancel_queued_attempts(task_ids, FailureReason.QUALITY, words, changes.at)
+    withdrawn = unit.control.cancel_queued_attempts(task_ids, FailureReason.QUALITY, words, unit.changes.at)
     unit.overrides.mark_waiting(task_ids)
     for attempt in withdrawn:
-        changes.note_attempt(
+        unit.changes.note_attempt(
             attempt.job_id,
             attempt.task_id,
             attempt.attempt_id,
@@ -98,14 +90,14 @@ def _revoke(unit: UnitOfWork, changes: Changes, maker: Maker, words: str, outcom
             FailureReason.QUALITY,
         )
     for task in queued:
-        changes.note_step(task.job_id, task.task_id, TaskState.QUEUED, TaskState.WAITING, FailureReason.QUALITY)
-    block_what_follows(unit, changes, [maker.task_id])
+        unit.changes.note_step(task.job_id, task.task_id, TaskState.QUEUED, TaskState.WAITING, FailureReason.QUALITY)
+    block_what_follows(unit, [maker.task_id])
     return outcome.model_copy(
         update={"state": TaskState.FAILED, "withdrawn": [attempt.attempt_id for attempt in withdrawn]}
     )
 
 
-def _reinstate(unit: UnitOfWork, changes: Changes, maker: Maker, outcome: JudgedTask) -> JudgedTask:
+def _reinstate(unit: UnitOfWork, maker: Maker, outcome: JudgedTask) -> JudgedTask:
     promises = unit.tasks.find_outputs([maker.task_id])
     if not maker.is_reinstated_by_acceptance({promise.slot for promise in promises}):
         return outcome
@@ -115,10 +107,10 @@ def _reinstate(unit: UnitOfWork, changes: Changes, maker: Maker, outcome: Judged
         name = next(iter(taken))
         raise ConflictError(f"product {'/'.join(name)!r} belongs to another task by now", where="path.version_id")
     unit.overrides.mark_reinstated(maker.task_id, maker.attempt_id)
-    changes.note_step(maker.job_id, maker.task_id, TaskState.FAILED, TaskState.DONE, StepReason.OVERRULED)
+    unit.changes.note_step(maker.job_id, maker.task_id, TaskState.FAILED, TaskState.DONE, StepReason.OVERRULED)
     publish(unit, maker.task_id, maker.outputs, promises)
-    heal(unit, changes, [maker.task_id], [])
-    enqueue(unit, changes, unit.tasks.release_consumers([maker.task_id]))
+    heal(unit, [maker.task_id], [])
+    enqueue(unit, unit.tasks.release_consumers([maker.task_id]))
     return outcome.model_copy(update={"state": TaskState.DONE})
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeVar
 
-from services.scheduler.domain.changes import Changes
 from services.scheduler.logic.handout import DispatchRules, hand_out
 from services.scheduler.logic.ports import UnitOfWork
 from shared.contracts.scheduler import ClaimedAttempt, ClaimRequest
@@ -81,19 +80,19 @@ class Delivery:
         self.has_served = False
         self._served: list[tuple[Poll, list[ClaimedAttempt]]] = []
 
-    def serve(self, unit: UnitOfWork, changes: Changes) -> None:
+    def serve(self, unit: UnitOfWork) -> None:
         """Hand new attempts to those who wait for them, within the transaction."""
         if self._polls is None:
             return
         rules = self._polls.rules
         for poll in self._polls.waiting():
-            if not any(changes.queued[name] > 0 for name in poll.request.limits):
+            if not any(unit.changes.queued[name] > 0 for name in poll.request.limits):
                 continue
             if not poll.take():
                 continue
             self.has_served = True
             self._served.append((poll, []))
-            self._served[-1] = (poll, hand_out(unit, changes, poll.request, rules))
+            self._served[-1] = (poll, hand_out(unit, poll.request, rules))
             if not self._served[-1][1]:
                 self._served.pop()
                 poll.release()

@@ -49,9 +49,7 @@ class JobStore(Protocol):
     ) -> int: ...
     def find_mode(self, job_id: int) -> JobMode: ...
     def find_newest_seed(self, name: str) -> int | None: ...
-    def describe(self, job_id: int) -> JobView: ...
     def find_documents(self, job_ids: Iterable[int]) -> dict[int, dict[str, Any]]: ...
-    def add_counts(self, counts: Mapping[int, Counter[TaskState]], at: datetime) -> list[int]: ...
 
 
 class TaskStore(Protocol):
@@ -229,7 +227,7 @@ class IdStore(Protocol):
 
 
 class UnitOfWork(Protocol):
-    """The stores of one transaction."""
+    """The stores of one transaction, and its changes."""
 
     @property
     def jobs(self) -> JobStore: ...
@@ -255,8 +253,15 @@ class UnitOfWork(Protocol):
     def leadership(self) -> LeadershipStore: ...
     @property
     def ids(self) -> IdStore: ...
-    def save(self, changes: Changes) -> None:
-        """Write what follows from the verbs: events, counts and messages."""
+    @property
+    def changes(self) -> Changes:
+        """What the transaction changes besides rows; saved before the commit, and told to listeners after it."""
+
+    def flush(self) -> None:
+        """Write the changes noted so far. Only a command that reads what they alter needs this."""
+
+    def describe_job(self, job_id: int) -> JobView:
+        """Describe a job with the changes noted so far."""
 
     def keep_turn(self) -> None:
         """Say that this transaction goes on, although it asks for nothing; one that stands still is ended."""
@@ -266,7 +271,11 @@ class Transactor(Protocol):
     """Runs commands in transactions."""
 
     async def run(self, command: Callable[[Any], T]) -> T:
-        """Run `command` on a `UnitOfWork`; its result is returned once everything it did is durable."""
+        """Run `command` on a `UnitOfWork`, save the unit's changes, commit, and wake the listeners they concern.
+
+        Returns the result of `command` once everything it did is durable. A command that raises saves nothing and
+        wakes nobody.
+        """
 
 
 class ProductAnnouncer(Protocol):

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.control import ControlledTask
 from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.domain.losses import Loss
@@ -39,22 +38,22 @@ _DEFAULT_REASONS = {
 }
 
 
-def enqueue(unit: UnitOfWork, changes: Changes, tasks: Sequence[ReadyTask]) -> None:
+def enqueue(unit: UnitOfWork, tasks: Sequence[ReadyTask]) -> None:
     """Give tasks that have become ready an attempt, most of them their first."""
     if not tasks:
         return
-    attempts = queue_next_attempts(unit, changes.at, tasks, undecided=lambda task: task.reuse)
+    attempts = queue_next_attempts(unit, tasks, undecided=lambda task: task.reuse)
     unit.tasks.mark_queued([task.task_id for task in tasks])
     for attempt in attempts:
-        changes.note_queued(attempt)
-        changes.note_task(attempt.job_id, TaskState.WAITING, TaskState.QUEUED)
+        unit.changes.note_queued(attempt)
+        unit.changes.note_task(attempt.job_id, TaskState.WAITING, TaskState.QUEUED)
 
 
 def queue_next_attempts(
-    unit: UnitOfWork, at: datetime, tasks: Sequence[Queueable], *, undecided: Callable[[Queueable], bool]
+    unit: UnitOfWork, tasks: Sequence[Queueable], *, undecided: Callable[[Queueable], bool]
 ) -> list[QueuedAttempt]:
     """Queue the next attempt of each of some tasks; `undecided` says which may adopt what an equal one has made."""
-    of_types = unit.registry.find_rules()
+    at, of_types = unit.changes.at, unit.registry.find_rules()
     attempts = [
         queue_attempt(
             attempt_id,
@@ -72,15 +71,15 @@ def queue_next_attempts(
     return attempts
 
 
-def block_what_follows(unit: UnitOfWork, changes: Changes, causes: Iterable[int] | Mapping[int, int]) -> None:
+def block_what_follows(unit: UnitOfWork, causes: Iterable[int] | Mapping[int, int]) -> None:
     """Block everything that waits for tasks that will not be done; a mapping names the cause behind each of them."""
     known = causes if isinstance(causes, Mapping) else {cause: cause for cause in causes}
     for task in unit.tasks.block_consumers(known):
-        changes.note_step(task.job_id, task.task_id, TaskState.WAITING, TaskState.BLOCKED)
+        unit.changes.note_step(task.job_id, task.task_id, TaskState.WAITING, TaskState.BLOCKED)
 
 
 def record_reports(
-    unit: UnitOfWork, changes: Changes, worker_id: str, reports: Sequence[AttemptReport], limits: RetryLimits
+    unit: UnitOfWork, worker_id: str, reports: Sequence[AttemptReport], limits: RetryLimits
 ) -> list[ReportResult]:
     """Take a worker's reports. One for an attempt that is not open and the worker's own changes nothing.
 
@@ -105,7 +104,7 @@ def record_reports(
         if attempt.state in HELD:
             valid[attempt.attempt_id] = (attempt, report)
         results.append(ReportResult(attempt_id=report.attempt_id, recorded=True))
-    settle(unit, changes, list(valid.values()), limits)
+    settle(unit, list(valid.values()), limits)
     return results
 
 
@@ -121,7 +120,6 @@ def _find_fault(attempt: KnownAttempt | None, worker_id: str, report: AttemptRep
 
 def settle(
     unit: UnitOfWork,
-    changes: Changes,
     ended: Sequence[tuple[KnownAttempt, AttemptReport]],
     limits: RetryLimits,
     losses: Mapping[int, Loss] | None = None,
@@ -134,9 +132,9 @@ def settle(
         promises.setdefault(promise.task_id, []).append(promise)
     judged = [(attempt, _judge(report, promises.get(attempt.task_id, ()))) for attempt, report in ended]
     judged = refuse_taken_names(unit, judged, promises)
-    unit.attempts.mark_ended([report for _, report in judged], changes.at)
+    unit.attempts.mark_ended([report for _, report in judged], unit.changes.at)
     for attempt, report in judged:
-        changes.note_attempt(
+        unit.changes.note_attempt(
             attempt.job_id,
             attempt.task_id,
             attempt.attempt_id,
@@ -145,15 +143,15 @@ def settle(
             report.reason,
         )
         if report.outputs:
-            changes.tell("verdicts", _verdicts(report, changes.at))
-    _accept(unit, changes, [pair for pair in judged if pair[1].state == "accepted"], promises)
+            unit.changes.tell("verdicts", _verdicts(report, unit.changes.at))
+    _accept(unit, [pair for pair in judged if pair[1].state == "accepted"], promises)
     of_types = unit.registry.find_rules()
     for attempt, report in judged:
         if attempt.task_type in of_types and of_types[attempt.task_type].max_running is not None:
-            changes.note_room(attempt.task_type)
+            unit.changes.note_room(attempt.task_type)
         if report.state != "accepted":
             loss = losses.get(attempt.attempt_id) if losses else None
-            _try_again_or_fail(unit, changes, attempt, report, limits, loss)
+            _try_again_or_fail(unit, attempt, report, limits, loss)
 
 
 def _judge(report: AttemptReport, promises: Sequence[Promise]) -> AttemptReport:
@@ -196,7 +194,6 @@ def _drop_unsound_metadata(report: AttemptReport) -> tuple[AttemptReport, list[s
 
 def _accept(
     unit: UnitOfWork,
-    changes: Changes,
     accepted: Sequence[tuple[KnownAttempt, AttemptReport]],
     promises: dict[int, list[Promise]],
 ) -> None:
@@ -204,10 +201,10 @@ def _accept(
         return
     unit.tasks.mark_done({attempt.task_id: attempt.attempt_id for attempt, _ in accepted})
     for attempt, report in accepted:
-        changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.DONE)
+        unit.changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.DONE)
         if report.outputs:
             publish(unit, attempt.task_id, report.outputs, promises.get(attempt.task_id, ()))
-    enqueue(unit, changes, unit.tasks.release_consumers([attempt.task_id for attempt, _ in accepted]))
+    enqueue(unit, unit.tasks.release_consumers([attempt.task_id for attempt, _ in accepted]))
 
 
 def publish(unit: UnitOfWork, task_id: int, outputs: Sequence[OutputVersion], promises: Sequence[Promise]) -> None:
@@ -221,7 +218,6 @@ def publish(unit: UnitOfWork, task_id: int, outputs: Sequence[OutputVersion], pr
 
 def _try_again_or_fail(
     unit: UnitOfWork,
-    changes: Changes,
     attempt: KnownAttempt,
     report: AttemptReport,
     limits: RetryLimits,
@@ -242,33 +238,33 @@ def _try_again_or_fail(
             job_id=attempt.job_id,
             task_type=attempt.task_type,
             rules=rules,
-            at=changes.at,
+            at=unit.changes.at,
             number=attempt.number + 1,
             delay=decision.delay,
             memory_gb=None if attempt.memory_gb is None else more * attempt.memory_gb,
             start_tag=_keep_place(attempt, rules) if decision.keeps_place else None,
         )
-        unit.attempts.add_queued([again], changes.at)
+        unit.attempts.add_queued([again], unit.changes.at)
         unit.tasks.mark_queued_again(attempt.task_id, strikes=strikes, losses=losses)
-        changes.note_queued(again)
-        changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.QUEUED)
+        unit.changes.note_queued(again)
+        unit.changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.QUEUED)
         return
     words = "; ".join(part for part in (report.message, decision.why) if part) or reason.value
     end = TaskState.CANCELLED if decision.cancelled else TaskState.FAILED
     why = FailureReason.CANCELLED if decision.cancelled else reason
     unit.tasks.mark_ended(attempt.task_id, end, reason=why, message=words, strikes=strikes, losses=losses)
     if decision.cancelled:
-        changes.note_step(attempt.job_id, attempt.task_id, TaskState.RUNNING, end, why)
+        unit.changes.note_step(attempt.job_id, attempt.task_id, TaskState.RUNNING, end, why)
     else:
-        changes.note_task(attempt.job_id, TaskState.RUNNING, end)
-    block_what_follows(unit, changes, [attempt.task_id])
+        unit.changes.note_task(attempt.job_id, TaskState.RUNNING, end)
+    block_what_follows(unit, [attempt.task_id])
 
 
-def fail_for_good(unit: UnitOfWork, changes: Changes, attempt: KnownAttempt, report: AttemptReport) -> None:
+def fail_for_good(unit: UnitOfWork, attempt: KnownAttempt, report: AttemptReport) -> None:
     """End a held attempt and its task as failed, with the least that this takes: no rules, no retry, no verdicts."""
     reason = report.reason or FailureReason.INFRASTRUCTURE
-    unit.attempts.mark_ended([report], changes.at)
-    changes.note_attempt(
+    unit.attempts.mark_ended([report], unit.changes.at)
+    unit.changes.note_attempt(
         attempt.job_id, attempt.task_id, attempt.attempt_id, attempt.state, AttemptState(report.state), reason
     )
     unit.tasks.mark_ended(
@@ -279,8 +275,8 @@ def fail_for_good(unit: UnitOfWork, changes: Changes, attempt: KnownAttempt, rep
         strikes=attempt.strikes + 1,
         losses=attempt.losses,
     )
-    changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.FAILED)
-    block_what_follows(unit, changes, [attempt.task_id])
+    unit.changes.note_task(attempt.job_id, TaskState.RUNNING, TaskState.FAILED)
+    block_what_follows(unit, [attempt.task_id])
 
 
 def _keep_place(attempt: KnownAttempt, rules: ExecutionRules) -> int | None:
@@ -305,15 +301,15 @@ def _verdicts(report: AttemptReport, at: datetime) -> dict[str, Any]:
     }
 
 
-def give_up_overdue(unit: UnitOfWork, changes: Changes, overdue: Sequence[KnownAttempt]) -> None:
+def give_up_overdue(unit: UnitOfWork, overdue: Sequence[KnownAttempt]) -> None:
     """Fail tasks that nobody took in time."""
     if not overdue:
         return
     words = "nobody took it in time: it was queued for longer than its queue_timeout"
-    unit.attempts.mark_overdue([attempt.attempt_id for attempt in overdue], words, changes.at)
+    unit.attempts.mark_overdue([attempt.attempt_id for attempt in overdue], words, unit.changes.at)
     unit.tasks.mark_overdue([attempt.task_id for attempt in overdue], words)
     for attempt in overdue:
-        changes.note_attempt(
+        unit.changes.note_attempt(
             attempt.job_id,
             attempt.task_id,
             attempt.attempt_id,
@@ -321,16 +317,18 @@ def give_up_overdue(unit: UnitOfWork, changes: Changes, overdue: Sequence[KnownA
             AttemptState.CANCELLED,
             FailureReason.TIMEOUT,
         )
-        changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.FAILED)
-    block_what_follows(unit, changes, [attempt.task_id for attempt in overdue])
+        unit.changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.FAILED)
+    block_what_follows(unit, [attempt.task_id for attempt in overdue])
 
 
-def beat(unit: UnitOfWork, changes: Changes, request: HeartbeatRequest, lease: timedelta) -> HeartbeatResponse:
+def beat(unit: UnitOfWork, request: HeartbeatRequest, lease: timedelta) -> HeartbeatResponse:
     """Renew the leases of all that a worker holds, and tell it what to stop.
 
     A lease that lapsed while nobody could be told, and that nobody took, is renewed like any other.
     """
-    unit.registry.note_beat(request.worker_id, changes.at, paused=request.paused, clock_offset=request.clock_offset)
+    unit.registry.note_beat(
+        request.worker_id, unit.changes.at, paused=request.paused, clock_offset=request.clock_offset
+    )
     known = unit.attempts.find_known([held.attempt_id for held in request.attempts])
     renewed: list[int] = []
     closed: list[int] = []
@@ -343,10 +341,10 @@ def beat(unit: UnitOfWork, changes: Changes, request: HeartbeatRequest, lease: t
         renewed.append(held.attempt_id)
         if held.phase == "checking" and attempt.state is AttemptState.RUNNING:
             checking.append(attempt)
-    unit.attempts.renew_leases(renewed, changes.at + lease)
+    unit.attempts.renew_leases(renewed, unit.changes.at + lease)
     unit.attempts.mark_checking([attempt.attempt_id for attempt in checking])
     for attempt in checking:
-        changes.note_attempt(
+        unit.changes.note_attempt(
             attempt.job_id, attempt.task_id, attempt.attempt_id, AttemptState.RUNNING, AttemptState.CHECKING
         )
     return HeartbeatResponse(
@@ -360,7 +358,6 @@ def beat(unit: UnitOfWork, changes: Changes, request: HeartbeatRequest, lease: t
 
 def lose(
     unit: UnitOfWork,
-    changes: Changes,
     attempts: Sequence[KnownAttempt],
     why: str,
     limits: RetryLimits,
@@ -387,4 +384,4 @@ def lose(
         )
         for attempt in attempts
     ]
-    settle(unit, changes, list(zip(attempts, reports, strict=True)), limits, meant)
+    settle(unit, list(zip(attempts, reports, strict=True)), limits, meant)

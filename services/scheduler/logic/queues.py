@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.control import is_rescheduled
 from services.scheduler.domain.job_document import FLOW_TYPES
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.control import cancel_unheld, try_again
-from services.scheduler.logic.ports import Clock, TaskQueues, Transactor, UnitOfWork
+from services.scheduler.logic.ports import TaskQueues, Transactor, UnitOfWork
 from shared.contracts.errors import NotFoundError, UnavailableError
 from shared.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
 from shared.contracts.states import FailureReason, TaskState
@@ -28,7 +26,7 @@ class Queues:
 
     Parameters
     ----------
-    transactor, bells, clock
+    transactor
         Of the scheduler.
     broker
         Where doorbells wait besides; None: nowhere.
@@ -39,16 +37,12 @@ class Queues:
     def __init__(
         self,
         transactor: Transactor,
-        bells: Bells,
-        clock: Clock,
         broker: TaskQueues | None = None,
         *,
         at_once: int = AT_ONCE,
     ) -> None:
         self._broker = broker
         self._transactor = transactor
-        self._bells = bells
-        self._clock = clock
         self._at_once = at_once
 
     async def purge(self, task_type: str, *, by: str) -> PurgeResult:
@@ -64,11 +58,9 @@ class Queues:
         result = PurgeResult(task_type=task_type, purged=0, blocked=0)
         complete = False
         while not complete:
-            changes = Changes(self._clock())
-            purged = await self._transactor.run(partial(self._purge_some, changes=changes, task_type=task_type, by=by))
-            self._bells.ring(changes)
+            purged, blocked = await self._transactor.run(partial(self._purge_some, task_type=task_type, by=by))
             result.purged += purged
-            result.blocked += sum(counts[TaskState.BLOCKED] for counts in changes.counts.values())
+            result.blocked += blocked
             complete = purged < self._at_once
         if self._broker is not None:
             with suppress(UnavailableError):  # doorbells for what was purged are harmless
@@ -76,13 +68,13 @@ class Queues:
         logger.info("%d tasks were purged from the queue of %s by %s", result.purged, task_type, by)
         return result
 
-    def _purge_some(self, unit: UnitOfWork, *, changes: Changes, task_type: str, by: str) -> int:
+    def _purge_some(self, unit: UnitOfWork, *, task_type: str, by: str) -> tuple[int, int]:
+        """Cancel a part of a queue. Returns how many tasks are cancelled, and how many are blocked by that."""
         if task_type not in FLOW_TYPES and task_type not in unit.registry.find_task_types():
             raise NotFoundError(f"there is no task type {task_type!r}", where="path.task_type")
         tasks = unit.control.find_queued_of_type(task_type, self._at_once)
-        cancel_unheld(unit, changes, tasks, f"purged by {by}", reason=FailureReason.PURGED)
-        unit.save(changes)
-        return len(tasks)
+        cancel_unheld(unit, tasks, f"purged by {by}", reason=FailureReason.PURGED)
+        return len(tasks), sum(counts[TaskState.BLOCKED] for counts in unit.changes.counts.values())
 
     async def count_doorbells(self, task_types: Sequence[str]) -> dict[str, int]:
         """Count what waits at the broker, by task type; nothing where there is no broker, or it is away."""
@@ -119,10 +111,9 @@ class Queues:
         task_ids = await self._transactor.run(partial(_find_out_of_queue, job_id=job_id, failed=request.failed))
         rescheduled = 0
         for start in range(0, len(task_ids), self._at_once):
-            part, changes = task_ids[start : start + self._at_once], Changes(self._clock())
-            command = partial(_reschedule_some, changes=changes, task_ids=part, failed=request.failed)
+            part = task_ids[start : start + self._at_once]
+            command = partial(_reschedule_some, task_ids=part, failed=request.failed)
             rescheduled += await self._transactor.run(command)
-            self._bells.ring(changes)
         return RescheduleResult(rescheduled=rescheduled)
 
 
@@ -132,8 +123,7 @@ def _find_out_of_queue(unit: UnitOfWork, *, job_id: int | None, failed: bool) ->
     return unit.control.find_out_of_queue(job_id, failed=failed)
 
 
-def _reschedule_some(unit: UnitOfWork, *, changes: Changes, task_ids: list[int], failed: bool) -> int:
+def _reschedule_some(unit: UnitOfWork, *, task_ids: list[int], failed: bool) -> int:
     tasks = [task for task in unit.control.find_tasks(task_ids) if is_rescheduled(task, failed=failed)]
-    try_again(unit, changes, tasks)
-    unit.save(changes)
+    try_again(unit, tasks)
     return len(tasks)

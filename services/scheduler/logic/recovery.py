@@ -7,7 +7,6 @@ import logging
 from datetime import timedelta
 
 from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.losses import Losses
 from services.scheduler.logic.ports import Clock, Transactor
 
@@ -22,14 +21,12 @@ class Recovery:
     def __init__(
         self,
         transactor: Transactor,
-        bells: Bells,
         clock: Clock,
         limits: RetryLimits,
         every: float,
         lease: timedelta = timedelta(seconds=30),
     ) -> None:
-        self._losses = Losses(transactor, bells, clock, limits, lease)
-        self._clock = clock
+        self._losses = Losses(transactor, clock, limits, lease)
         self._every = every
 
     async def run(self) -> None:
@@ -47,9 +44,8 @@ class Recovery:
 
         A heartbeat that commits first saves its attempt: the reaper then no longer finds its lease expired.
         """
-        at = self._clock()
         count = await self._losses.lose(
-            lambda unit: unit.attempts.find_expired(at, _AT_ONCE),
+            lambda unit: unit.attempts.find_expired(unit.changes.at, _AT_ONCE),
             "its lease expired: nothing was heard from its worker",
         )
         if count:

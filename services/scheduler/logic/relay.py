@@ -10,7 +10,7 @@ from functools import partial
 from services.scheduler.domain.changes import OutboxMessage
 from services.scheduler.domain.message_parts import describe_message, join_messages, split_message
 from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.ports import Clock, ProductAnnouncer, Transactor, UnitOfWork
+from services.scheduler.logic.ports import ProductAnnouncer, Transactor, UnitOfWork
 from shared.contracts.errors import ForbiddenError, UnauthenticatedError, UnavailableError
 from shared.isolation import describe_error, handle_each, is_passing
 
@@ -24,10 +24,9 @@ _LOOK_EVERY_S = 10.0
 class Relay:
     """Empties the outbox."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, announcer: ProductAnnouncer) -> None:
+    def __init__(self, transactor: Transactor, bells: Bells, announcer: ProductAnnouncer) -> None:
         self._transactor = transactor
         self._bells = bells
-        self._clock = clock
         self._announcer = announcer
 
     async def run(self) -> None:
@@ -76,13 +75,13 @@ class Relay:
                 await self._transactor.run(partial(self._settle, delivered=delivered, dead=dead))
         return len(delivered)
 
+    @staticmethod
     def _settle(
-        self, unit: UnitOfWork, delivered: Sequence[int], dead: Mapping[int, Sequence[tuple[OutboxMessage, str]]]
+        unit: UnitOfWork, delivered: Sequence[int], dead: Mapping[int, Sequence[tuple[OutboxMessage, str]]]
     ) -> None:
-        at = self._clock()
         for message_id, parts in dead.items():
             if parts:
-                unit.outbox.bury(message_id, parts, at)
+                unit.outbox.bury(message_id, parts, unit.changes.at)
         unit.outbox.remove(delivered)
 
     async def _announce(self, message: OutboxMessage) -> None:

@@ -15,13 +15,12 @@ from datetime import timedelta
 from secrets import token_hex
 
 from services.scheduler.domain.attempt import QueuedAttempt
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.reuse import AcceptedAttempt, compare, describe_adopted, plan_adoptions
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.polls import Delivery, Polls
-from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork, VersionAdopter
+from services.scheduler.logic.ports import Transactor, UnitOfWork, VersionAdopter
 from services.scheduler.logic.preparation import prepare_attempts
 from services.scheduler.logic.progress import settle
 from services.scheduler.logic.taking import SCHEDULER, take_attempts
@@ -67,7 +66,7 @@ class Reuse:
 
     Parameters
     ----------
-    transactor, bells, clock, polls
+    transactor, bells, polls
         As everywhere.
     adopter
         The product store.
@@ -79,14 +78,12 @@ class Reuse:
         self,
         transactor: Transactor,
         bells: Bells,
-        clock: Clock,
         polls: Polls,
         adopter: VersionAdopter,
         limits: RetryLimits,
     ) -> None:
         self._transactor = transactor
         self._bells = bells
-        self._clock = clock
         self._polls = polls
         self._adopter = adopter
         self._limits = limits
@@ -153,22 +150,15 @@ class Reuse:
         return found
 
     async def _decide_on(self, attempts: Sequence[QueuedAttempt]) -> list[_Match]:
-        changes = Changes(self._clock())
-
         def command(unit: UnitOfWork) -> list[_Match]:
             undecided = unit.reuse.keep_undecided([attempt.attempt_id for attempt in attempts])
             still = [attempt for attempt in attempts if attempt.attempt_id in undecided]
-            matches = _Decision(unit, changes, self._limits).decide(prepare_attempts(unit, still))
-            unit.save(changes)
-            return matches
+            return _Decision(unit, self._limits).decide(prepare_attempts(unit, still))
 
-        matches = await self._transactor.run(command)
-        self._bells.ring(changes)
-        return matches
+        return await self._transactor.run(command)
 
     async def _release(self, attempt: QueuedAttempt, error: Exception) -> None:
         """Let an attempt run, since it cannot be found out what it could adopt."""
-        changes = Changes(self._clock())
         words = f"the scheduler could not look for something to adopt: {describe_error(error)}"
         logger.error("attempt %d: %s", attempt.attempt_id, words, exc_info=error)
 
@@ -176,14 +166,11 @@ class Reuse:
             if unit.reuse.keep_undecided([attempt.attempt_id]):
                 view = ReuseView(decision=ReuseDecision.UNUSABLE, message=words)
                 unit.reuse.mark_decided({attempt.attempt_id: view})
-                changes.note_room(attempt.task_type)
+                unit.changes.note_room(attempt.task_type)
 
         await self._transactor.run(command)
-        self._bells.ring(changes)
 
     async def _look_together(self, after: int, delivery: Delivery) -> _Findings:
-        changes = Changes(self._clock())
-
         def command(unit: UnitOfWork) -> _Findings:
             found = _Findings(after=after)
             decided = 0
@@ -193,17 +180,14 @@ class Reuse:
                     break
                 found.after = attempts[-1].attempt_id
                 decided += len(attempts)
-                matches = _Decision(unit, changes, self._limits).decide(prepare_attempts(unit, attempts))
+                matches = _Decision(unit, self._limits).decide(prepare_attempts(unit, attempts))
                 found.matches.extend(matches)
             else:
                 found.more = True
-            delivery.serve(unit, changes)
-            unit.save(changes)
+            delivery.serve(unit)
             return found
 
-        found = await self._transactor.run(command)
-        self._bells.ring(changes)
-        return found
+        return await self._transactor.run(command)
 
     async def _adopt_files(self, matches: Sequence[_Match]) -> None:
         """Let the product store adopt first, and record it then: a version that is recorded is there.
@@ -227,17 +211,13 @@ class Reuse:
     async def _record(
         self, matches: Sequence[_Match], answered: Mapping[int, Sequence[AdoptionAnswer]], delivery: Delivery
     ) -> None:
-        changes = Changes(self._clock())
-
         def command(unit: UnitOfWork) -> None:
             open_ids = unit.reuse.keep_undecided([match.attempt_id for match in matches])
             still = [match for match in matches if match.attempt_id in open_ids]
-            _Decision(unit, changes, self._limits).finish(still, answered)
-            delivery.serve(unit, changes)
-            unit.save(changes)
+            _Decision(unit, self._limits).finish(still, answered)
+            delivery.serve(unit)
 
         await self._transactor.run(command)
-        self._bells.ring(changes)
 
     async def _ask(self, matches: Sequence[_Match]) -> dict[int, list[AdoptionAnswer]]:
         """Ask the product store, by attempt. What it refuses cannot be adopted; the other attempts' versions can."""
@@ -261,9 +241,8 @@ class Reuse:
 class _Decision:
     """Decides on prepared attempts in one transaction."""
 
-    def __init__(self, unit: UnitOfWork, changes: Changes, limits: RetryLimits) -> None:
+    def __init__(self, unit: UnitOfWork, limits: RetryLimits) -> None:
         self._unit = unit
-        self._changes = changes
         self._limits = limits
 
     def decide(self, prepared: Sequence[PreparedAttempt]) -> list[_Match]:
@@ -319,16 +298,16 @@ class _Decision:
         self._unit.reuse.mark_decided(records)
         for one in prepared:
             if one.attempt.attempt_id in records:
-                self._changes.note_room(one.attempt.task_type)
+                self._unit.changes.note_room(one.attempt.task_type)
 
     def _adopt(self, adopted: Sequence[tuple[_Match, Sequence[OutputVersion]]]) -> None:
         """Run attempts from queued to accepted, with the outcome of those that they are equal to."""
         if not adopted:
             return
-        unit, changes = self._unit, self._changes
+        unit, changes = self._unit, self._unit.changes
         token = token_hex(8)
         attempts = [match.prepared.attempt for match, _ in adopted]
-        take_attempts(unit, changes, attempts, SCHEDULER, token, _LEASE)
+        take_attempts(unit, attempts, SCHEDULER, token, _LEASE)
         for attempt in attempts:
             changes.note_room(attempt.task_type)  # it was not counted as queued
         unit.attempts.record_preparation([match.prepared for match, _ in adopted])
@@ -353,4 +332,4 @@ class _Decision:
             )
             for match, outputs in adopted
         ]
-        settle(unit, changes, ended, self._limits)
+        settle(unit, ended, self._limits)

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import orjson
 
 from services.scheduler.domain.attempt import QueuedAttempt
-from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.expansion import describe_root, expand
 from services.scheduler.domain.job_document import CHAIN, ProblemList, check_document, find_document_fault
 from services.scheduler.domain.job_mode import PLAIN, JobMode, describe_mode
@@ -22,10 +21,9 @@ from services.scheduler.domain.plan import FlowTask, Plan
 from services.scheduler.domain.rehearsal import summarise
 from services.scheduler.domain.task import NewTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.expansion import carry_out
 from services.scheduler.logic.polls import Delivery, Polls
-from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from services.scheduler.logic.ports import Transactor, UnitOfWork
 from services.scheduler.logic.taking import SCHEDULER
 from shared.contracts.errors import ConflictError, InvalidJobError, InvalidJsonError
 from shared.contracts.scheduler import JobPlan, JobView
@@ -54,12 +52,10 @@ class _PlannedJob:
 class Submission:
     """Accepts jobs."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, polls: Polls, max_iterations: int) -> None:
+    def __init__(self, transactor: Transactor, polls: Polls, max_iterations: int) -> None:
         self._polls = polls
         self._max_iterations = max_iterations
         self._transactor = transactor
-        self._bells = bells
-        self._clock = clock
 
     async def submit(
         self, text: bytes, *, submitted_by: str, key: str | None = None, mode: JobMode = PLAIN
@@ -103,23 +99,18 @@ class Submission:
                 return known, False
 
         async def make(delivery: Delivery) -> tuple[JobView, bool]:
-            changes = Changes(self._clock())
-
             def insert(unit: UnitOfWork, planned: _PlannedJob) -> tuple[JobView, bool]:
                 known = None if key is None else _find_submitted(unit, key, document, mode)
                 if known is not None:
                     return known, False
-                job_id, _ = _insert(unit, changes, document, planned, submitted_by, mode)
+                job_id, _ = _insert(unit, document, planned, submitted_by, mode)
                 if key is not None:
                     unit.control.set_key(job_id, key)
-                delivery.serve(unit, changes)
-                unit.save(changes)
-                job = unit.jobs.describe(job_id)
+                delivery.serve(unit)
+                job = unit.describe_job(job_id)
                 return job.model_copy(update={"warnings": planned.plan.estimates.warnings()}), True
 
-            made = await self._plan_and(insert, text, document, mode)
-            self._bells.ring(changes)
-            return made
+            return await self._plan_and(insert, text, document, mode)
 
         return await self._polls.serve_during(make)
 
@@ -133,11 +124,10 @@ class Submission:
         """
         document = await _read(text)
         mode = _complete_mode(mode, document)
-        changes = Changes(self._clock())
 
         def insert(unit: UnitOfWork, planned: _PlannedJob) -> JobPlan:
-            _, new_versions = _insert(unit, changes, document, planned, "", mode)
-            unit.save(changes)
+            _, new_versions = _insert(unit, document, planned, "", mode)
+            unit.flush()
             raise _RehearsalOver(summarise(planned.plan, new_versions))
 
         try:
@@ -208,7 +198,7 @@ def _find_submitted(unit: UnitOfWork, key: str, document: Any, mode: JobMode) ->
     if first_mode != mode:
         message = f"the key {key!r} belongs to job {job_id}, which was submitted {describe_mode(first_mode)}"
         raise ConflictError(message, where="header.Idempotency-Key")
-    return unit.jobs.describe(job_id)
+    return unit.describe_job(job_id)
 
 
 async def _read(text: bytes) -> Any:
@@ -260,7 +250,6 @@ def _invalid(problems: ProblemList) -> InvalidJobError:
 
 def _insert(
     unit: UnitOfWork,
-    changes: Changes,
     document: dict[str, Any],
     planned: _PlannedJob,
     submitted_by: str,
@@ -276,7 +265,7 @@ def _insert(
         document=document,
         seed=flow.seed,
         root_task_id=root_id,
-        submitted_at=changes.at,
+        submitted_at=unit.changes.at,
         submitted_by=submitted_by,
         mode=mode,
     )
@@ -301,10 +290,8 @@ def _insert(
         execution=flow.execution.said() or None,
     )
     unit.tasks.add([root])
-    unit.attempts.add_expanded([QueuedAttempt(attempt_id, root_id, job_id, 1, CHAIN)], changes.at, SCHEDULER)
-    changes.note_new_tasks(job_id, Counter({TaskState.DONE: 1}))
-    changes.note_expanded(job_id, root_id, attempt_id)
-    taken_over = carry_out(
-        unit, changes, plan, job_id=job_id, parent_id=root_id, task_types=planned.task_types, mode=mode
-    )
+    unit.attempts.add_expanded([QueuedAttempt(attempt_id, root_id, job_id, 1, CHAIN)], unit.changes.at, SCHEDULER)
+    unit.changes.note_new_tasks(job_id, Counter({TaskState.DONE: 1}))
+    unit.changes.note_expanded(job_id, root_id, attempt_id)
+    taken_over = carry_out(unit, plan, job_id=job_id, parent_id=root_id, task_types=planned.task_types, mode=mode)
     return job_id, taken_over

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from services.scheduler.domain.attempt import QueuedAttempt
-from services.scheduler.domain.changes import Changes
 from services.scheduler.logic.ports import UnitOfWork
 from shared.contracts.states import AttemptState, TaskState
 
@@ -16,7 +15,6 @@ SCHEDULER = "scheduler"
 
 def take_attempts(
     unit: UnitOfWork,
-    changes: Changes,
     attempts: Sequence[QueuedAttempt],
     worker_id: str,
     lease_token: str,
@@ -27,13 +25,13 @@ def take_attempts(
         [attempt.attempt_id for attempt in attempts],
         worker_id=worker_id,
         lease_token=lease_token,
-        expires_at=changes.at + lease,
-        at=changes.at,
+        expires_at=unit.changes.at + lease,
+        at=unit.changes.at,
     )
     unit.tasks.mark_running([attempt.task_id for attempt in attempts])
     for attempt in attempts:
-        changes.note_attempt(
+        unit.changes.note_attempt(
             attempt.job_id, attempt.task_id, attempt.attempt_id, AttemptState.QUEUED, AttemptState.RUNNING
         )
-        changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.RUNNING)
-        changes.queued[attempt.task_type] -= 1
+        unit.changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.RUNNING)
+        unit.changes.queued[attempt.task_type] -= 1

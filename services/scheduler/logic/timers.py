@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from services.scheduler.domain.attempt import KnownAttempt
-from services.scheduler.domain.changes import Changes
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.faulty_attempts import FaultyAttempts
 from services.scheduler.logic.polls import Delivery, Polls
-from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
+from services.scheduler.logic.ports import Transactor, UnitOfWork
 from services.scheduler.logic.progress import give_up_overdue
 from shared.contracts.states import FailureReason
 from shared.isolation import handle_each, is_passing
@@ -29,15 +28,14 @@ class Timers:
 
     Parameters
     ----------
-    transactor, bells, clock, polls
+    transactor, bells, polls
         As everywhere.
     """
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, polls: Polls) -> None:
-        self._faulty = FaultyAttempts(transactor, bells, clock, polls.rules.limits)
+    def __init__(self, transactor: Transactor, bells: Bells, polls: Polls) -> None:
+        self._faulty = FaultyAttempts(transactor, polls.rules.limits)
         self._transactor = transactor
         self._bells = bells
-        self._clock = clock
         self._polls = polls
 
     async def run(self) -> None:
@@ -56,22 +54,18 @@ class Timers:
             if is_passing(error):
                 raise
             logger.exception("what is due cannot be done together")
-        at = self._clock()
-        overdue = await self._transactor.run(lambda unit: unit.attempts.find_overdue(at, _AT_ONCE))
+        overdue = await self._transactor.run(lambda unit: unit.attempts.find_overdue(unit.changes.at, _AT_ONCE))
         await handle_each(overdue, self._give_up, self._fail)
         return await self._polls.serve_during(self._do_together)
 
     async def _give_up(self, overdue: Sequence[KnownAttempt]) -> None:
-        changes = Changes(self._clock())
         attempt_ids = {attempt.attempt_id for attempt in overdue}
 
         def command(unit: UnitOfWork) -> None:
-            found = unit.attempts.find_overdue(changes.at, _AT_ONCE)
-            give_up_overdue(unit, changes, [attempt for attempt in found if attempt.attempt_id in attempt_ids])
-            unit.save(changes)
+            found = unit.attempts.find_overdue(unit.changes.at, _AT_ONCE)
+            give_up_overdue(unit, [attempt for attempt in found if attempt.attempt_id in attempt_ids])
 
         await self._transactor.run(command)
-        self._bells.ring(changes)
 
     async def _fail(self, attempt: KnownAttempt, error: Exception) -> None:
         doing = "give the task up although nobody took it in time"
@@ -80,20 +74,15 @@ class Timers:
         )
 
     async def _do_together(self, delivery: Delivery) -> float:
-        changes = Changes(self._clock())
-
         def command(unit: UnitOfWork) -> float:
-            released = unit.attempts.release_due(changes.at, _AT_ONCE)
-            changes.queued.update(released)
-            give_up_overdue(unit, changes, unit.attempts.find_overdue(changes.at, _AT_ONCE))
+            released = unit.attempts.release_due(unit.changes.at, _AT_ONCE)
+            unit.changes.queued.update(released)
+            give_up_overdue(unit, unit.attempts.find_overdue(unit.changes.at, _AT_ONCE))
             if released:
-                delivery.serve(unit, changes)
-            unit.save(changes)
+                delivery.serve(unit)
             following = unit.attempts.find_next_time()
             if following is None:
                 return _LONGEST_SLEEP
-            return min(max((following - changes.at).total_seconds(), 0.0), _LONGEST_SLEEP)
+            return min(max((following - unit.changes.at).total_seconds(), 0.0), _LONGEST_SLEEP)
 
-        seconds = await self._transactor.run(command)
-        self._bells.ring(changes)
-        return seconds
+        return await self._transactor.run(command)

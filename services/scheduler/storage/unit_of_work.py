@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from services.scheduler.domain.changes import Changes
+from services.scheduler.domain.changes import Changes, Transition
 from services.scheduler.storage.attempts import AttemptStore
 from services.scheduler.storage.containers import ContainerStore
 from services.scheduler.storage.control import ControlStore
@@ -22,6 +23,7 @@ from services.scheduler.storage.registry import RegistryStore, TaskTypeCache
 from services.scheduler.storage.reuse import ReuseStore
 from services.scheduler.storage.schema import TransitionRow
 from services.scheduler.storage.tasks import TaskStore
+from shared.contracts.scheduler import JobView
 from shared.database.engine import Database
 from shared.database.prepared import prepare_insert
 
@@ -34,12 +36,21 @@ _ADD_TRANSITION = prepare_insert(
 
 
 class SqlUnitOfWork:
-    """The stores of one transaction. What is not saved before the command returns does not happen."""
+    """The stores of one transaction, and what it changes besides rows.
+
+    `changes` are saved before the commit without a call: a command only notes them.
+    """
 
     def __init__(
-        self, connection: Connection, keys: KeyBlocks, documents: DocumentCache, task_types: TaskTypeCache
+        self,
+        connection: Connection,
+        changes: Changes,
+        keys: KeyBlocks,
+        documents: DocumentCache,
+        task_types: TaskTypeCache,
     ) -> None:
         self._connection = connection
+        self.changes = changes
         self.jobs = JobStore(connection, documents)
         self.tasks = TaskStore(connection, keys)
         self.attempts = AttemptStore(connection, keys)
@@ -53,8 +64,23 @@ class SqlUnitOfWork:
         self.leadership = LeadershipStore(connection)
         self.ids = IdStore(connection, keys)
 
-    def save(self, changes: Changes) -> None:
-        """Write what follows from a command's verbs: its events, the jobs' counts and messages."""
+    def flush(self) -> None:
+        """Write the changes that are not written yet: events, the jobs' counts and messages."""
+        changes = self.changes
+        unsaved = changes.take_unsaved()
+        if unsaved.transitions:
+            self._add_transitions(unsaved.transitions)
+        if unsaved.counts:
+            changes.finished_jobs += self.jobs.add_counts(unsaved.counts, changes.at)
+        if unsaved.messages:
+            self.outbox.add(unsaved.messages, changes.at)
+
+    def describe_job(self, job_id: int) -> JobView:
+        """Describe a job with the changes noted so far."""
+        self.flush()
+        return self.jobs.describe(job_id)
+
+    def _add_transitions(self, transitions: Sequence[Transition]) -> None:
         _ADD_TRANSITION.send(
             self._connection,
             (
@@ -67,11 +93,9 @@ class SqlUnitOfWork:
                     "reason": step.reason,
                     "at": step.at,
                 }
-                for step in changes.transitions
+                for step in transitions
             ),
         )
-        changes.finished_jobs += self.jobs.add_counts(changes.counts, changes.at)
-        self.outbox.add(changes.messages, changes.at)
 
     def keep_turn(self) -> None:
         """Let a server hear of this transaction; it ends those that it hears nothing of (`Patience.idle`)."""
@@ -80,10 +104,23 @@ class SqlUnitOfWork:
 
 
 class SqlTransactor:
-    """Runs commands of the logic in transactions of the scheduler's database."""
+    """Runs commands of the logic in transactions of the scheduler's database.
 
-    def __init__(self, database: Database) -> None:
+    Parameters
+    ----------
+    database
+        The scheduler's.
+    clock
+        Gives the time of each transaction, in UTC. It is read once for each, when the transaction is asked for.
+    wake
+        Called on the event loop after each commit with the changes of the transaction, even if the caller of `run`
+        was cancelled meanwhile.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], datetime], wake: Callable[[Changes], None]) -> None:
         self._database = database
+        self._clock = clock
+        self._wake = wake
         self._keys = KeyBlocks()
         self._documents = DocumentCache()
         self._task_types = TaskTypeCache()
@@ -96,16 +133,23 @@ class SqlTransactor:
         self._task_types.stamp = None
 
     async def run(self, command: Callable[[SqlUnitOfWork], T]) -> T:
-        """Run `command`; its result is returned once everything it did is durable."""
+        """Run `command`, save its changes and commit; return its result once everything it did is durable.
+
+        A command that raises changes nothing and wakes nobody.
+        """
+        changes = Changes(self._clock())
 
         def run_on(connection: Connection) -> T:
             free = self._keys.remember(connection)
             self._documents.remember()
             try:
-                return command(SqlUnitOfWork(connection, self._keys, self._documents, self._task_types))
+                unit = SqlUnitOfWork(connection, changes, self._keys, self._documents, self._task_types)
+                result = command(unit)
+                unit.flush()
+                return result
             except BaseException:
                 self._keys.restore(free)
                 self._documents.forget_new()
                 raise
 
-        return await self._database.write(run_on)
+        return await self._database.write(run_on, when_committed=lambda: self._wake(changes))

@@ -96,16 +96,15 @@ class Scheduler:
     def __init__(self, database: Database) -> None:
         self.now = datetime(2026, 11, 26, 12, tzinfo=UTC)
         self.bells = Bells()
-        self.transactor = transactor = PoisonedTransactor(SqlTransactor(database))
+        self.transactor = transactor = PoisonedTransactor(SqlTransactor(database, self.tell_time, self.bells.ring))
         self.polls = Polls(DispatchRules(lease=timedelta(seconds=60), limits=LIMITS))
-        common = (transactor, self.bells, self.tell_time)
-        self.submission = Submission(*common, self.polls, 100)
-        self.dispatch = Dispatch(*common, self.polls)
-        self.recovery = Recovery(*common, LIMITS, 5)
-        self.timers = Timers(*common, self.polls)
-        self.expansion = Expansion(*common, LIMITS, 100)
+        self.submission = Submission(transactor, self.polls, 100)
+        self.dispatch = Dispatch(transactor, self.bells, self.tell_time, self.polls)
+        self.recovery = Recovery(transactor, self.tell_time, LIMITS, 5)
+        self.timers = Timers(transactor, self.bells, self.polls)
+        self.expansion = Expansion(transactor, self.bells, LIMITS, 100)
         self.adopter = Adopter()
-        self.reuse = Reuse(*common, self.polls, self.adopter, LIMITS)
+        self.reuse = Reuse(transactor, self.bells, self.polls, self.adopter, LIMITS)
 
     def tell_time(self) -> datetime:
         return self.now

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.scheduler.domain.changes import Changes, OutboxMessage
+from services.scheduler.domain.changes import OutboxMessage
 from services.scheduler.logic.dead_letters import DeadLetters
 from services.scheduler.logic.relay import Relay
 from services.scheduler.storage.broker_announcer import BrokerAnnouncer
@@ -48,13 +48,11 @@ def plan(*names: str) -> OutboxMessage:
 
 
 async def leave(scheduler: Scheduler, *messages: OutboxMessage) -> None:
-    changes = Changes(scheduler.now)
-    changes.messages += messages
-    await scheduler.transactor.run(lambda unit: unit.save(changes))
+    await scheduler.transactor.run(lambda unit: unit.changes.messages.extend(messages))
 
 
 def make_relay(scheduler: Scheduler, store: Any) -> Relay:
-    return Relay(scheduler.transactor, scheduler.bells, scheduler.tell_time, store)
+    return Relay(scheduler.transactor, scheduler.bells, store)
 
 
 @pytest.fixture

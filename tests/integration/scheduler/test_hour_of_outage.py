@@ -42,11 +42,12 @@ class Scheduler:
 
     def __init__(self, database: Database, now: datetime) -> None:
         self.now = now
-        transactor, bells = SqlTransactor(database), Bells()
+        bells = Bells()
+        transactor = SqlTransactor(database, lambda: self.now, bells.ring)
         polls = Polls(DispatchRules(lease=timedelta(seconds=60), limits=LIMITS))
-        self.submission = Submission(transactor, bells, lambda: self.now, polls, 100)
+        self.submission = Submission(transactor, polls, 100)
         self.dispatch = Dispatch(transactor, bells, lambda: self.now, polls)
-        self.recovery = Recovery(transactor, bells, lambda: self.now, LIMITS, 5)
+        self.recovery = Recovery(transactor, lambda: self.now, LIMITS, 5)
 
     async def announce(self, worker_id: str) -> None:
         await self.dispatch.announce(

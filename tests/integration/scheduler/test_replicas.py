@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, event, text
 
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.factory import MIGRATIONS
+from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.leadership import DeposedError, Election, LeadersTransactor
 from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
 from shared.clients.scheduler import SchedulerClient
@@ -186,7 +187,7 @@ async def transactors(database_url: str) -> AsyncIterator[tuple[SqlTransactor, S
             database = Database(database_url)
             await database.start()
             stack.push_async_callback(database.stop)
-            found.append(SqlTransactor(database))
+            found.append(SqlTransactor(database, lambda: datetime.now(UTC), Bells().ring))
         yield found[0], found[1]
 
 

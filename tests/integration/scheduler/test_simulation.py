@@ -19,6 +19,7 @@ import orjson
 import pytest
 from sqlalchemy import Connection, text
 
+from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.lifecycle import ATTEMPT_SUCCESSORS
 from services.scheduler.domain.policies import RetryLimits
@@ -78,10 +79,9 @@ class DiceTransactor:
         self._engine = open_engine(f"sqlite:///{database}", writer=True, connections=1)
         self._dice = dice
         self.crash_chance = 0.0
-        self.restart()
 
-    def restart(self) -> None:
-        self._real = SqlTransactor(self)  # type: ignore[arg-type]
+    def restart(self, clock: Callable[[], datetime], wake: Callable[[Changes], None]) -> None:
+        self._real = SqlTransactor(self, clock, wake)  # type: ignore[arg-type]
 
     async def run(self, command: Callable[[SqlUnitOfWork], T]) -> T:
         return await self._real.run(command)
@@ -89,7 +89,7 @@ class DiceTransactor:
     def when_lost(self, action: Callable[[], None]) -> None:
         """A crash takes the keys with it: `restart`."""
 
-    async def write(self, command: Callable[[Connection], T]) -> T:
+    async def write(self, command: Callable[[Connection], T], *, when_committed: Callable[[], None]) -> T:
         fate = self._dice.random()
         with self._engine.begin() as connection:
             result = command(connection)
@@ -97,6 +97,7 @@ class DiceTransactor:
                 raise CrashError
         if fate < self.crash_chance:
             raise CrashError
+        when_committed()
         return result
 
     def query(self, statement: str) -> list[Any]:
@@ -168,17 +169,17 @@ class World:
 
     def restart(self) -> None:
         """A new scheduler process on the same database."""
-        self.transactor.restart()
         bells, transactor = Bells(), self.transactor
+        transactor.restart(lambda: self.now, bells.ring)
         polls = Polls(DispatchRules(lease=LEASE, limits=LIMITS))
         self.dispatch = Dispatch(transactor, bells, lambda: self.now, polls)
-        self.expansion = Expansion(transactor, bells, lambda: self.now, LIMITS, 5)
-        self.recovery = Recovery(transactor, bells, lambda: self.now, LIMITS, 1.0)
-        self.timers = Timers(transactor, bells, lambda: self.now, polls)
-        self.reuse = Reuse(transactor, bells, lambda: self.now, polls, self.store, LIMITS)
-        self.control = Control(transactor, bells, lambda: self.now)
-        self.queues = Queues(transactor, bells, lambda: self.now, at_once=2)
-        self.submission = Submission(transactor, bells, lambda: self.now, polls, 5)
+        self.expansion = Expansion(transactor, bells, LIMITS, 5)
+        self.recovery = Recovery(transactor, lambda: self.now, LIMITS, 1.0)
+        self.timers = Timers(transactor, bells, polls)
+        self.reuse = Reuse(transactor, bells, polls, self.store, LIMITS)
+        self.control = Control(transactor, bells)
+        self.queues = Queues(transactor, at_once=2)
+        self.submission = Submission(transactor, polls, 5)
 
     async def announce(self, worker: SimulatedWorker) -> None:
         await self.dispatch.announce(
