@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from services.scheduler.domain.expansion import task_settings_of
-from services.scheduler.domain.expressions import Scope
-from services.scheduler.domain.job_document import COMMON_KEYS, json_path
+from services.scheduler.domain.job_language.expansion import task_settings_of
+from services.scheduler.domain.job_language.expressions import Scope
+from services.scheduler.domain.job_language.flow_types import COMMON_KEYS
+from services.scheduler.domain.job_language.problems import json_path
 from services.scheduler.domain.task_settings import (
     Pointer,
     TaskTypeSpecification,

@@ -13,8 +13,8 @@ from typing import Any
 
 import orjson
 
-from services.scheduler.domain.expressions import Scope, evaluate
-from services.scheduler.domain.job_document import json_path
+from services.scheduler.domain.job_language.expressions import Scope, evaluate
+from services.scheduler.domain.job_language.problems import json_path
 from services.scheduler.domain.task_settings import Pointer, TaskTypeSpecification
 from shared.contracts.scheduler import EstimateDescription, EstimateView
 from shared.quantities import show_quantity

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from services.scheduler.domain.job_document import CHAIN, json_path
-from services.scheduler.domain.plan import Plan
+from services.scheduler.domain.job_language.flow_types import CHAIN
+from services.scheduler.domain.job_language.plan import Plan
+from services.scheduler.domain.job_language.problems import json_path
 from shared.contracts.scheduler import DeferredPlace, JobPlan
 
 

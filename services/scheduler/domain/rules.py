@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.scheduler.domain.attempt import QueuedAttempt
-from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from shared.contracts.execution import ExecutionRules, TaskTypeRules
 
 #: What an operator has set, by task type.

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
-from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate
+from services.scheduler.domain.job_language.expressions import Scope, UnknownMetadataError, evaluate
 from shared.contracts.coercion import coerce
 from shared.contracts.errors import InvalidExpressionError, Problem
 from shared.contracts.scheduler import EstimateDescription

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry, quarantine_worker_killers
 from services.scheduler.domain.reuse_words import describe_reuse
 from services.scheduler.domain.rules import NO_RULES

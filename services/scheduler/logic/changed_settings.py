@@ -10,8 +10,10 @@ from typing import Any
 
 from services.scheduler.domain.changed_settings import find_faults, merge_changes
 from services.scheduler.domain.control import ControlledTask
-from services.scheduler.domain.expressions import Scope
-from services.scheduler.domain.job_document import FLOW_TYPES, MAX_PROBLEMS, resolve_pointer
+from services.scheduler.domain.job_language.document import resolve_pointer
+from services.scheduler.domain.job_language.expressions import Scope
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
+from services.scheduler.domain.job_language.problems import MAX_PROBLEMS
 from services.scheduler.domain.task import METADATA
 from services.scheduler.logic.ports import UnitOfWork
 from shared.contracts.errors import ConflictError, InvalidInputError, Problem

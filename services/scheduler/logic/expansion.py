@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 import orjson
 
 from services.scheduler.domain.attempt import QueuedAttempt, TaskToRun
-from services.scheduler.domain.expansion import expand
-from services.scheduler.domain.job_document import FLOW_TYPES, ProblemList, json_path, resolve_pointer
+from services.scheduler.domain.job_language.document import resolve_pointer
+from services.scheduler.domain.job_language.expansion import expand
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
+from services.scheduler.domain.job_language.plan import FlowTask, Plan
+from services.scheduler.domain.job_language.problems import ProblemList, json_path
 from services.scheduler.domain.job_mode import JobMode, choose_promise, find_claim_fault
-from services.scheduler.domain.plan import FlowTask, Plan
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.rules import NO_RULES, complete_rules, queue_attempt
 from services.scheduler.domain.task import FILE, METADATA, NewDependency, NewTask, Promise

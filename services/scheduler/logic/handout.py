@@ -9,7 +9,7 @@ from secrets import token_hex
 
 from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.fair_order import fill_room
-from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.rules import count_room, find_rules

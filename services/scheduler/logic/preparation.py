@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.scheduler.domain.attempt import MetDependency, QueuedAttempt, TaskToRun
-from services.scheduler.domain.expansion import task_settings_of
-from services.scheduler.domain.expressions import Scope
 from services.scheduler.domain.fingerprint import Fingerprint, take_fingerprint
-from services.scheduler.domain.job_document import json_path, resolve_pointer
+from services.scheduler.domain.job_language.document import resolve_pointer
+from services.scheduler.domain.job_language.expansion import task_settings_of
+from services.scheduler.domain.job_language.expressions import Scope
+from services.scheduler.domain.job_language.problems import json_path
 from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.task import FILE, METADATA, Promise
 from services.scheduler.domain.task_settings import (

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from services.scheduler.domain.control import is_rescheduled
-from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.logic.control import cancel_unheld, try_again
 from services.scheduler.logic.ports import TaskQueues, Transactor, UnitOfWork
 from shared.contracts.errors import NotFoundError, UnavailableError

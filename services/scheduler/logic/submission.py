@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 import orjson
 
 from services.scheduler.domain.attempt import QueuedAttempt
-from services.scheduler.domain.expansion import describe_root, expand
-from services.scheduler.domain.job_document import CHAIN, ProblemList, check_document, find_document_fault
+from services.scheduler.domain.job_language.document import check_document, find_document_fault
+from services.scheduler.domain.job_language.expansion import describe_root, expand
+from services.scheduler.domain.job_language.flow_types import CHAIN
+from services.scheduler.domain.job_language.plan import FlowTask, Plan
+from services.scheduler.domain.job_language.problems import ProblemList
 from services.scheduler.domain.job_mode import PLAIN, JobMode, describe_mode
-from services.scheduler.domain.plan import FlowTask, Plan
 from services.scheduler.domain.rehearsal import summarise
 from services.scheduler.domain.task import NewTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification

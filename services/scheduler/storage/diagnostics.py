@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, case, func, literal, or_, select, text, type_coerce
 
-from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.storage.schema import IS_CLAIMABLE, IS_HELD, AttemptRow, JobRow, TaskRow, TaskTypeRow, WorkerRow
 from services.scheduler.storage.shipped_task_types import read_shipped_task_types
 from shared.contracts.diagnostics import (

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.storage.diagnostics import check_job
 from services.scheduler.storage.schema import AttemptRow, JobRow, TaskRow
 from shared.contracts.diagnostics import (

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, Select, bindparam, func, select, text, update
 
-from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.storage.rows import CHUNK, chunks
 from services.scheduler.storage.schema import IS_CLAIMABLE, IS_UNRUNG, AttemptRow
 from shared.database.engine import Database

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, and_, func, select
 
-from services.scheduler.domain.job_document import FLOW_TYPES, resolve_pointer
+from services.scheduler.domain.job_language.document import resolve_pointer
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.domain.tree_place import TreePlace
 from services.scheduler.storage.jobs import JOB_COLUMNS, view_job
 from services.scheduler.storage.schema import (

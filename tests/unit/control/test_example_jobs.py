@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from services.control.domain.example_jobs import choose_light_curves, fill_light_curves, write_literal
-from services.scheduler.domain.expansion import describe_root, expand
-from services.scheduler.domain.job_document import ProblemList, check_document
-from services.scheduler.domain.plan import Plan
+from services.scheduler.domain.job_language.document import check_document
+from services.scheduler.domain.job_language.expansion import describe_root, expand
+from services.scheduler.domain.job_language.plan import Plan
+from services.scheduler.domain.job_language.problems import ProblemList
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scheduler.domain.expansion import describe_root, expand
-from services.scheduler.domain.job_document import ProblemList, check_document
-from services.scheduler.domain.plan import FlowTask, Plan
+from services.scheduler.domain.job_language.document import check_document
+from services.scheduler.domain.job_language.expansion import describe_root, expand
+from services.scheduler.domain.job_language.plan import FlowTask, Plan
+from services.scheduler.domain.job_language.problems import ProblemList
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 
 NULL = TaskTypeSpecification("null", "1", {"type": "object"}, {}, {})

@@ -8,9 +8,9 @@ import pytest
 
 from eas import Estimate, TaskContext, TaskSettings, task_type
 from services.scheduler.domain.estimates import MOST_SETTINGS, estimate_all, fill_defaults
-from services.scheduler.domain.expansion import describe_root, expand
-from services.scheduler.domain.job_document import ProblemList
-from services.scheduler.domain.plan import Plan
+from services.scheduler.domain.job_language.expansion import describe_root, expand
+from services.scheduler.domain.job_language.plan import Plan
+from services.scheduler.domain.job_language.problems import ProblemList
 from services.scheduler.domain.rehearsal import summarise
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.worker.storage.task_types import describe_task_type

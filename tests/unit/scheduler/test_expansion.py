@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.scheduler.domain.expansion import describe_root, expand
-from services.scheduler.domain.job_document import ProblemList, check_document
-from services.scheduler.domain.loop_values import spread_values
-from services.scheduler.domain.plan import Plan
+from services.scheduler.domain.job_language.document import check_document
+from services.scheduler.domain.job_language.expansion import describe_root, expand
+from services.scheduler.domain.job_language.loop_values import spread_values
+from services.scheduler.domain.job_language.plan import Plan
+from services.scheduler.domain.job_language.problems import ProblemList
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 
 Types = dict[str, TaskTypeSpecification]

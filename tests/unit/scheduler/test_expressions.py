@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate, parse_expression
+from services.scheduler.domain.job_language.expressions import Scope, UnknownMetadataError, evaluate, parse_expression
 from shared.contracts.errors import InvalidExpressionError
 
 SCOPE = Scope(

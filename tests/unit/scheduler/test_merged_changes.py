@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.scheduler.domain.changed_settings import find_faults, merge_changes
-from services.scheduler.domain.expressions import Scope
+from services.scheduler.domain.job_language.expressions import Scope
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 
 SCHEMA = {

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from services.scheduler.domain.expansion import describe_root, expand
-from services.scheduler.domain.expressions import Scope, evaluate
-from services.scheduler.domain.job_document import MAX_NESTING, ProblemList, check_document
-from services.scheduler.domain.loop_values import spread_values
-from services.scheduler.domain.plan import Plan
+from services.scheduler.domain.job_language.document import MAX_NESTING, check_document
+from services.scheduler.domain.job_language.expansion import describe_root, expand
+from services.scheduler.domain.job_language.expressions import Scope, evaluate
+from services.scheduler.domain.job_language.loop_values import spread_values
+from services.scheduler.domain.job_language.plan import Plan
+from services.scheduler.domain.job_language.problems import ProblemList
 from services.scheduler.domain.task_settings import TaskTypeSpecification, evaluate_settings
 from services.scheduler.logic.submission import parse_document
 from shared.contracts.errors import InvalidExpressionError, InvalidJobError, InvalidJsonError

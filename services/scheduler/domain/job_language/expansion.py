@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.scheduler.domain.evaluation import evaluate_or_note, evaluate_rules
-from services.scheduler.domain.expressions import Scope
-from services.scheduler.domain.job_document import (
+from services.scheduler.domain.job_language.document import MAX_NAME_LENGTH, check_variable
+from services.scheduler.domain.job_language.evaluation import evaluate_or_note, evaluate_rules
+from services.scheduler.domain.job_language.expressions import Scope
+from services.scheduler.domain.job_language.flow_types import (
     CHAIN,
     COMMON_KEYS,
     CRITERION_KEYS,
@@ -21,14 +22,19 @@ from services.scheduler.domain.job_document import (
     FLOW_TYPES,
     INDEX_SUFFIX,
     LAZY_KEYS,
-    MAX_NAME_LENGTH,
     RANGE_KEYS,
-    ProblemList,
-    check_variable,
-    json_path,
 )
-from services.scheduler.domain.loop_values import find_loop_values
-from services.scheduler.domain.plan import MAX_TASKS, NOTHING, ExternalInput, FlowTask, Plan, PlannedTask, derive_seed
+from services.scheduler.domain.job_language.loop_values import find_loop_values
+from services.scheduler.domain.job_language.plan import (
+    MAX_TASKS,
+    NOTHING,
+    ExternalInput,
+    FlowTask,
+    Plan,
+    PlannedTask,
+    derive_seed,
+)
+from services.scheduler.domain.job_language.problems import ProblemList, json_path
 from services.scheduler.domain.rules import NO_RULES
 from services.scheduler.domain.task_settings import (
     Pointer,

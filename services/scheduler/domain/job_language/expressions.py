@@ -18,7 +18,7 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from services.scheduler.domain.constants import CONSTANTS, Constants
+from services.scheduler.domain.job_language.constants import CONSTANTS, Constants
 from shared.contracts.errors import InvalidExpressionError
 from shared.contracts.metadata import Metadata
 from shared.contracts.values import find_value_fault

@@ -2,79 +2,39 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
-from services.scheduler.domain.expressions import MAX_TEXT, is_expression, parse_expression
+from services.scheduler.domain.job_language.expressions import MAX_TEXT, is_expression, parse_expression
+from services.scheduler.domain.job_language.flow_types import (
+    CHAIN,
+    COMMON_KEYS,
+    CRITERION_KEYS,
+    FLOW_KEYS,
+    FLOW_TYPES,
+    FOR_LOOP,
+    INDEX_SUFFIX,
+    RANGE_KEYS,
+    REPEATING,
+    is_comment,
+)
+from services.scheduler.domain.job_language.problems import MAX_PLACE, ProblemList, json_path
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from shared.contracts.errors import InvalidExpressionError, Problem
 from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import MAX_KEYWORD_LENGTH
 from shared.contracts.values import MAX_LEVELS, find_value_fault, shorten_middle
 
-CHAIN = "execution_chain"
-FOR_LOOP = "execution_for_loop"
-CONDITIONAL = "execution_conditional"
-DO_WHILE_LOOP = "execution_do_while_loop"
-WHILE_LOOP = "execution_while_loop"
-
-#: Keys that every task object may have; all others belong to its task type.
-COMMON_KEYS = frozenset(
-    {"task", "name", "inputs", "outputs", "job_name", "working_directory", "requires_metadata_from", "execution"}
-)
-RANGE_KEYS = ("values", "linear_range", "log_range")
-
-_REPEATING_KEYS = ("iteration_name", "requires_metadata_from_child", "max_iterations")
-
-#: Keys of the flow-control types besides the common ones.
-FLOW_KEYS: dict[str, frozenset[str]] = {
-    CHAIN: frozenset({"task_list"}),
-    FOR_LOOP: frozenset({"task_list", "parameter", *RANGE_KEYS}),
-    CONDITIONAL: frozenset({"task_list", "else_task_list", "criterion"}),
-    DO_WHILE_LOOP: frozenset({"task_list", "repeat_criterion", *_REPEATING_KEYS}),
-    WHILE_LOOP: frozenset({"task_list", "criterion", *_REPEATING_KEYS}),
-}
-#: Where each type that tests something keeps the test.
-CRITERION_KEYS = {CONDITIONAL: "criterion", DO_WHILE_LOOP: "repeat_criterion", WHILE_LOOP: "criterion"}
-#: Types that run their tasks again and again, as long as a test says so.
-REPEATING = frozenset({DO_WHILE_LOOP, WHILE_LOOP})
-FLOW_TYPES = frozenset(FLOW_KEYS)
-_ROOT_KEYS = frozenset({"seed", "reuse"})
-
-#: Values that are evaluated only when the task that they describe is expanded.
-LAZY_KEYS = frozenset({"task_list", "else_task_list", "repeat_criterion"})
-
 MAX_NESTING = 50
 #: Lists and objects inside each other: each nested task list takes two, and inside a task object there are values.
 MAX_DOCUMENT_LEVELS = 2 * MAX_NESTING + MAX_LEVELS
-#: What is put after the name of a loop's variable for the index that goes with it.
-INDEX_SUFFIX = "_index"
 MAX_VARIABLE_LENGTH = MAX_KEYWORD_LENGTH - len(INDEX_SUFFIX)
 MAX_NAME_LENGTH = 256
-MAX_PROBLEMS = 100
 
-#: A place is written out up to so many characters; of a longer one the middle is left out.
-_MAX_PLACE = 400
+_ROOT_KEYS = frozenset({"seed", "reuse"})
 _LIST_KEYS = ("task_list", "else_task_list")
-
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-def json_path(pointer: tuple[str | int, ...]) -> str:
-    """Write a place in the document as a JSON path, such as ``$.task_list[0].inputs.lightcurve``."""
-    path = "$"
-    for part in pointer:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif _PLAIN_KEY.fullmatch(part):
-            path += f".{part}"
-        else:
-            path += f"['{part}']"
-    return path
 
 
 def resolve_pointer(document: Mapping[str, Any], pointer: tuple[str | int, ...]) -> dict[str, Any]:
@@ -85,32 +45,6 @@ def resolve_pointer(document: Mapping[str, Any], pointer: tuple[str | int, ...])
     if not isinstance(found, dict):
         raise KeyError(f"no task object at {json_path(pointer)}")
     return found
-
-
-def is_comment(key: str) -> bool:
-    """Tell whether a key of a flow-control object is the author's remark; such keys begin with an underscore."""
-    return key.startswith("_")
-
-
-@dataclass
-class ProblemList:
-    """Gathers what is wrong; the same fault at the same place is listed once, however many iterations show it."""
-
-    problems: list[Problem] = field(default_factory=list)
-    _seen: set[tuple[str, str]] = field(default_factory=set)
-
-    def add(self, slug: str, pointer: tuple[str | int, ...], message: str) -> None:
-        """Note one problem."""
-        where = json_path(pointer)
-        if (slug, where) in self._seen or len(self.problems) >= MAX_PROBLEMS:
-            return
-        self._seen.add((slug, where))
-        self.problems.append(Problem(slug=slug, message=message, where=shorten_middle(where, _MAX_PLACE)))
-
-    def touches(self, pointer: tuple[str | int, ...]) -> bool:
-        """Tell whether anything at or below this place is wrong."""
-        where = json_path(pointer)
-        return any(path == where or path.startswith((f"{where}.", f"{where}[")) for _, path in self._seen)
 
 
 def find_document_fault(document: Any) -> Problem | None:
@@ -124,7 +58,7 @@ def find_document_fault(document: Any) -> Problem | None:
             f"nested too deep: a job has at most {MAX_DOCUMENT_LEVELS} levels, of which {MAX_NESTING} task lists take "
             f"two each, and values {MAX_LEVELS}"
         )
-    return Problem(slug=fault.slug, message=message, where=shorten_middle(json_path(fault.place), _MAX_PLACE))
+    return Problem(slug=fault.slug, message=message, where=shorten_middle(json_path(fault.place), MAX_PLACE))
 
 
 def check_document(document: Any, task_types: Mapping[str, TaskTypeSpecification], found: ProblemList) -> None:

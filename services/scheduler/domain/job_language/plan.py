@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from services.scheduler.domain.estimates import Estimates
-from services.scheduler.domain.job_document import FLOW_TYPES
+from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.domain.rules import NO_RULES
 from services.scheduler.domain.task_settings import Pointer
 from shared.contracts.execution import ExecutionRules

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from services.scheduler.domain.evaluation import evaluate_or_note
-from services.scheduler.domain.expressions import Scope
-from services.scheduler.domain.job_document import RANGE_KEYS, ProblemList
-from services.scheduler.domain.plan import MAX_TASKS, FlowTask
+from services.scheduler.domain.job_language.evaluation import evaluate_or_note
+from services.scheduler.domain.job_language.expressions import Scope
+from services.scheduler.domain.job_language.flow_types import RANGE_KEYS
+from services.scheduler.domain.job_language.plan import MAX_TASKS, FlowTask
+from services.scheduler.domain.job_language.problems import ProblemList
 from services.scheduler.domain.task_settings import Pointer
 from shared.contracts.values import find_value_fault
 

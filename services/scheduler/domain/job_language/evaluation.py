@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.scheduler.domain.expressions import Scope, UnknownMetadataError, evaluate
-from services.scheduler.domain.job_document import ProblemList, check_rules
+from services.scheduler.domain.job_language.document import check_rules
+from services.scheduler.domain.job_language.expressions import Scope, UnknownMetadataError, evaluate
+from services.scheduler.domain.job_language.problems import ProblemList
 from services.scheduler.domain.task_settings import Pointer
 from shared.contracts.errors import InvalidExpressionError
 from shared.contracts.execution import ExecutionRules
