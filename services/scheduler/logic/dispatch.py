@@ -13,10 +13,11 @@ from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.containers import admit
 from services.scheduler.logic.faulty_attempts import FaultyAttempts
 from services.scheduler.logic.handout import choose_attempts, hand_out, hand_out_chosen
+from services.scheduler.logic.leases import beat
 from services.scheduler.logic.losses import Losses
 from services.scheduler.logic.polls import Delivery, Polls
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
-from services.scheduler.logic.progress import beat, record_reports
+from services.scheduler.logic.progress import record_reports
 from shared.contracts.containers import ResourcesView
 from shared.contracts.errors import EasError, NotFoundError
 from shared.contracts.scheduler import (

@@ -27,8 +27,7 @@ from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.faulty_attempts import FaultyAttempts
 from services.scheduler.logic.ports import Transactor, UnitOfWork
-from services.scheduler.logic.progress import block_what_follows, settle
-from services.scheduler.logic.taking import SCHEDULER, take_attempts
+from services.scheduler.logic.progress import SCHEDULER, block_what_follows, settle, take_attempts
 from shared.contracts.errors import EasError, InvalidJobError, Problem, ProductExistsError
 from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import Metadata

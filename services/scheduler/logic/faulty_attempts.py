@@ -10,8 +10,7 @@ from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.logic.ports import Transactor, UnitOfWork
-from services.scheduler.logic.progress import fail_for_good, settle
-from services.scheduler.logic.taking import SCHEDULER, take_attempts
+from services.scheduler.logic.progress import SCHEDULER, fail_for_good, settle, take_attempts
 from shared.contracts.scheduler import AttemptReport
 from shared.contracts.states import AttemptState, FailureReason
 from shared.isolation import describe_error, is_passing

@@ -15,8 +15,7 @@ from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.rules import count_room, find_rules
 from services.scheduler.logic.ports import UnitOfWork
 from services.scheduler.logic.preparation import prepare_attempts
-from services.scheduler.logic.progress import settle
-from services.scheduler.logic.taking import take_attempts
+from services.scheduler.logic.progress import settle, take_attempts
 from shared.contracts.scheduler import AttemptReport, ClaimedAttempt, ClaimRequest, OutputVersion
 from shared.contracts.states import FailureReason
 

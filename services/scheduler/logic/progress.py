@@ -1,4 +1,4 @@
-"""How attempts end and what follows: consumers become ready; tasks are tried again, or fail and block what depends."""
+"""How attempts begin and end, and what follows: consumers become ready; tasks are tried again, fail, or are blocked."""
 
 from __future__ import annotations
 
@@ -17,18 +17,15 @@ from services.scheduler.logic.ports import UnitOfWork
 from services.scheduler.logic.taken_names import refuse_taken_names, register_names
 from shared.contracts.errors import AttemptClosedError
 from shared.contracts.execution import ExecutionRules
-from shared.contracts.scheduler import (
-    AttemptReport,
-    HeartbeatRequest,
-    HeartbeatResponse,
-    OutputVersion,
-    ReportResult,
-)
+from shared.contracts.scheduler import AttemptReport, OutputVersion, ReportResult
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 from shared.contracts.texts import cut_message, cut_reason
 from shared.contracts.values import MAX_METADATA_BYTES, MAX_RESULT_BYTES, find_value_fault
 
 Queueable = TypeVar("Queueable", ReadyTask, ControlledTask)
+
+#: Who holds attempts that the scheduler ends itself, such as those of flow-control tasks.
+SCHEDULER = "scheduler"
 
 _DEFAULT_REASONS = {
     "rejected": FailureReason.QUALITY,
@@ -36,6 +33,30 @@ _DEFAULT_REASONS = {
     "lost": FailureReason.LOST,
     "cancelled": FailureReason.CANCELLED,
 }
+
+
+def take_attempts(
+    unit: UnitOfWork,
+    attempts: Sequence[QueuedAttempt],
+    worker_id: str,
+    lease_token: str,
+    lease: timedelta,
+) -> None:
+    """Queued to running, for attempts and their tasks."""
+    unit.attempts.mark_running(
+        [attempt.attempt_id for attempt in attempts],
+        worker_id=worker_id,
+        lease_token=lease_token,
+        expires_at=unit.changes.at + lease,
+        at=unit.changes.at,
+    )
+    unit.tasks.mark_running([attempt.task_id for attempt in attempts])
+    for attempt in attempts:
+        unit.changes.note_attempt(
+            attempt.job_id, attempt.task_id, attempt.attempt_id, AttemptState.QUEUED, AttemptState.RUNNING
+        )
+        unit.changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.RUNNING)
+        unit.changes.queued[attempt.task_type] -= 1
 
 
 def enqueue(unit: UnitOfWork, tasks: Sequence[ReadyTask]) -> None:
@@ -319,41 +340,6 @@ def give_up_overdue(unit: UnitOfWork, overdue: Sequence[KnownAttempt]) -> None:
         )
         unit.changes.note_task(attempt.job_id, TaskState.QUEUED, TaskState.FAILED)
     block_what_follows(unit, [attempt.task_id for attempt in overdue])
-
-
-def beat(unit: UnitOfWork, request: HeartbeatRequest, lease: timedelta) -> HeartbeatResponse:
-    """Renew the leases of all that a worker holds, and tell it what to stop.
-
-    A lease that lapsed while nobody could be told, and that nobody took, is renewed like any other.
-    """
-    unit.registry.note_beat(
-        request.worker_id, unit.changes.at, paused=request.paused, clock_offset=request.clock_offset
-    )
-    known = unit.attempts.find_known([held.attempt_id for held in request.attempts])
-    renewed: list[int] = []
-    closed: list[int] = []
-    checking: list[KnownAttempt] = []
-    for held in request.attempts:
-        attempt = known.get(held.attempt_id)
-        if attempt is None or attempt.state not in HELD or attempt.lease_token != held.lease_token:
-            closed.append(held.attempt_id)
-            continue
-        renewed.append(held.attempt_id)
-        if held.phase == "checking" and attempt.state is AttemptState.RUNNING:
-            checking.append(attempt)
-    unit.attempts.renew_leases(renewed, unit.changes.at + lease)
-    unit.attempts.mark_checking([attempt.attempt_id for attempt in checking])
-    for attempt in checking:
-        unit.changes.note_attempt(
-            attempt.job_id, attempt.task_id, attempt.attempt_id, AttemptState.RUNNING, AttemptState.CHECKING
-        )
-    return HeartbeatResponse(
-        renewed=renewed,
-        cancel=[attempt_id for attempt_id in renewed if known[attempt_id].cancel_requested],
-        closed=closed,
-        lease_seconds=lease.total_seconds(),
-        drain=unit.registry.is_draining(request.worker_id),
-    )
 
 
 def lose(

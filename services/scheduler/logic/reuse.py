@@ -22,8 +22,7 @@ from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.polls import Delivery, Polls
 from services.scheduler.logic.ports import Transactor, UnitOfWork, VersionAdopter
 from services.scheduler.logic.preparation import prepare_attempts
-from services.scheduler.logic.progress import settle
-from services.scheduler.logic.taking import SCHEDULER, take_attempts
+from services.scheduler.logic.progress import SCHEDULER, settle, take_attempts
 from shared.contracts.errors import UnavailableError
 from shared.contracts.products import Adoption, AdoptionAnswer
 from shared.contracts.reuse import ReuseDecision, ReuseView

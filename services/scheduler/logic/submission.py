@@ -26,7 +26,7 @@ from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.logic.expansion import carry_out
 from services.scheduler.logic.polls import Delivery, Polls
 from services.scheduler.logic.ports import Transactor, UnitOfWork
-from services.scheduler.logic.taking import SCHEDULER
+from services.scheduler.logic.progress import SCHEDULER
 from shared.contracts.errors import ConflictError, InvalidJobError, InvalidJsonError
 from shared.contracts.scheduler import JobPlan, JobView
 from shared.contracts.states import TaskState

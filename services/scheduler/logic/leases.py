@@ -1,0 +1,46 @@
+"""Heartbeats: a worker renews the leases of what it holds, and hears what to stop."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from services.scheduler.domain.attempt import KnownAttempt
+from services.scheduler.domain.lifecycle import HELD
+from services.scheduler.logic.ports import UnitOfWork
+from shared.contracts.scheduler import HeartbeatRequest, HeartbeatResponse
+from shared.contracts.states import AttemptState
+
+
+def beat(unit: UnitOfWork, request: HeartbeatRequest, lease: timedelta) -> HeartbeatResponse:
+    """Renew the leases of all that a worker holds, and tell it what to stop.
+
+    A lease that lapsed while nobody could be told, and that nobody took, is renewed like any other.
+    """
+    unit.registry.note_beat(
+        request.worker_id, unit.changes.at, paused=request.paused, clock_offset=request.clock_offset
+    )
+    known = unit.attempts.find_known([held.attempt_id for held in request.attempts])
+    renewed: list[int] = []
+    closed: list[int] = []
+    checking: list[KnownAttempt] = []
+    for held in request.attempts:
+        attempt = known.get(held.attempt_id)
+        if attempt is None or attempt.state not in HELD or attempt.lease_token != held.lease_token:
+            closed.append(held.attempt_id)
+            continue
+        renewed.append(held.attempt_id)
+        if held.phase == "checking" and attempt.state is AttemptState.RUNNING:
+            checking.append(attempt)
+    unit.attempts.renew_leases(renewed, unit.changes.at + lease)
+    unit.attempts.mark_checking([attempt.attempt_id for attempt in checking])
+    for attempt in checking:
+        unit.changes.note_attempt(
+            attempt.job_id, attempt.task_id, attempt.attempt_id, AttemptState.RUNNING, AttemptState.CHECKING
+        )
+    return HeartbeatResponse(
+        renewed=renewed,
+        cancel=[attempt_id for attempt_id in renewed if known[attempt_id].cancel_requested],
+        closed=closed,
+        lease_seconds=lease.total_seconds(),
+        drain=unit.registry.is_draining(request.worker_id),
+    )
