@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.control.databases import ServiceDatabase
-from services.control.domain.backups import BackupError, BackupManifest, choose_run
+from services.control.domain.backups import BackupManifest, choose_run
+from services.control.domain.errors import BackupError
 from services.control.storage.backup_folder import TOKENS, BackupFolder, hash_file, write_durably
 from services.control.storage.data_folder import DataFolder
 from services.control.storage.dumped_versions import read_versions

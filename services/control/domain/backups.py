@@ -8,15 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from services.control.domain.errors import ControlError
+from services.control.domain.errors import BackupError
 
 FORMAT = 1
-
-
-class BackupError(ControlError):
-    """A backup cannot be made or used; the message says why."""
-
-    slug = "backup"
 
 
 class DumpEntry(BaseModel):

@@ -65,3 +65,9 @@ class DemonstrationError(ControlError):
     """The demonstration cannot be given."""
 
     slug = "demonstration"
+
+
+class BackupError(ControlError):
+    """A backup cannot be made or used; the message says why."""
+
+    slug = "backup"

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.control.domain.backups import BackupError
-from services.control.domain.errors import UsageError
+from services.control.domain.errors import BackupError, UsageError
 from services.control.handlers.database_options import DatabaseOption, FolderOption
 from services.control.handlers.options import JsonOption
 from services.control.storage.backup_folder import BackupFolder

@@ -7,11 +7,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from secrets import token_hex
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from services.control.domain.errors import SuiteStartError
 from shared.contracts.errors import NotFoundError
-from shared.contracts.scheduler import WorkerView
+
+if TYPE_CHECKING:
+    from shared.contracts.scheduler import WorkerView
 
 logger = logging.getLogger(__name__)
 

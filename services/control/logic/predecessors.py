@@ -9,9 +9,12 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from services.control.logic.crew import NAME_PREFIX, POLL_SECONDS, Registry
-from shared.contracts.scheduler import WorkerView
+
+if TYPE_CHECKING:
+    from shared.contracts.scheduler import WorkerView
 
 logger = logging.getLogger(__name__)
 

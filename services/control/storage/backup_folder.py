@@ -26,7 +26,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from services.control.domain.backups import FORMAT, BackupError, BackupManifest
+from services.control.domain.backups import FORMAT, BackupManifest
+from services.control.domain.errors import BackupError
 
 _MARKER = "eas_backup.json"
 MANIFEST = "manifest.json"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from services.control.views.text import make_table, number_text, plain, state_text
-from shared.contracts.authoring import Inspection, LoneRun
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from shared.contracts.authoring import Inspection, LoneRun
 
 _SEVERITY_STYLES = {"error": "red", "advice": "yellow"}
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
 from services.control.views.text import (
@@ -20,6 +19,9 @@ from services.control.views.text import (
     time_text,
 )
 from shared.contracts.diagnostics import JobEnd, StateChange, TableView, WhyView
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 #: What users read in place of the columns' names; CSV and JSON keep those.
 _HEADINGS = {

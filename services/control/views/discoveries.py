@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from services.control.domain.discoveries import BLS, TLS, Discovery
 from services.control.views.text import OUTCOME_STYLES, make_table, number_text, plain, styled
-from shared.contracts.metadata import Metadata
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from shared.contracts.metadata import Metadata
 
 
 def tabulate_recovery(discoveries: Iterable[Discovery]) -> Table:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.control.views.text import open_console, plain
-from shared.contracts.scheduler import JobView
+
+if TYPE_CHECKING:
+    from shared.contracts.scheduler import JobView
 
 
 @contextmanager

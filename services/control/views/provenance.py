@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from services.control.views.text import make_table, plain, state_text
-from shared.contracts.provenance import ProvenanceGraph, VersionUse
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from shared.contracts.provenance import ProvenanceGraph, VersionUse
 
 
 def tabulate_provenance(graph: ProvenanceGraph) -> Table:

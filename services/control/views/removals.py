@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from services.control.views.tables import LEVEL_NAMES
 from services.control.views.text import make_table, plain
-from shared.contracts.log_retention import RetentionPolicy, RetentionReport
-from shared.contracts.retention import QuotaView, RetentionFinding
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from shared.contracts.log_retention import RetentionPolicy, RetentionReport
+    from shared.contracts.retention import QuotaView, RetentionFinding
 
 
 def tabulate_findings(findings: Iterable[RetentionFinding]) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -18,13 +19,15 @@ from services.control.views.text import (
     styled,
     time_text,
 )
-from shared.contracts.containers import ContainerView
-from shared.contracts.execution import TaskTypeRules
-from shared.contracts.logs import StoredRecord
-from shared.contracts.products import ProductView
-from shared.contracts.scheduler import JobPlan, JobView, ResultView, TaskCounts, TaskTypeView, TaskView, WorkerView
 from shared.contracts.states import JobState
 from shared.quantities import show_quantity
+
+if TYPE_CHECKING:
+    from shared.contracts.containers import ContainerView
+    from shared.contracts.execution import TaskTypeRules
+    from shared.contracts.logs import StoredRecord
+    from shared.contracts.products import ProductView
+    from shared.contracts.scheduler import JobPlan, JobView, ResultView, TaskCounts, TaskTypeView, TaskView, WorkerView
 
 _LEVEL_STYLES = ((40, "red"), (30, "yellow"), (20, ""), (0, "dim"))
 LEVEL_NAMES = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}

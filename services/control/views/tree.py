@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from services.control.views.text import number_text, plain, state_text
-from shared.contracts.scheduler import TaskLine
 from shared.error_lines import find_error_line
+
+if TYPE_CHECKING:
+    from shared.contracts.scheduler import TaskLine
 
 
 def write_tree(lines: Iterable[TaskLine]) -> Iterable[Text]:

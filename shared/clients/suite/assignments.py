@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from shared.contracts.containers import ContainerView, RegistryView, ResourcesView
 from shared.contracts.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from shared.contracts.containers import ContainerView, RegistryView, ResourcesView
 
 
 class Registry(Protocol):

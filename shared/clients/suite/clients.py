@@ -1,19 +1,21 @@
-"""The clients of a suite's services, made when they are first needed."""
+"""The clients of a suite's services, imported and made when they are first needed."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from shared.clients.base import ServiceClient
-from shared.clients.log_service import LogClient
-from shared.clients.product_store import ProductStoreClient
-from shared.clients.scheduler import SchedulerClient
-from shared.clients.suite.address import SuiteAddress
 from shared.clients.suite.errors import SuiteClosedError
+
+if TYPE_CHECKING:
+    import httpx
+
+    from shared.clients.log_service import LogClient
+    from shared.clients.product_store import ProductStoreClient
+    from shared.clients.scheduler import SchedulerClient
+    from shared.clients.suite.address import SuiteAddress
 
 Client = TypeVar("Client", bound=ServiceClient)
 
@@ -58,16 +60,22 @@ class SuiteClients:
     @property
     def scheduler(self) -> SchedulerClient:
         """Jobs, tasks, workers."""
+        from shared.clients.scheduler import SchedulerClient
+
         return self._open(SchedulerClient, self.address.scheduler_url)
 
     @property
     def product_store(self) -> ProductStoreClient:
         """Files."""
+        from shared.clients.product_store import ProductStoreClient
+
         return self._open(ProductStoreClient, self.address.product_store_url)
 
     @property
     def log_service(self) -> LogClient:
         """Log records."""
+        from shared.clients.log_service import LogClient
+
         return self._open(LogClient, self.address.log_service_url)
 
     def _open(self, kind: type[Client], url: str) -> Client:

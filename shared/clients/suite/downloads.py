@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from errno import EEXIST
 from pathlib import Path
+from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-from shared.clients.product_store import ProductStoreClient
 from shared.clients.suite.errors import FileError
 from shared.clients.suite.paging import list_products
 from shared.contracts.errors import NotFoundError
 from shared.contracts.paths import check_directory, check_filename
-from shared.contracts.products import ProductView, VersionView
+
+if TYPE_CHECKING:
+    from shared.clients.product_store import ProductStoreClient
+    from shared.contracts.products import ProductView, VersionView
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
-from shared.clients.scheduler import SchedulerClient
 from shared.clients.suite.paging import turn_tree
-from shared.contracts.diagnostics import WhyView
-from shared.contracts.scheduler import JobView, TaskCounts, TaskLine
 from shared.contracts.states import JobState, TaskState
+
+if TYPE_CHECKING:
+    from shared.clients.scheduler import SchedulerClient
+    from shared.contracts.diagnostics import WhyView
+    from shared.contracts.scheduler import JobView, TaskCounts, TaskLine
 
 #: What keeps a job from being done, the most telling first.
 TELLING_STATES = (

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-from shared.contracts.metadata import Metadata
-from shared.contracts.products import ProductView, VersionView
-from shared.contracts.scheduler import JobView, TaskCounts, TaskView
 from shared.contracts.states import AttemptState, JobState, TaskState
+
+if TYPE_CHECKING:
+    from shared.contracts.metadata import Metadata
+    from shared.contracts.products import ProductView, VersionView
+    from shared.contracts.scheduler import JobView, TaskCounts, TaskView
 
 
 class JobFacts(ABC):

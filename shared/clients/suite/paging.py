@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from shared.clients.log_service import LogClient
-from shared.clients.product_store import ProductStoreClient
-from shared.clients.scheduler import SchedulerClient
 from shared.contracts.diagnostics import JobFilter, ResultTables, join_tables
 from shared.contracts.logs import LogQuery, RecordOrder, StoredRecord
-from shared.contracts.products import ProductView, VersionView
-from shared.contracts.scheduler import JobView, ResultView, TaskLine
-from shared.contracts.states import JobState
+
+if TYPE_CHECKING:
+    from shared.clients.log_service import LogClient
+    from shared.clients.product_store import ProductStoreClient
+    from shared.clients.scheduler import SchedulerClient
+    from shared.contracts.products import ProductView, VersionView
+    from shared.contracts.scheduler import JobView, ResultView, TaskLine
+    from shared.contracts.states import JobState
 
 Item = TypeVar("Item")
 Cursor = TypeVar("Cursor")

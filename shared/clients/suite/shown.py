@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from shared.clients.suite.clients import SuiteClients
+if TYPE_CHECKING:
+    from shared.clients.suite.clients import SuiteClients
 
 View = TypeVar("View")
 

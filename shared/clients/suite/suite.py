@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shared.clients.suite.assignments import assign
 from shared.clients.suite.clients import SuiteClients
@@ -24,7 +25,6 @@ from shared.clients.suite.paging import (
 )
 from shared.clients.suite.products import Product
 from shared.clients.suite.tasks import Task
-from shared.contracts.containers import ContainerView
 from shared.contracts.diagnostics import (
     HostTable,
     JobEnd,
@@ -37,11 +37,14 @@ from shared.contracts.diagnostics import (
     TroublePage,
 )
 from shared.contracts.errors import UnavailableError
-from shared.contracts.execution import TaskTypeRules
 from shared.contracts.logs import LEVEL_NUMBERS, LogQuery, StoredRecord
-from shared.contracts.queues import PurgeResult, RescheduleResult
-from shared.contracts.scheduler import JobPlan, TaskTypeView, WorkerView
 from shared.contracts.states import JobState, LogLevel
+
+if TYPE_CHECKING:
+    from shared.contracts.containers import ContainerView
+    from shared.contracts.execution import TaskTypeRules
+    from shared.contracts.queues import PurgeResult, RescheduleResult
+    from shared.contracts.scheduler import JobPlan, TaskTypeView, WorkerView
 
 _EVERYTHING = JobFilter()
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from shared.clients.suite.documents import NO_CHANGES, simplify
 from shared.clients.suite.facts import TaskFacts
 from shared.clients.suite.paging import MOST_RECORDS, list_records
 from shared.clients.suite.shown import Shown
-from shared.contracts.diagnostics import WhyView
 from shared.contracts.logs import LEVEL_NUMBERS, LogQuery, StoredRecord
 from shared.contracts.scheduler import TaskView
 from shared.contracts.states import LogLevel
+
+if TYPE_CHECKING:
+    from shared.contracts.diagnostics import WhyView
 
 
 class Task(Shown[TaskView], TaskFacts):

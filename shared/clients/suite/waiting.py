@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
-from shared.clients.scheduler import SchedulerClient
 from shared.clients.suite.errors import JobTimeoutError
 from shared.contracts.errors import UnavailableError
-from shared.contracts.scheduler import JobView
 from shared.contracts.states import JobState
+
+if TYPE_CHECKING:
+    from shared.clients.scheduler import SchedulerClient
+    from shared.contracts.scheduler import JobView
 
 #: How often progress is looked at [s].
 LOOK_SECONDS = 0.5

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
-from shared.clients.scheduler import SchedulerClient
 from shared.clients.suite.waiting import ABSENCE_SECONDS, RETRY_SECONDS
 from shared.contracts.diagnostics import JobEnd, StateChange
 from shared.contracts.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from shared.clients.scheduler import SchedulerClient
 
 
 async def watch_job(
