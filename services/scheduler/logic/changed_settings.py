@@ -55,7 +55,7 @@ def change_settings(
     if problems:
         found = list(problems.values())[:MAX_PROBLEMS]
         raise InvalidInputError("the settings do not fit; nothing was changed", where=found[0].where, problems=found)
-    unit.control.set_changed_settings(changed, by, at)
+    unit.retries.set_changed_settings(changed, by, at)
 
 
 def change_rules(
@@ -70,13 +70,13 @@ def change_rules(
     """
     if not tasks:
         raise ConflictError("there is nothing to be tried again by these rules", where="body.execution")
-    earlier = unit.control.find_changed_execution([task.task_id for task in tasks])
+    earlier = unit.retries.find_changed_execution([task.task_id for task in tasks])
     changed: list[ControlledTask] = []
     for task in tasks:
         own = ExecutionRules.model_validate(task.execution or {})
         changed.append(replace(task, execution=rules.over(own).said()))
     said = rules.said()
-    unit.control.set_changed_execution(
+    unit.retries.set_changed_execution(
         {task.task_id: (task.execution or {}, earlier[task.task_id] | said) for task in changed}, by, at
     )
     return changed

@@ -71,7 +71,7 @@ class Control:
             if paused and job.ended:
                 raise ConflictError(f"job {job_id} has ended; there is nothing to pause", where="path.job_id")
             if job.paused is not paused:
-                held = unit.control.set_paused(job_id, unit.changes.at, paused=paused)
+                held = unit.jobs.set_paused(job_id, unit.changes.at, paused=paused)
                 unit.changes.note_pause(job_id, job.root_task_id, paused=paused)
                 if not paused:
                     unit.changes.queued.update(held)
@@ -121,7 +121,7 @@ class Control:
                 tasks = _find_named(unit, job_id, request.task_ids)
             else:
                 states = choose_states(request.reasons)
-                tasks = unit.control.find_ended_badly(job_id, states, request.reasons)
+                tasks = unit.selection.find_ended_badly(job_id, states, request.reasons)
             _retry(unit, tasks, request, by)
             return unit.describe_job(job_id)
 
@@ -139,7 +139,7 @@ class Control:
         """
 
         def command(unit: UnitOfWork) -> None:
-            tree = unit.control.find_subtree(task_id)
+            tree = unit.selection.find_subtree(task_id)
             task = next((found for found in tree if found.task_id == task_id), None)
             if task is None:
                 raise _no_task(task_id)
@@ -147,9 +147,9 @@ class Control:
             unheld = [found for found in tree if found.state in UNHELD]
             if not running and not unheld and task.state is not TaskState.CANCELLED:
                 raise ConflictError(f"task {task_id} has ended: {task.state.value}", where="path.task_id")
-            unit.control.request_cancel(running)
+            unit.cancellation.request_cancel(running)
             cancel_unheld(unit, unheld, f"cancelled by {by}")
-            unit.control.mark_given_up([found.task_id for found in tree if found.purged], f"cancelled by {by}")
+            unit.cancellation.mark_given_up([found.task_id for found in tree if found.purged], f"cancelled by {by}")
 
         await self._transactor.run(command)
         logger.info("task %d was cancelled by %s", task_id, by)
@@ -184,18 +184,18 @@ class Control:
         """
 
         def command(unit: UnitOfWork) -> None:
-            found = unit.control.find_tasks([task_id])
+            found = unit.selection.find_tasks([task_id])
             if not found:
                 raise _no_task(task_id)
             (task,) = found
             if task.state is not TaskState.FAILED:
                 raise ConflictError(f"task {task_id} is {task.state.value}, not failed", where="path.task_id")
-            if unit.control.has_readers(task_id):
+            if unit.selection.has_readers(task_id):
                 raise ConflictError(
                     f"other tasks read files that task {task_id} did not make: only trying again can help",
                     where="path.task_id",
                 )
-            unit.control.mark_excused(task_id, excuse)
+            unit.retries.mark_excused(task_id, excuse)
             unit.changes.note_step(task.job_id, task_id, TaskState.FAILED, TaskState.DONE, StepReason.EXCUSED)
             heal(unit, [task_id], [])
             enqueue(unit, unit.tasks.release_consumers([task_id]))
@@ -205,7 +205,7 @@ class Control:
 
 
 def _get_job(unit: UnitOfWork, job_id: int) -> ControlledJob:
-    job = unit.control.find_job(job_id)
+    job = unit.jobs.find(job_id)
     if job is None:
         raise NotFoundError(f"there is no job {job_id}", where="path.job_id")
     return job
@@ -217,7 +217,7 @@ def _no_task(task_id: int) -> NotFoundError:
 
 def _find_named(unit: UnitOfWork, job_id: int | None, task_ids: Sequence[int]) -> list[ControlledTask]:
     """Find the tasks that are to be tried again by name, or refuse them all."""
-    found = {task.task_id: task for task in unit.control.find_tasks(task_ids)}
+    found = {task.task_id: task for task in unit.selection.find_tasks(task_ids)}
     strange = [key for key in task_ids if key not in found or job_id not in (None, found[key].job_id)]
     if strange and job_id is None:
         raise _no_task(strange[0])
@@ -237,12 +237,12 @@ def _find_named(unit: UnitOfWork, job_id: int | None, task_ids: Sequence[int]) -
 def _cancel_some(unit: UnitOfWork, *, job_id: int, after: int, words: str) -> tuple[int, JobView | None]:
     """Cancel a part of a job. Returns where to go on, and the job once there is nothing left of it."""
     _get_job(unit, job_id)
-    tasks = unit.control.find_unheld(job_id, after, _AT_ONCE)
+    tasks = unit.selection.find_unheld(job_id, after, _AT_ONCE)
     cancel_unheld(unit, tasks, words, outside=job_id)
     complete = after == 0 and len(tasks) < _AT_ONCE
     if complete:
-        unit.control.mark_given_up(unit.control.find_out_of_queue(job_id, failed=False), words)
-        unit.control.request_cancel_of_job(job_id)
+        unit.cancellation.mark_given_up(unit.selection.find_out_of_queue(job_id, failed=False), words)
+        unit.cancellation.request_cancel_of_job(job_id)
     if complete:
         return 0, unit.describe_job(job_id)
     return (tasks[-1].task_id if len(tasks) == _AT_ONCE else 0), None
@@ -259,8 +259,8 @@ def cancel_unheld(
     """Cancel tasks that no worker holds, and block what waits for them, if a job ends only outside of that job."""
     task_ids = [task.task_id for task in tasks]
     queued = [task.task_id for task in tasks if task.state is TaskState.QUEUED]
-    unit.control.mark_cancelled(tasks, reason, words)
-    for attempt in unit.control.cancel_queued_attempts(queued, reason, words, unit.changes.at):
+    unit.cancellation.mark_cancelled(tasks, reason, words)
+    for attempt in unit.cancellation.cancel_queued_attempts(queued, reason, words, unit.changes.at):
         unit.changes.note_attempt(
             attempt.job_id,
             attempt.task_id,
@@ -273,7 +273,7 @@ def cancel_unheld(
     for task in tasks:
         if task.state is not TaskState.QUEUED:
             unit.changes.note_step(task.job_id, task.task_id, task.state, TaskState.CANCELLED, reason)
-    block_what_follows(unit, unit.control.find_awaited(task_ids, outside=outside))
+    block_what_follows(unit, unit.cancellation.find_awaited(task_ids, outside=outside))
 
 
 def _retry(unit: UnitOfWork, tasks: Sequence[ControlledTask], request: TaskRetryRequest, by: str) -> None:
@@ -292,8 +292,8 @@ def try_again(unit: UnitOfWork, tasks: Sequence[ControlledTask], reason: StepRea
     """Give tasks fresh attempts; those whose dependencies are not met wait, and what they had blocked heals."""
     ready = [task for task in tasks if not task.unmet]
     waiting = [task for task in tasks if task.unmet]
-    unit.control.mark_restored(ready, TaskState.QUEUED)
-    unit.control.mark_restored(waiting, TaskState.WAITING)
+    unit.retries.mark_restored(ready, TaskState.QUEUED)
+    unit.retries.mark_restored(waiting, TaskState.WAITING)
     modes = {job_id: unit.jobs.find_mode(job_id) for job_id in {task.job_id for task in ready}}
     attempts = queue_next_attempts(unit, ready, undecided=lambda task: modes[task.job_id].reuse)
     for attempt, task in zip(attempts, ready, strict=True):
@@ -310,8 +310,8 @@ def try_again(unit: UnitOfWork, tasks: Sequence[ControlledTask], reason: StepRea
 
 def heal(unit: UnitOfWork, sources: Sequence[int], restored: Sequence[int]) -> None:
     """Let what was blocked by `sources` wait again, unless it, or what was restored, has other causes to be blocked."""
-    healed = unit.control.unblock_consumers(sources)
+    healed = unit.retries.unblock_consumers(sources)
     for task in healed:
         unit.changes.note_step(task.job_id, task.task_id, TaskState.BLOCKED, TaskState.WAITING)
-    causes = unit.control.find_causes([*(task.task_id for task in healed), *restored])
+    causes = unit.retries.find_causes([*(task.task_id for task in healed), *restored])
     block_what_follows(unit, causes)

@@ -78,7 +78,7 @@ def _revoke(unit: UnitOfWork, maker: Maker, words: str, outcome: JudgedTask) -> 
     unit.changes.note_step(maker.job_id, maker.task_id, TaskState.DONE, TaskState.FAILED, FailureReason.QUALITY)
     queued = unit.overrides.hold_consumers(maker.task_id)
     task_ids = [task.task_id for task in queued]
-    withdrawn = unit.control.cancel_queued_attempts(task_ids, FailureReason.QUALITY, words, unit.changes.at)
+    withdrawn = unit.cancellation.cancel_queued_attempts(task_ids, FailureReason.QUALITY, words, unit.changes.at)
     unit.overrides.mark_waiting(task_ids)
     for attempt in withdrawn:
         unit.changes.note_attempt(

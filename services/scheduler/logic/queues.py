@@ -72,7 +72,7 @@ class Queues:
         """Cancel a part of a queue. Returns how many tasks are cancelled, and how many are blocked by that."""
         if task_type not in FLOW_TYPES and task_type not in unit.registry.find_task_types():
             raise NotFoundError(f"there is no task type {task_type!r}", where="path.task_type")
-        tasks = unit.control.find_queued_of_type(task_type, self._at_once)
+        tasks = unit.selection.find_queued_of_type(task_type, self._at_once)
         cancel_unheld(unit, tasks, f"purged by {by}", reason=FailureReason.PURGED)
         return len(tasks), sum(counts[TaskState.BLOCKED] for counts in unit.changes.counts.values())
 
@@ -118,12 +118,12 @@ class Queues:
 
 
 def _find_out_of_queue(unit: UnitOfWork, *, job_id: int | None, failed: bool) -> list[int]:
-    if job_id is not None and unit.control.find_job(job_id) is None:
+    if job_id is not None and unit.jobs.find(job_id) is None:
         raise NotFoundError(f"there is no job {job_id}", where="path.job_id")
-    return unit.control.find_out_of_queue(job_id, failed=failed)
+    return unit.selection.find_out_of_queue(job_id, failed=failed)
 
 
 def _reschedule_some(unit: UnitOfWork, *, task_ids: list[int], failed: bool) -> int:
-    tasks = [task for task in unit.control.find_tasks(task_ids) if is_rescheduled(task, failed=failed)]
+    tasks = [task for task in unit.selection.find_tasks(task_ids) if is_rescheduled(task, failed=failed)]
     try_again(unit, tasks)
     return len(tasks)

@@ -107,7 +107,7 @@ class Submission:
                     return known, False
                 job_id, _ = _insert(unit, document, planned, submitted_by, mode)
                 if key is not None:
-                    unit.control.set_key(job_id, key)
+                    unit.jobs.set_key(job_id, key)
                 delivery.serve(unit)
                 job = unit.describe_job(job_id)
                 return job.model_copy(update={"warnings": planned.plan.estimates.warnings()}), True
@@ -190,7 +190,7 @@ def _find_submitted(unit: UnitOfWork, key: str, document: Any, mode: JobMode) ->
     ConflictError
         It was made from another document, or in another mode.
     """
-    found = unit.control.find_submission(key)
+    found = unit.jobs.find_submission(key)
     if found is None:
         return None
     job_id, first, first_mode = found

@@ -8,16 +8,20 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, literal, select, update
 
+from services.scheduler.domain.control import ControlledJob
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.lifecycle import job_state_of
-from services.scheduler.storage.schema import JobRow, KeySequenceRow
+from services.scheduler.storage.queue_order import bring_forward
+from services.scheduler.storage.schema import AttemptRow, JobRow, KeySequenceRow
 from shared.contracts.scheduler import JobView, TaskCounts
-from shared.contracts.states import JobState, TaskState
+from shared.contracts.states import AttemptState, JobState, TaskState
 from shared.database.prepared import Prepared, PreparedForKeys, PreparedInsertion
+from shared.database.types import UtcTime
 
 _job = JobRow.__table__  # type: ignore[attr-defined]
+_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _sequence = KeySequenceRow.__table__  # type: ignore[attr-defined]
 _GIVEN = ("name", "state", "working_directory", "document", "seed", "root_task_id", "submitted_at", "submitted_by")
 _ADD = PreparedInsertion(_job, _job.c.id, *_GIVEN, "rerun", "reuse")
@@ -227,3 +231,49 @@ class JobStore:
             self._saved[job.id] = job
         _SET_STATE.send(self._connection, moved)
         return [step["key"] for step in moved if step["end"] is not None]
+
+    def find(self, job_id: int) -> ControlledJob | None:
+        """Look a job up."""
+        query = select(_job.c.id, _job.c.root_task_id, _job.c.paused, _job.c.state).where(_job.c.id == job_id)
+        row = self._connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        return ControlledJob(row.id, row.root_task_id, row.paused, row.state != JobState.RUNNING.value)
+
+    def set_paused(self, job_id: int, at: datetime, *, paused: bool) -> Counter[str]:
+        """Hold a job's queued attempts back from claims, or no longer. Returns how many of each type there are.
+
+        Attempts that are queued while the job is paused are held back from the start. Those that are to wait for
+        longer, or that may still adopt something, stay held back, and the time that they may be queued begins anew.
+        """
+        self._connection.execute(update(_job).where(_job.c.id == job_id).values(paused=paused))
+        queued = (_attempt.c.job_id == job_id) & (_attempt.c.state == AttemptState.QUEUED.value)
+        if paused:
+            self._connection.execute(update(_attempt).where(queued).values(held=True))
+        else:
+            bring_forward(self._connection, job_id)
+            queued &= _attempt.c.not_before.is_(None) | (_attempt.c.not_before <= at)
+            queued &= _attempt.c.undecided.is_(False)
+            self._connection.execute(update(_attempt).where(queued).values(held=False, rung_at=None))
+            since = func.coalesce(_attempt.c.not_before, _attempt.c.queued_at)
+            limit = _attempt.c.overdue_at - since
+            later = update(_attempt).where(queued, _attempt.c.overdue_at.is_not(None))
+            now = literal(at, UtcTime)
+            # In this order: MariaDB computes each value from what those before it have become.
+            self._connection.execute(
+                later.ordered_values((_attempt.c.overdue_at, now + limit), (_attempt.c.not_before, now))
+            )
+        rows = self._connection.execute(
+            select(_attempt.c.task_type, func.count()).where(queued).group_by(_attempt.c.task_type)
+        )
+        return Counter({row[0]: row[1] for row in rows})
+
+    def find_submission(self, key: str) -> tuple[int, Mapping[str, object], JobMode] | None:
+        """Find the job that was submitted under a key, its document, and how it was submitted."""
+        query = select(_job.c.id, _job.c.document, _job.c.rerun, _job.c.reuse).where(_job.c.idempotency_key == key)
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else (row.id, row.document, read_mode(row))
+
+    def set_key(self, job_id: int, key: str) -> None:
+        """Remember under which key a job was submitted. A second job of the same key is a violation of uniqueness."""
+        self._connection.execute(update(_job).where(_job.c.id == job_id).values(idempotency_key=key))

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, func, select, update
 
 from services.scheduler.domain.control import ControlledTask
 from services.scheduler.domain.override import Maker
-from services.scheduler.storage.control import ControlStore
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
 from services.scheduler.storage.schema import AttemptRow, DependencyRow, ProductPromiseRow, TaskRow
+from services.scheduler.storage.selection import SelectionStore
 from shared.contracts.scheduler import OutputVersion
 from shared.contracts.states import FailureReason, TaskState
 
@@ -94,7 +94,7 @@ class OverrideStore:
         rows = self._connection.execute(counted.group_by(_edge.c.task_id)).all()
         for task_id, edges in rows:
             self._connection.execute(update(_task).where(_task.c.id == task_id).values(unmet=_task.c.unmet + edges))
-        consumers = ControlStore(self._connection).find_tasks([task_id for task_id, _ in rows])
+        consumers = SelectionStore(self._connection).find_tasks([task_id for task_id, _ in rows])
         return [task for task in consumers if task.state is TaskState.QUEUED]
 
     def mark_waiting(self, task_ids: Sequence[int]) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from services.scheduler.domain.changes import Changes, Transition
 from services.scheduler.storage.attempts import AttemptStore
+from services.scheduler.storage.cancellation import CancellationStore
 from services.scheduler.storage.containers import ContainerStore
-from services.scheduler.storage.control import ControlStore
 from services.scheduler.storage.ids import IdStore
 from services.scheduler.storage.jobs import DocumentCache, JobStore
 from services.scheduler.storage.keys import KeyBlocks
@@ -20,8 +20,10 @@ from services.scheduler.storage.losses import LossStore
 from services.scheduler.storage.outbox import OutboxStore
 from services.scheduler.storage.overrides import OverrideStore
 from services.scheduler.storage.registry import RegistryStore, TaskTypeCache
+from services.scheduler.storage.retries import RetryStore
 from services.scheduler.storage.reuse import ReuseStore
 from services.scheduler.storage.schema import TransitionRow
+from services.scheduler.storage.selection import SelectionStore
 from services.scheduler.storage.tasks import TaskStore
 from shared.contracts.scheduler import JobView
 from shared.database.engine import Database
@@ -56,7 +58,9 @@ class SqlUnitOfWork:
         self.attempts = AttemptStore(connection, keys)
         self.registry = RegistryStore(connection, task_types)
         self.containers = ContainerStore(connection)
-        self.control = ControlStore(connection)
+        self.selection = SelectionStore(connection)
+        self.cancellation = CancellationStore(connection)
+        self.retries = RetryStore(connection)
         self.reuse = ReuseStore(connection)
         self.overrides = OverrideStore(connection)
         self.outbox = OutboxStore(connection)

@@ -17,7 +17,7 @@ from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.queues import Queues
 from services.scheduler.main import create_app
 from services.scheduler.settings import SchedulerSettings
-from services.scheduler.storage.control import ControlStore
+from services.scheduler.storage.selection import SelectionStore
 from services.scheduler.storage.unit_of_work import SqlTransactor
 from shared.contracts.diagnostics import JobEnd, StateChange
 from shared.contracts.errors import NotFoundError
@@ -283,7 +283,7 @@ def test_finished_jobs_are_passed_over_without_reading_their_tasks(call: Any, tm
             plans.extend(row[3] for row in rows)
 
     with engine.begin() as connection:
-        call(ControlStore(connection))
+        call(SelectionStore(connection))
     engine.dispose()
     assert plans
     assert not [plan for plan in plans if plan.startswith("SCAN task")], plans

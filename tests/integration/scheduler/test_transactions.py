@@ -82,6 +82,7 @@ async def add_queued_job(ward: Ward) -> int:
     return job_id
 
 
+@pytest.mark.every_database
 async def test_a_command_that_only_notes_changes_has_them_stored_and_wakes_listeners(
     ward: Ward, inspector: Inspector
 ) -> None:
@@ -128,6 +129,7 @@ async def test_a_command_that_raises_stores_nothing_and_wakes_nobody(ward: Ward,
     assert ward.woken == []
 
 
+@pytest.mark.every_database
 async def test_what_a_command_describes_counts_its_changes_and_those_that_follow_are_stored_once(
     ward: Ward, inspector: Inspector
 ) -> None:
