@@ -30,7 +30,7 @@ class ProductStoreSettings(BrokerChoice):
     )
     spool: Path = Field(
         default=Path("data/spool"),
-        description="Folder for bytes on their way to a bucket. Keep it on the machine of the catalogue.",
+        description="Folder for bytes on their way to a bucket. Preserve it together with the catalogue.",
     )
     s3_endpoint: str | None = Field(
         default=None, description="Address of the object storage; default: `AWS_ENDPOINT_URL`, then the address of AWS."
