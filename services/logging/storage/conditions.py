@@ -6,15 +6,15 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from services.logging.domain.field_condition import Comparison, parse_condition
-from services.logging.storage.schema import RecordRow, StreamRow
+from services.logging.storage.schema import record_table, stream_table
 from shared.contracts.logs import LogQuery, LogScope
 from shared.database.json_values import compare_json
 
-RECORD: Table = RecordRow.__table__  # type: ignore[attr-defined]
-STREAM: Table = StreamRow.__table__  # type: ignore[attr-defined]
+RECORD = record_table
+STREAM = stream_table
 
 _OPERATORS: dict[Comparison, Callable[[Any, Any], ColumnElement[bool]]] = {
     Comparison.EQUAL: operator.eq,

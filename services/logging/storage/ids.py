@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from services.logging.storage.conditions import RECORD
-from services.logging.storage.schema import TallyRow
+from services.logging.storage.schema import tally_table
 from shared.contracts.ids import HIGHEST_ID, KnownIds
 from shared.database.engine import Database
 
-_TALLY = TallyRow.__table__  # type: ignore[attr-defined]
+_TALLY = tally_table
 
 
 class IdReader:

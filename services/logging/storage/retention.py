@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select
 
 from services.logging.storage.conditions import RECORD
-from services.logging.storage.schema import StateRow
+from services.logging.storage.schema import state_table
 from services.logging.storage.size import RecordSize
 from services.logging.storage.tallies import TALLY
 from services.logging.storage.text_index import TextIndex
@@ -18,7 +18,7 @@ from shared.contracts.log_retention import RetentionPolicy
 from shared.database.engine import Database
 from shared.database.upserts import insert_or_update
 
-_STATE = StateRow.__table__  # type: ignore[attr-defined]
+_STATE = state_table
 _POLICY = "retention"
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from shared.contracts.logs import MAX_STREAM_LENGTH
+from shared.database.tables import find_table
 from shared.database.types import Json, Key, UtcTime
 
 
@@ -80,3 +81,10 @@ class StateRow(LoggingRow, table=True):
 
     name: str = Field(max_length=32, primary_key=True)
     value: Any = Field(sa_type=Json)
+
+
+#: The tables, for queries.
+stream_table = find_table(StreamRow)
+record_table = find_table(RecordRow)
+tally_table = find_table(TallyRow)
+state_table = find_table(StateRow)

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, case, func, literal_column, select
 
 from services.logging.domain.tally import Tally
 from services.logging.storage.conditions import RECORD, STREAM
-from services.logging.storage.schema import TallyRow
+from services.logging.storage.schema import tally_table
 from shared.contracts.logs import SequenceRange, StreamEnding
 from shared.database.engine import Database
 from shared.database.upserts import insert_if_absent, insert_or_update
 
-TALLY = TallyRow.__table__  # type: ignore[attr-defined]
+TALLY = tally_table
 MOST_RANGES = 100
 
 

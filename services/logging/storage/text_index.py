@@ -14,10 +14,10 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
 
 from services.logging.domain.search_text import SearchTerm, parse_search
 from services.logging.storage.conditions import RECORD, record_conditions
-from services.logging.storage.schema import StateRow
+from services.logging.storage.schema import state_table
 from shared.contracts.logs import LogQuery, RecordOrder
 
-_STATE = StateRow.__table__  # type: ignore[attr-defined]
+_STATE = state_table
 _INDEXED = "indexed"
 _ADD = text(
     "INSERT INTO log_text (rowid, message, traceback, scope) "

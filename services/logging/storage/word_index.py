@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, insert, literal
 
 from services.logging.domain.words import Phrase, split_search, split_words
 from services.logging.storage.conditions import RECORD, record_conditions
-from services.logging.storage.schema import StateRow
+from services.logging.storage.schema import state_table
 from shared.contracts.logs import LogQuery, RecordOrder
 
-_STATE = StateRow.__table__  # type: ignore[attr-defined]
+_STATE = state_table
 _INDEXED = "indexed"
 _ADDED = ("message", "traceback", "job_id", "task_id", "attempt_id", "level", "host")
 #: How many records are read at once, to be split into words: some are large.

@@ -15,21 +15,13 @@ from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.queue_order import Queue, find_first_tags
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import (
-    IS_DELAYED,
-    IS_HELD,
-    MAY_BE_OVERDUE,
-    AttemptRow,
-    JobRow,
-    TaskRow,
-)
+from services.scheduler.storage.schema import IS_DELAYED, IS_HELD, MAY_BE_OVERDUE
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import task_table as _task
 from shared.contracts.scheduler import AttemptReport
 from shared.contracts.states import AttemptState, FailureReason
 from shared.database.prepared import Prepared, PreparedForKeys, prepare_insert
-
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_job = JobRow.__table__  # type: ignore[attr-defined]
-_task = TaskRow.__table__  # type: ignore[attr-defined]
 
 _KNOWN = select(
     _attempt.c.id,

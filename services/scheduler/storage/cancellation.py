@@ -11,12 +11,10 @@ from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.control import ControlledTask
 from services.scheduler.domain.lifecycle import HELD
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import AttemptRow, DependencyRow, TaskRow
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import dependency_table as _edge
+from services.scheduler.storage.schema import task_table as _task
 from shared.contracts.states import AttemptState, FailureReason, TaskState
-
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_edge = DependencyRow.__table__  # type: ignore[attr-defined]
 
 _HELD_STATES = [state.value for state in HELD]
 

@@ -7,13 +7,11 @@ from collections.abc import Collection
 from sqlalchemy import Connection, delete, insert, select, update
 
 from services.scheduler.domain.containers import Registry, Resources
-from services.scheduler.storage.schema import ContainerRow, ContainerTaskTypeRow
+from services.scheduler.storage.schema import container_table as _container
+from services.scheduler.storage.schema import container_task_type_table as _capability
 from shared.contracts.containers import ContainerView, RegistryView, ResourcesView
 from shared.contracts.errors import NotFoundError
 from shared.database.engine import Database
-
-_container = ContainerRow.__table__  # type: ignore[attr-defined]
-_capability = ContainerTaskTypeRow.__table__  # type: ignore[attr-defined]
 
 
 class ContainerStore:

@@ -10,12 +10,11 @@ from sqlalchemy import Connection, delete, insert, select
 
 from services.scheduler.domain.message_parts import describe_message
 from services.scheduler.storage.rows import CHUNK, chunks
-from services.scheduler.storage.schema import DeadLetterRow, OutboxRow
+from services.scheduler.storage.schema import dead_letter_table as _dead
+from services.scheduler.storage.schema import outbox_table as _outbox
 from shared.contracts.dead_letters import DeadLetter, DeadLetterContent
 from shared.database.engine import Database
 
-_dead = DeadLetterRow.__table__  # type: ignore[attr-defined]
-_outbox = OutboxRow.__table__  # type: ignore[attr-defined]
 _LETTER = "d"
 
 

@@ -9,7 +9,12 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, case, func, literal, or_, select, text, type_coerce
 
 from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
-from services.scheduler.storage.schema import IS_CLAIMABLE, IS_HELD, AttemptRow, JobRow, TaskRow, TaskTypeRow, WorkerRow
+from services.scheduler.storage.schema import IS_CLAIMABLE, IS_HELD
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import task_table as _task
+from services.scheduler.storage.schema import task_type_table as _type
+from services.scheduler.storage.schema import worker_table as _worker
 from services.scheduler.storage.shipped_task_types import read_shipped_task_types
 from shared.contracts.diagnostics import (
     AttemptTrouble,
@@ -31,12 +36,6 @@ from shared.contracts.states import FailureReason, TaskState
 from shared.database.engine import Database
 from shared.database.types import UtcTime
 from shared.error_lines import find_error_line
-
-_job = JobRow.__table__  # type: ignore[attr-defined]
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_worker = WorkerRow.__table__  # type: ignore[attr-defined]
-_type = TaskTypeRow.__table__  # type: ignore[attr-defined]
 
 _IS_TROUBLE = text("attempt.state IN ('failed', 'lost', 'rejected')")
 _WAS_TRIED = or_(_attempt.c.reason.is_(None), _attempt.c.reason != FailureReason.EVICTED.value)

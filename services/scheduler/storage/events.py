@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
-from services.scheduler.storage.schema import JobRow, TaskRow, TransitionRow
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import task_table as _task
+from services.scheduler.storage.schema import transition_table as _transition
 from shared.contracts.diagnostics import StateChange
 from shared.contracts.errors import NotFoundError
 from shared.contracts.states import JobState
 from shared.database.engine import Database
-
-_job = JobRow.__table__  # type: ignore[attr-defined]
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_transition = TransitionRow.__table__  # type: ignore[attr-defined]
 
 _CHANGES = select(
     _transition.c.id.label("event_id"),

@@ -8,31 +8,20 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from services.scheduler.domain.rules import find_rules
 from services.scheduler.domain.why import AttemptFacts, TaskFacts, WorkerFacts
-from services.scheduler.storage.schema import (
-    IS_CLAIMABLE,
-    IS_HELD,
-    AttemptRow,
-    DependencyRow,
-    JobRow,
-    ProductPromiseRow,
-    TaskRow,
-    TaskTypeRulesRow,
-    WorkerRow,
-)
+from services.scheduler.storage.schema import IS_CLAIMABLE, IS_HELD
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import dependency_table as _edge
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import product_promise_table as _promise
+from services.scheduler.storage.schema import task_table as _task
+from services.scheduler.storage.schema import task_type_rules_table as _rules
+from services.scheduler.storage.schema import worker_table as _worker
 from shared.contracts.diagnostics import RelatedTask, UnmetDependency
 from shared.contracts.errors import NotFoundError
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.reuse import ReuseView
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 from shared.database.engine import Database
-
-_job = JobRow.__table__  # type: ignore[attr-defined]
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
-_edge = DependencyRow.__table__  # type: ignore[attr-defined]
-_rules = TaskTypeRulesRow.__table__  # type: ignore[attr-defined]
-_worker = WorkerRow.__table__  # type: ignore[attr-defined]
 
 _MOST_NEEDS = 100
 _MOST_BEFORE = 10_000

@@ -9,24 +9,16 @@ from sqlalchemy import Connection, func, insert, select, update
 from services.scheduler.domain.ids import Resumption
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.rows import CHUNK
-from services.scheduler.storage.schema import (
-    AttemptRow,
-    JobRow,
-    KeySequenceRow,
-    OutboxRow,
-    TaskRow,
-    TransitionRow,
-)
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import key_sequence_table as _sequence
+from services.scheduler.storage.schema import outbox_table as _outbox
+from services.scheduler.storage.schema import task_table as _task
+from services.scheduler.storage.schema import transition_table as _transition
 from shared.contracts.ids import KnownIds
 from shared.contracts.states import AttemptState
 from shared.database.engines import open_engine
 
-_job = JobRow.__table__  # type: ignore[attr-defined]
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_transition = TransitionRow.__table__  # type: ignore[attr-defined]
-_outbox = OutboxRow.__table__  # type: ignore[attr-defined]
-_sequence = KeySequenceRow.__table__  # type: ignore[attr-defined]
 _QUEUED = _attempt.c.state == AttemptState.QUEUED.value
 _VERDICTS = "verdicts"
 #: The row of `key_sequence` whose next key is one more than the highest version that was told to the product store.

@@ -14,15 +14,14 @@ from services.scheduler.domain.control import ControlledJob
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.lifecycle import job_state_of
 from services.scheduler.storage.queue_order import bring_forward
-from services.scheduler.storage.schema import AttemptRow, JobRow, KeySequenceRow
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import key_sequence_table as _sequence
 from shared.contracts.scheduler import JobView, TaskCounts
 from shared.contracts.states import AttemptState, JobState, TaskState
 from shared.database.prepared import Prepared, PreparedForKeys, PreparedInsertion
 from shared.database.types import UtcTime
 
-_job = JobRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_sequence = KeySequenceRow.__table__  # type: ignore[attr-defined]
 _GIVEN = ("name", "state", "working_directory", "document", "seed", "root_task_id", "submitted_at", "submitted_by")
 _ADD = PreparedInsertion(_job, _job.c.id, *_GIVEN, "rerun", "reuse")
 _ADD_AS = PreparedInsertion(_job, _job.c.id, "id", *_GIVEN, "rerun", "reuse")

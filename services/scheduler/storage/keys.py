@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from services.scheduler.storage.schema import AttemptRow, KeySequenceRow, ProductPromiseRow, TaskRow
+from services.scheduler.storage.schema import attempt_table, product_promise_table, task_table
+from services.scheduler.storage.schema import key_sequence_table as _sequence
 from shared.database.prepared import Answer, Prepared
 
-_sequence = KeySequenceRow.__table__  # type: ignore[attr-defined]
 _KEYS = {
-    "task": TaskRow.__table__.c.id,  # type: ignore[attr-defined]
-    "attempt": AttemptRow.__table__.c.id,  # type: ignore[attr-defined]
-    "promise": ProductPromiseRow.__table__.c.id,  # type: ignore[attr-defined]
+    "task": task_table.c.id,
+    "attempt": attempt_table.c.id,
+    "promise": product_promise_table.c.id,
 }
 
 _ENDS = Prepared(select(_sequence.c.name, _sequence.c.next_key))

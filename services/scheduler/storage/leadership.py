@@ -5,11 +5,10 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from services.scheduler.domain.leadership import Leadership
-from services.scheduler.storage.schema import LeadershipRow
+from services.scheduler.storage.schema import leadership_table as _leadership
 from shared.database.engine import Database
 from shared.database.prepared import Prepared
 
-_leadership = LeadershipRow.__table__  # type: ignore[attr-defined]
 _NAME = "scheduler"
 _FIND = Prepared(
     select(_leadership.c.holder, _leadership.c.fence, _leadership.c.expires_at).where(_leadership.c.name == _NAME)

@@ -9,12 +9,10 @@ from sqlalchemy import Connection, func, insert, select
 
 from services.scheduler.domain.losses import LostTask
 from services.scheduler.storage.rows import CHUNK, chunks
-from services.scheduler.storage.schema import AttemptRow, WorkerLossRow, WorkerRow
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import worker_loss_table as _loss
+from services.scheduler.storage.schema import worker_table as _worker
 from shared.contracts.states import AttemptState
-
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_worker = WorkerRow.__table__  # type: ignore[attr-defined]
-_loss = WorkerLossRow.__table__  # type: ignore[attr-defined]
 
 
 class LossStore:

@@ -10,10 +10,8 @@ from sqlalchemy import Connection, delete, insert, select
 from services.scheduler.domain.changes import OutboxMessage
 from services.scheduler.storage.ids import note_told
 from services.scheduler.storage.rows import CHUNK, chunks
-from services.scheduler.storage.schema import DeadLetterRow, OutboxRow
-
-_outbox = OutboxRow.__table__  # type: ignore[attr-defined]
-_dead = DeadLetterRow.__table__  # type: ignore[attr-defined]
+from services.scheduler.storage.schema import dead_letter_table as _dead
+from services.scheduler.storage.schema import outbox_table as _outbox
 
 
 class OutboxStore:

@@ -9,15 +9,13 @@ from sqlalchemy import Connection, func, select, update
 from services.scheduler.domain.control import ControlledTask
 from services.scheduler.domain.override import Maker
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import AttemptRow, DependencyRow, ProductPromiseRow, TaskRow
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import dependency_table as _edge
+from services.scheduler.storage.schema import product_promise_table as _promise
+from services.scheduler.storage.schema import task_table as _task
 from services.scheduler.storage.selection import SelectionStore
 from shared.contracts.scheduler import OutputVersion
 from shared.contracts.states import FailureReason, TaskState
-
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
-_edge = DependencyRow.__table__  # type: ignore[attr-defined]
 
 
 class OverrideStore:

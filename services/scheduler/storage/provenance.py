@@ -10,22 +10,14 @@ from sqlalchemy import Connection, Row, select, tuple_
 
 from services.scheduler.domain.task import FILE
 from services.scheduler.storage.rows import CHUNK, chunks
-from services.scheduler.storage.schema import (
-    AttemptRow,
-    DependencyRow,
-    ProductPromiseRow,
-    TaskRow,
-    TaskTypeReleaseRow,
-)
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import dependency_table as _edge
+from services.scheduler.storage.schema import product_promise_table as _promise
+from services.scheduler.storage.schema import task_table as _task
+from services.scheduler.storage.schema import task_type_release_table as _release
 from shared.contracts.products import VersionView
 from shared.contracts.provenance import ProvenanceAttempt, VersionUse
 from shared.database.engine import Database
-
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
-_edge = DependencyRow.__table__  # type: ignore[attr-defined]
-_release = TaskTypeReleaseRow.__table__  # type: ignore[attr-defined]
 
 _STEP = select(
     _attempt, _task.c.state.label("task_state"), _task.c.seed, _task.c.accepted_attempt_id.label("accepted")

@@ -8,11 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select, text, update
 
 from services.scheduler.domain.fair_order import QueueEnds, find_first_tag
-from services.scheduler.storage.schema import AttemptRow
+from services.scheduler.storage.schema import attempt_table as _attempt
 from shared.contracts.states import AttemptState
 from shared.database.prepared import Prepared
-
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 
 _TAG = (
     "(SELECT start_tag FROM attempt WHERE state = 'queued' AND NOT held AND task_type = {type} AND priority = :priority"

@@ -11,7 +11,10 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from services.scheduler.domain.task_settings import TaskTypeSpecification
-from services.scheduler.storage.schema import TaskTypeReleaseRow, TaskTypeRow, TaskTypeRulesRow, WorkerRow
+from services.scheduler.storage.schema import task_type_release_table as _release
+from services.scheduler.storage.schema import task_type_rules_table as _rules
+from services.scheduler.storage.schema import task_type_table as _type
+from services.scheduler.storage.schema import worker_table as _worker
 from services.scheduler.storage.shipped_task_types import read_shipped_task_types
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
@@ -22,10 +25,6 @@ logger = logging.getLogger(__name__)
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_type = TaskTypeRow.__table__  # type: ignore[attr-defined]
-_release = TaskTypeReleaseRow.__table__  # type: ignore[attr-defined]
-_rules = TaskTypeRulesRow.__table__  # type: ignore[attr-defined]
-_worker = WorkerRow.__table__  # type: ignore[attr-defined]
 _ALL_RULES = Prepared(select(_rules.c.name, _rules.c.rules))
 _STAMP = Prepared(select(func.count(_type.c.name), func.max(_type.c.announced_at)))
 _HEAR = Prepared(

@@ -10,7 +10,9 @@ from sqlalchemy import Connection, Select, select
 
 from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.storage.diagnostics import check_job
-from services.scheduler.storage.schema import AttemptRow, JobRow, TaskRow
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import task_table as _task
 from shared.contracts.diagnostics import (
     OUTCOME_COLUMNS,
     TIMING_COLUMNS,
@@ -23,10 +25,6 @@ from shared.contracts.diagnostics import (
 from shared.contracts.errors import InvalidInputError
 from shared.contracts.states import TaskState
 from shared.database.engine import Database
-
-_job = JobRow.__table__  # type: ignore[attr-defined]
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 
 _OUTCOMES = frozenset({"PASS", "FAIL", "UNDEFINED"})
 #: Longer values are not parameters but texts.

@@ -10,12 +10,11 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from services.scheduler.domain.control import ControlledTask
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import DependencyRow, TaskRow
+from services.scheduler.storage.schema import dependency_table as _edge
+from services.scheduler.storage.schema import task_table as _task
 from services.scheduler.storage.selection import TASK_COLUMNS, read_tasks
 from shared.contracts.states import TaskState
 
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_edge = DependencyRow.__table__  # type: ignore[attr-defined]
 _source = _task.alias("source")
 
 _HOPELESS = [TaskState.FAILED.value, TaskState.BLOCKED.value, TaskState.CANCELLED.value]

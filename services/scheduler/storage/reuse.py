@@ -12,15 +12,14 @@ from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.reuse import AcceptedAttempt
 from services.scheduler.domain.task import Promise
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import IS_UNDECIDED, AttemptRow, JobRow, ProductPromiseRow, TaskRow
+from services.scheduler.storage.schema import IS_UNDECIDED
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import product_promise_table as _promise
+from services.scheduler.storage.schema import task_table as _task
 from shared.contracts.reuse import ReuseView
 from shared.contracts.scheduler import OutputVersion
 from shared.contracts.states import AttemptState
-
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_job = JobRow.__table__  # type: ignore[attr-defined]
-_promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
 
 #: In how many earlier jobs of the same name an accepted attempt is looked for.
 _MOST_JOBS = 5

@@ -26,6 +26,7 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from shared.database.ddl import partial_index
+from shared.database.tables import find_table
 from shared.database.types import Json, Key, UtcTime
 
 _LONG_TEXT = Text(length=2**31 - 1)
@@ -401,3 +402,23 @@ class DeadLetterRow(SchedulerRow, table=True):
     reason: str = Field(sa_column=Column(_LONG_TEXT, nullable=False))
     created_at: datetime = _time(nullable=False)
     died_at: datetime = _time(nullable=False)
+
+
+#: The tables, for queries.
+key_sequence_table = find_table(KeySequenceRow)
+task_type_table = find_table(TaskTypeRow)
+task_type_release_table = find_table(TaskTypeReleaseRow)
+task_type_rules_table = find_table(TaskTypeRulesRow)
+container_table = find_table(ContainerRow)
+container_task_type_table = find_table(ContainerTaskTypeRow)
+leadership_table = find_table(LeadershipRow)
+worker_table = find_table(WorkerRow)
+worker_loss_table = find_table(WorkerLossRow)
+job_table = find_table(JobRow)
+task_table = find_table(TaskRow)
+product_promise_table = find_table(ProductPromiseRow)
+dependency_table = find_table(DependencyRow)
+attempt_table = find_table(AttemptRow)
+transition_table = find_table(TransitionRow)
+outbox_table = find_table(OutboxRow)
+dead_letter_table = find_table(DeadLetterRow)

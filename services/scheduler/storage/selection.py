@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from services.scheduler.domain.control import UNHELD, ControlledTask
 from services.scheduler.domain.task import FILE
 from services.scheduler.storage.rows import CHUNK, chunks
-from services.scheduler.storage.schema import DependencyRow, JobRow, TaskRow
+from services.scheduler.storage.schema import dependency_table as _edge
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import task_table as _task
 from shared.contracts.states import FailureReason, TaskState
-
-_job = JobRow.__table__  # type: ignore[attr-defined]
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_edge = DependencyRow.__table__  # type: ignore[attr-defined]
 
 #: The columns of a `ControlledTask`.
 TASK_COLUMNS = tuple(
@@ -93,7 +91,7 @@ class SelectionStore:
     def find_out_of_queue(self, job_id: int | None, *, failed: bool) -> list[int]:
         """List the tasks of a job, or of all, that were purged from their queues; on request also those that failed."""
         purged = (_task.c.state == TaskState.CANCELLED.value) & (_task.c.reason == FailureReason.PURGED.value)
-        conditions = [(_job.c.cancelled > 0, purged)]
+        conditions: list[tuple[ColumnElement[bool], ColumnElement[bool]]] = [(_job.c.cancelled > 0, purged)]
         if failed:
             conditions.append((_job.c.failed > 0, _task.c.state == TaskState.FAILED.value))
         found: list[int] = []

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Integer, Select, bindparam, func, select, tex
 
 from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.storage.rows import CHUNK, chunks
-from services.scheduler.storage.schema import IS_CLAIMABLE, IS_UNRUNG, AttemptRow
+from services.scheduler.storage.schema import IS_CLAIMABLE, IS_UNRUNG
+from services.scheduler.storage.schema import attempt_table as _attempt
 from shared.database.engine import Database
 from shared.database.prepared import PreparedForKeys
 
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _IS_RUNG = text("attempt.state = 'queued' AND NOT attempt.held AND attempt.rung_at IS NOT NULL")
 _OLDEST = (
     select(_attempt.c.id)

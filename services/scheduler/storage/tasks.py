@@ -12,16 +12,15 @@ from services.scheduler.domain.attempt import MetDependency, TaskToRun
 from services.scheduler.domain.task import BlockedTask, KnownPromise, NewDependency, NewTask, Promise, ReadyTask
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import AttemptRow, DependencyRow, JobRow, ProductPromiseRow, TaskRow
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import dependency_table as _edge
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import product_promise_table as _promise
+from services.scheduler.storage.schema import task_table as _task
 from shared.contracts.states import FailureReason, TaskState
 from shared.database.engines import find_pipeline
 from shared.database.prepared import Answer, Prepared, PreparedForKeys, prepare_insert
 
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
-_edge = DependencyRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_job = JobRow.__table__  # type: ignore[attr-defined]
 _source = _task.alias("source")
 
 _ADD = prepare_insert(

@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Integer, bindparam, select
 
 from services.scheduler.domain.tree_place import TreePlace
-from services.scheduler.storage.schema import IS_HELD, AttemptRow, TaskRow
+from services.scheduler.storage.schema import IS_HELD
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import task_table as _task
 from shared.contracts.errors import InvalidInputError, NotFoundError
 from shared.contracts.scheduler import TaskLine, TaskPage
 
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
 _COLUMNS = [
     _task.c[name]
     for name in (

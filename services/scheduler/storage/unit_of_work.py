@@ -22,7 +22,7 @@ from services.scheduler.storage.overrides import OverrideStore
 from services.scheduler.storage.registry import RegistryStore, TaskTypeCache
 from services.scheduler.storage.retries import RetryStore
 from services.scheduler.storage.reuse import ReuseStore
-from services.scheduler.storage.schema import TransitionRow
+from services.scheduler.storage.schema import transition_table as _transition
 from services.scheduler.storage.selection import SelectionStore
 from services.scheduler.storage.tasks import TaskStore
 from shared.contracts.scheduler import JobView
@@ -31,7 +31,6 @@ from shared.database.prepared import prepare_insert
 
 T = TypeVar("T")
 
-_transition = TransitionRow.__table__  # type: ignore[attr-defined]
 _ADD_TRANSITION = prepare_insert(
     _transition, "job_id", "task_id", "attempt_id", "state_before", "state_after", "reason", "at"
 )

@@ -11,17 +11,15 @@ from services.scheduler.domain.job_language.document import resolve_pointer
 from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.domain.tree_place import TreePlace
 from services.scheduler.storage.jobs import JOB_COLUMNS, view_job
-from services.scheduler.storage.schema import (
-    IS_HELD,
-    AttemptRow,
-    DependencyRow,
-    JobRow,
-    ProductPromiseRow,
-    TaskRow,
-    TaskTypeRow,
-    TaskTypeRulesRow,
-    WorkerRow,
-)
+from services.scheduler.storage.schema import IS_HELD
+from services.scheduler.storage.schema import attempt_table as _attempt
+from services.scheduler.storage.schema import dependency_table as _edge
+from services.scheduler.storage.schema import job_table as _job
+from services.scheduler.storage.schema import product_promise_table as _promise
+from services.scheduler.storage.schema import task_table as _task
+from services.scheduler.storage.schema import task_type_rules_table as _rules
+from services.scheduler.storage.schema import task_type_table as _type
+from services.scheduler.storage.schema import worker_table as _worker
 from services.scheduler.storage.shipped_task_types import read_shipped_task_types
 from services.scheduler.storage.tree import TreeReader
 from shared.contracts.errors import NotFoundError
@@ -41,15 +39,6 @@ from shared.contracts.states import JobState, TaskState
 from shared.database.engine import Database
 
 T = TypeVar("T")
-
-_job = JobRow.__table__  # type: ignore[attr-defined]
-_task = TaskRow.__table__  # type: ignore[attr-defined]
-_attempt = AttemptRow.__table__  # type: ignore[attr-defined]
-_promise = ProductPromiseRow.__table__  # type: ignore[attr-defined]
-_edge = DependencyRow.__table__  # type: ignore[attr-defined]
-_worker = WorkerRow.__table__  # type: ignore[attr-defined]
-_rules = TaskTypeRulesRow.__table__  # type: ignore[attr-defined]
-_type = TaskTypeRow.__table__  # type: ignore[attr-defined]
 
 
 class SchedulerViews:
