@@ -39,6 +39,10 @@ test: $(VENV)/.ready-dev ## Check style, types and architecture, then run all te
 	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile tests/architecture tests/unit tests/integration
 	$(BIN)/pytest --numprocesses $(TESTERS) --dist loadfile tests/acceptance
 
+.PHONY: unit
+unit: $(VENV)/.ready-dev ## Run the quick tests: units and architecture, without what is marked as slow
+	$(BIN)/pytest --numprocesses $(TESTERS) --dist worksteal -m "not slow" --hypothesis-profile quick tests/architecture tests/unit
+
 .PHONY: lint
 lint: $(VENV)/.ready-dev ## Mend style where that is safe, then check style, types and architecture
 	$(BIN)/ruff check --fix .

@@ -24,6 +24,7 @@ _LOGIC = (None, "sqlite" if "sqlite" in KINDS else KINDS[0])
 
 # A busy machine is no fault of the code.
 settings.register_profile("eas", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)  # for `make unit`
 settings.load_profile("eas")
 
 

@@ -140,6 +140,10 @@ class RunningSuite:
         with urllib.request.urlopen(request) as response:
             return json.load(response)
 
+    def workers(self) -> set[str]:
+        """List the workers that are not gone."""
+        return {worker["worker_id"] for worker in self.get("/scheduler/workers") if not worker["gone"]}
+
     @property
     def token(self) -> str:
         """The user's."""

@@ -10,7 +10,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 import pytest
 
 from shared.clients.notebook import connect
-from tests.acceptance.conftest import RunningSuite, eas
+from tests.acceptance.conftest import RunningSuite, eas, wait_until
 
 pytestmark = pytest.mark.acceptance
 
@@ -219,14 +218,9 @@ def test_workers_and_task_types_are_listed(suite: RunningSuite) -> None:
 def test_a_worker_that_is_told_to_stop_goes(suite: RunningSuite) -> None:
     worker = suite.ask("workers")[0]["worker_id"]
     assert suite.ask("drain", worker) == {"draining": [worker]}
-    until = time.monotonic() + 60
-    while worker in {found["worker_id"] for found in suite.ask("workers")}:
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    wait_until(lambda: worker not in suite.workers(), seconds=120)
     assert suite.ask("drain", worker, status=1)["error"]["slug"] == "not_found"
-    while len(suite.ask("workers")) < 2:  # in its place another one begins
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    wait_until(lambda: len(suite.workers()) == 2, seconds=120)  # in its place another one begins
 
 
 def test_the_environment_leads_to_the_suite(suite: RunningSuite) -> None:

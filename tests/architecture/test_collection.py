@@ -26,6 +26,7 @@ FICKLE = {
 FICKLE_ALONE = {"compress": "mtime", "GzipFile": "mtime", "default_rng": "", "Random": ""}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_same_tests_are_collected_at_another_time_and_with_other_hashes(
     request: pytest.FixtureRequest, tmp_path: Path

@@ -190,6 +190,7 @@ def test_a_sample_at_the_very_limit_is_near_its_grid_point() -> None:
     assert present.tolist() == [True, True, True, False, True]
 
 
+@pytest.mark.slow
 def test_a_curve_is_verified_to_the_same_bits_before_and_after_kernels_are_loaded() -> None:
     code = (
         "import sys\n"

@@ -86,6 +86,7 @@ def test_the_curve_is_left_as_it_was() -> None:
     np.testing.assert_array_equal(fluxes, 1 + NOISE)
 
 
+@pytest.mark.slow
 def test_short_boxes_tell_a_long_period_from_its_fractions() -> None:
     # Given a planet of 15 d, in transit for 1.2 % of the time
     times = np.arange(90 * 48) / 48

@@ -85,6 +85,7 @@ def test_an_injected_planet_is_recovered_at_any_time(search: Search, start: floa
     assert signal.duration == pytest.approx(0.105, abs=0.03)
 
 
+@pytest.mark.slow
 @ALL
 def test_the_planet_stands_out_and_noise_does_not(search: Search) -> None:
     times, model = transits(radius=0.35, duration=27, cadence=1800)
@@ -114,6 +115,7 @@ def test_the_peak_of_the_periodogram_is_the_period(search: Search) -> None:
     assert periodogram.periods[-1] <= 10
 
 
+@pytest.mark.slow
 @ALL
 def test_threads_change_nothing(search: Search) -> None:
     times, model = transits(radius=0.3, duration=27, cadence=1800)
@@ -174,6 +176,7 @@ def test_gaps_do_not_hide_the_planet(search: Search) -> None:
     assert signal.period == pytest.approx(3.3, rel=3e-3)
 
 
+@pytest.mark.slow
 def test_a_small_star_opens_short_periods() -> None:
     times, fluxes = transits(period=0.4, radius=0.5, duration=20, cadence=900)
     # The model's orbit is that of a hot Jupiter, so its transits last a third of the period; only the grid counts.

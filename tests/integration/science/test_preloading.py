@@ -1,4 +1,7 @@
-"""The module that fork servers import first."""
+"""The module that fork servers import first.
+
+Each test runs a process: only a new one has imported nothing yet, and only one without threads may fork.
+"""
 
 from __future__ import annotations
 

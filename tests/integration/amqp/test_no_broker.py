@@ -1,4 +1,7 @@
-"""Without a broker's address nothing of its library is imported."""
+"""Without a broker's address nothing of its library is imported.
+
+Each test runs a process: only a new one has imported nothing yet.
+"""
 
 from __future__ import annotations
 
