@@ -1,22 +1,25 @@
-"""What the typed clients have in common: one httpx client, bearer token, and errors that come back as their class."""
+"""What the typed clients have in common: a transport, and errors that come back as their class."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from shared.clients.proxies import describe_way, explain_failure, make_client
+from shared.clients.proxies import describe_way
+from shared.clients.transports.choice import choose_transport
+from shared.clients.transports.protocol import ANSWER_TIMEOUT, Answer
 from shared.contracts.errors import EasError, ErrorBody, InvalidInputError, UnavailableError, rebuild_error
 
 Model = TypeVar("Model", bound=BaseModel)
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 Self = TypeVar("Self", bound="ServiceClient")
 
-DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+_JSON = {"Content-Type": "application/json"}
 
 
 class ServiceClient:
@@ -41,8 +44,14 @@ class ServiceClient:
     """
 
     def __init__(self, url: str, token: str | None, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = make_client(url, headers, DEFAULT_TIMEOUT, transport)
+        self._transport = choose_transport(url, token, transport)
+        #: How long the service may be silent unless a call says otherwise [s].
+        self.answer_timeout = ANSWER_TIMEOUT
+
+    @property
+    def url(self) -> str:
+        """Where the service is mounted; ends with a slash."""
+        return self._transport.url
 
     async def __aenter__(self: Self) -> Self:
         return self
@@ -54,63 +63,89 @@ class ServiceClient:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._transport.close()
 
-    async def _send(
+    async def _ask(
         self,
         method: str,
         path: str,
         *,
         body: BaseModel | None = None,
-        params: dict[str, Any] | None = None,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, Any] | None = None,
         read_timeout: float | None = None,
-    ) -> bytes:
-        """Send one request and return the body of a good answer."""
-        extra: dict[str, Any] = {}
+    ) -> Answer:
+        """Send one request and return its answer, if it is a good one.
+
+        Parameters
+        ----------
+        body
+            Sent as JSON, in place of `content` and `headers`.
+        params
+            The query. Parameters that are None are left out.
+        read_timeout
+            How long the service may be silent [s]; `answer_timeout` by default.
+        """
         if body is not None:
-            extra["content"] = body.model_dump_json()
-            extra["headers"] = {"Content-Type": "application/json"}
+            content, headers = body.model_dump_json().encode(), _JSON
         if params:
-            extra["params"] = {name: value for name, value in params.items() if value is not None}
-        if read_timeout is not None:
-            extra["timeout"] = httpx.Timeout(read_timeout, connect=5.0)
-        try:
-            response = await self._http.request(method, path.lstrip("/"), **extra)
-        except httpx.HTTPError as error:
-            raise explain_failure(f"{self._http.base_url}{path.lstrip('/')}", error) from error
-        raise_for_error(response)
-        return response.content
+            params = {name: value for name, value in params.items() if value is not None}
+        silence = self.answer_timeout if read_timeout is None else read_timeout
+        answer = await self._transport.send(
+            method, path, params=params, headers=headers, content=content, silence=silence
+        )
+        raise_for_error(answer)
+        return answer
+
+    async def _send(self, method: str, path: str, **options: Any) -> bytes:
+        """Send one request and return the body of a good answer. See `_ask` for the options."""
+        return (await self._ask(method, path, **options)).content
+
+    @asynccontextmanager
+    async def _stream(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        read_timeout: float | None = None,
+    ) -> AsyncIterator[httpx.Response]:
+        """Open the body of a good answer to a GET request for reading as it arrives."""
+        silence = self.answer_timeout if read_timeout is None else read_timeout
+        async with self._transport.stream(path, params=params, headers=headers, silence=silence) as response:
+            if not response.is_success:
+                await response.aread()
+                raise_for_error(Answer.from_response(response))
+            yield response
 
     async def _call(self, model: type[Model], method: str, path: str, **options: Any) -> Model:
-        """Send one request and read its answer as `model`."""
-        return self._read(model.model_validate_json, await self._send(method, path, **options))
+        """Send one request and read its answer as `model`. See `_ask` for the options."""
+        return self._read(model.model_validate_json, (await self._ask(method, path, **options)).content)
 
-    def _read(self, parse: Callable[[bytes], Answer], content: bytes) -> Answer:
+    def _read(self, parse: Callable[[bytes], Value], content: bytes) -> Value:
         """Read an answer, or a part of it. Raises UnavailableError where it is not what was expected."""
         try:
             return parse(content)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = "".join(f".{part}" for part in first["loc"])
-            message = (
-                f"{self._http.base_url} does not answer like a service of this version: {first['msg']} at ${place}"
-            )
+            message = f"{self.url} does not answer like a service of this version: {first['msg']} at ${place}"
             raise UnavailableError(message) from error
 
 
-def raise_for_error(response: httpx.Response) -> None:
-    """Raise what the service raised, if the (fully read) response is an error.
+def raise_for_error(answer: Answer) -> None:
+    """Raise what the service raised, if the answer is an error.
 
     A 5xx answer that is not one of ours (a proxy's, say) becomes `UnavailableError`.
     """
-    if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
+    if 200 <= answer.status < 300 or answer.status == httpx.codes.NOT_MODIFIED:
         return
     try:
-        body = ErrorBody.model_validate_json(response.content)
+        body = ErrorBody.model_validate_json(answer.content)
     except ValidationError:
-        url = response.request.url
-        message = f"{url}: HTTP {response.status_code}{describe_way(url)}"
-        raise (UnavailableError if response.status_code >= 500 else EasError)(message) from None
+        message = f"{answer.url}: HTTP {answer.status}{describe_way(answer.url)}"
+        raise (UnavailableError if answer.status >= 500 else EasError)(message) from None
     raise rebuild_error(body)
 
 

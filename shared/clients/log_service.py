@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
-import httpx
-
-from shared.clients.base import DEFAULT_TIMEOUT, ServiceClient, raise_for_error
+from shared.clients.base import ServiceClient
 from shared.clients.event_stream import read_events
-from shared.clients.proxies import explain_failure
 from shared.contracts.errors import UnavailableError
 from shared.contracts.ids import KnownIds
 from shared.contracts.log_retention import RetentionPolicy, RetentionReport
@@ -50,13 +47,9 @@ class LogClient(ServiceClient):
         InvalidInputError
             A line is not a record. Nothing was stored.
         """
-        body = join_lines(lines)
-        try:
-            response = await self._http.post("records", content=body, headers={"Content-Type": "application/json"})
-        except httpx.HTTPError as error:
-            raise explain_failure(f"{self._http.base_url}records", error) from error
-        raise_for_error(response)
-        return self._read(IngestResponse.model_validate_json, response.content)
+        headers = {"Content-Type": "application/json"}
+        answer = await self._ask("POST", "records", content=join_lines(lines), headers=headers)
+        return self._read(IngestResponse.model_validate_json, answer.content)
 
     async def list_records(self, query: LogQuery) -> LogPage:
         """Find a page of records. Needs the scope ``read``."""
@@ -95,18 +88,11 @@ class LogClient(ServiceClient):
         params = query.model_dump(mode="json", exclude_defaults=True, exclude={"after", "order", "limit"})
         if after is not None:
             params["after"] = after
-        silence = httpx.Timeout(DEFAULT_TIMEOUT.connect, read=_MOST_SILENCE)
-        try:
-            async with self._http.stream("GET", "records/follow", params=params, timeout=silence) as response:
-                if response.is_error:
-                    await response.aread()
-                raise_for_error(response)
-                async for event in read_events(response.aiter_lines()):
-                    if event is not None:
-                        yield self._read(_FOLLOWED[event.name], event.data.encode())
-        except httpx.HTTPError as error:
-            raise explain_failure(f"{self._http.base_url}records/follow", error) from error
-        raise UnavailableError(f"{self._http.base_url}records/follow: the stream ended")
+        async with self._stream("records/follow", params=params, read_timeout=_MOST_SILENCE) as response:
+            async for event in read_events(response.aiter_lines()):
+                if event is not None:
+                    yield self._read(_FOLLOWED[event.name], event.data.encode())
+        raise UnavailableError(f"{self.url}records/follow: the stream ended")
 
     async def get_retention(self) -> RetentionPolicy:
         """Tell which records may go. Needs the scope ``operate``, as all about retention does."""
@@ -132,12 +118,6 @@ class LogClient(ServiceClient):
     async def export(self, query: LogQuery, form: ExportForm) -> AsyncIterator[bytes]:
         """Stream all records of a query as one document, in pieces. Needs the scope ``read``."""
         params = {**query.model_dump(mode="json", exclude_defaults=True, exclude={"limit"}), "format": form.value}
-        try:
-            async with self._http.stream("GET", "records/export", params=params) as response:
-                if response.is_error:
-                    await response.aread()
-                raise_for_error(response)
-                async for piece in response.aiter_bytes():
-                    yield piece
-        except httpx.HTTPError as error:
-            raise explain_failure(f"{self._http.base_url}records/export", error) from error
+        async with self._stream("records/export", params=params) as response:
+            async for piece in response.aiter_bytes():
+                yield piece

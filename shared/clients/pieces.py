@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
 from pydantic import ValidationError
 
 from shared.clients.base import Model, raise_for_error
-from shared.clients.bulk import BulkConnections
-from shared.clients.proxies import explain_failure
+from shared.clients.transports.protocol import TRANSFER_TIMEOUT, Answer, Transport
 from shared.contracts.digests import REPR_DIGEST, format_digest
 from shared.contracts.errors import DamagedError, NotFoundError, RangeError, UnavailableError
 from shared.contracts.products import VersionView
@@ -21,9 +19,6 @@ from shared.contracts.uploads import OFFSET_HEADER, UploadRequest, UploadView
 
 logger = logging.getLogger(__name__)
 
-BLOCK_SIZE = 1 << 20
-#: Hashing and flushing gigabytes takes the store a while after the last byte has been sent [s].
-TRANSFER_TIMEOUT = httpx.Timeout(600.0, connect=5.0)
 #: How often in a row it is tried without a single byte more being there, and the pauses in between [s].
 TRIES = 12
 FIRST_PAUSE = 0.1
@@ -37,15 +32,12 @@ class PiecewiseUploads:
 
     Parameters
     ----------
-    http
-        A client of the product store.
-    bulk
-        Connections for the bytes; None where httpx has to send them.
+    transport
+        Leads to the product store; the caller closes it.
     """
 
-    def __init__(self, http: httpx.AsyncClient, bulk: BulkConnections | None) -> None:
-        self._http = http
-        self._bulk = bulk
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
         self._unfinished: dict[str, str] = {}
 
     async def upload(self, path: Path, request: UploadRequest) -> VersionView:
@@ -98,11 +90,9 @@ class PiecewiseUploads:
 
     async def _find_or_open(self, key: str, request: UploadRequest) -> tuple[str, int]:
         if (upload_id := self._unfinished.get(key)) is None:
-            content = request.model_dump_json()
-            response = await self._request(
-                "POST", "uploads", content=content, headers={"Content-Type": "application/json"}
-            )
-            upload = _read(UploadView, response)
+            headers = {"Content-Type": "application/json"}
+            answer = await self._request("POST", "uploads", headers=headers, content=request.model_dump_json().encode())
+            upload = _read(UploadView, answer)
             while len(self._unfinished) >= MOST_REMEMBERED:
                 del self._unfinished[next(iter(self._unfinished))]
             self._unfinished[key] = upload.upload_id
@@ -120,12 +110,8 @@ class PiecewiseUploads:
 
     async def _send(self, path: Path, target: str, offset: int, size: int) -> None:
         headers = {OFFSET_HEADER: str(offset)}
-        if self._bulk is not None:
-            with await asyncio.to_thread(path.open, "rb") as file:
-                raise_for_error(await self._bulk.send_file("PATCH", target, file, offset, size - offset, headers))
-            return
-        headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(size - offset)}
-        await self._request("PATCH", target, headers=headers, content=read_blocks(path, offset))
+        with await asyncio.to_thread(path.open, "rb") as file:
+            raise_for_error(await self._transport.send_file("PATCH", target, file, offset, size - offset, headers))
 
     async def _abort(self, key: str) -> None:
         """Let the store forget an upload that it refused; where that fails, it forgets it by itself in time."""
@@ -136,30 +122,18 @@ class PiecewiseUploads:
                 logger.warning("upload %s was not given up: %s", upload_id, error.message)
 
     async def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        headers: dict[str, str] | None = None,
-        content: str | AsyncIterator[bytes] | None = None,
-    ) -> httpx.Response:
-        try:
-            response = await self._http.request(
-                method, path, headers=headers, content=content, timeout=TRANSFER_TIMEOUT
-            )
-        except httpx.HTTPError as error:
-            raise explain_failure(f"{self._http.base_url}{path}", error) from error
-        raise_for_error(response)
-        return response
+        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, content: bytes = b""
+    ) -> Answer:
+        answer = await self._transport.send(method, path, headers=headers, content=content, silence=TRANSFER_TIMEOUT)
+        raise_for_error(answer)
+        return answer
 
 
-def _read(model: type[Model], response: httpx.Response) -> Model:
+def _read(model: type[Model], answer: Answer) -> Model:
     try:
-        return model.model_validate_json(response.content)
+        return model.model_validate_json(answer.content)
     except ValidationError as error:
-        raise UnavailableError(
-            f"{response.request.url} does not answer like a product store of this version"
-        ) from error
+        raise UnavailableError(f"{answer.url} does not answer like a product store of this version") from error
 
 
 def check_stored(view: VersionView, path: Path, sha256: str, size: int) -> VersionView:
@@ -179,14 +153,3 @@ def hash_file(path: Path) -> str:
     """Make the SHA-256 of a file. Blocks."""
     with path.open("rb", 0) as file:
         return hashlib.file_digest(file, hashlib.sha256).hexdigest()
-
-
-async def read_blocks(path: Path, offset: int = 0) -> AsyncIterator[bytes]:
-    """Read a file from a place on."""
-    file = await asyncio.to_thread(path.open, "rb", 0)
-    try:
-        file.seek(offset)
-        while block := await asyncio.to_thread(file.read, BLOCK_SIZE):
-            yield block
-    finally:
-        file.close()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import httpx
 from pydantic import ValidationError
 
-from shared.clients.base import ServiceClient, raise_for_error
-from shared.clients.proxies import explain_failure
+from shared.clients.base import ServiceClient
 from shared.contracts.errors import InvalidInputError, UnavailableError
 from shared.contracts.previews import (
     FORM_HEADER,
@@ -92,26 +90,16 @@ class PreviewClient(ServiceClient):
             mode="json", by_alias=True, exclude_unset=True, exclude_none=True
         )
         path = f"versions/{version_id}/preview"
+        headers = {"Accept": PNG if picture else JSON}
+        answer = await self._ask("GET", path, params=query, headers=headers, read_timeout=READ_TIMEOUT)
         try:
-            response = await self._http.get(
-                path,
-                params=query,
-                headers={"Accept": PNG if picture else JSON},
-                timeout=httpx.Timeout(READ_TIMEOUT, connect=5.0),
-            )
-        except httpx.HTTPError as error:
-            raise explain_failure(f"{self._http.base_url}{path}", error) from error
-        raise_for_error(response)
-        try:
-            form = PreviewForm(response.headers.get(FORM_HEADER, ""))
-            forms = tuple(PreviewForm(name) for name in response.headers.get(FORMS_HEADER, "").split(", ") if name)
-            found = VersionPreview(version_id, form, forms, response.content)
+            form = PreviewForm(answer.headers.get(FORM_HEADER, ""))
+            forms = tuple(PreviewForm(name) for name in answer.headers.get(FORMS_HEADER, "").split(", ") if name)
+            found = VersionPreview(version_id, form, forms, answer.content)
             if not form.is_picture:
-                PREVIEW.validate_json(response.content)
+                PREVIEW.validate_json(answer.content)
         except (ValidationError, ValueError) as error:
-            raise UnavailableError(f"{self._http.base_url}{path} does not answer like a service of this version") from (
-                error
-            )
+            raise UnavailableError(f"{self.url}{path} does not answer like a service of this version") from (error)
         return found
 
 

@@ -10,20 +10,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, BinaryIO
-from urllib.parse import urlencode
 
 import httpx
 from pydantic import ValidationError
 
 from shared.clients.base import raise_for_error
-from shared.clients.bulk import SILENCE_TIMEOUT, BulkConnections
 from shared.clients.inventory import InventoryClient
-from shared.clients.kept_connections import KeptConnections
-from shared.clients.pieces import BLOCK_SIZE, TRANSFER_TIMEOUT, PiecewiseUploads, check_stored, read_blocks
+from shared.clients.pieces import PiecewiseUploads, check_stored
 from shared.clients.previews import PreviewClient
-from shared.clients.proxies import explain_failure
 from shared.clients.removals import RemovalClient
 from shared.clients.small_files import SmallFile, read_files, split
+from shared.clients.transports.protocol import TRANSFER_TIMEOUT, Answer
 from shared.contracts.deposits import DepositAnswer, DepositRequest, DepositResponse, SmallDeposit
 from shared.contracts.digests import CONTENT_DIGEST, format_digest, read_digests
 from shared.contracts.errors import (
@@ -32,7 +29,6 @@ from shared.contracts.errors import (
     ErrorBody,
     InvalidInputError,
     Problem,
-    UnavailableError,
     rebuild_error,
 )
 from shared.contracts.ids import IdAnswer, IdNotice, ServiceInstance
@@ -56,6 +52,10 @@ from shared.contracts.uploads import UploadRequest
 
 #: Files above this are uploaded in pieces [bytes].
 PIECEWISE_ABOVE = 64 << 20
+#: Files up to this are sent from memory [bytes].
+BLOCK_SIZE = 1 << 20
+#: What is fetched must arrive with the bytes that the store has.
+_AS_STORED = {"Accept-Encoding": "identity"}
 
 
 class ProductStoreClient(InventoryClient, RemovalClient, PreviewClient):
@@ -77,19 +77,7 @@ class ProductStoreClient(InventoryClient, RemovalClient, PreviewClient):
     ) -> None:
         super().__init__(url, token, transport=transport)
         self.piecewise_above = piecewise_above
-        suits = transport is None and KeptConnections.suits(url)
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._bulk = BulkConnections(url, headers) if suits else None
-        self._kept = KeptConnections(url, headers) if suits else None
-        self._pieces = PiecewiseUploads(self._http, self._bulk)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._bulk is not None:
-            self._bulk.close()
-        if self._kept is not None:
-            await self._kept.close()
-        await super().close()
+        self._pieces = PiecewiseUploads(self._transport)
 
     async def plan(self, products: Sequence[PlannedProduct]) -> PlanResponse:
         """Register products that tasks promise to write: all or none. May be repeated.
@@ -169,9 +157,9 @@ class ProductStoreClient(InventoryClient, RemovalClient, PreviewClient):
             CONTENT_DIGEST: format_digest(sha256=sha256),
             METADATA_HEADER: _write_metadata(metadata or {}),
         }
-        response = await self._put(query, headers, path, size, block)
-        raise_for_error(response)
-        view = self._read(VersionView.model_validate_json, response.content)
+        answer = await self._put(query, headers, path, size, block)
+        raise_for_error(answer)
+        view = self._read(VersionView.model_validate_json, answer.content)
         return check_stored(view, path, sha256, size)
 
     async def upload_many(self, files: Sequence[SmallFile]) -> list[VersionView | EasError]:
@@ -224,13 +212,13 @@ class ProductStoreClient(InventoryClient, RemovalClient, PreviewClient):
         DamagedError
             The stored bytes are damaged, or what arrived is not what was expected.
         """
-        async with self._stream(f"versions/{version_id}/content", {}, {}) as response:
-            expected = sha256 or read_digests(response.headers).sha256
-            content = await response.aread()
-        found = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        path = f"versions/{version_id}/content"
+        answer = await self._ask("GET", path, headers=_AS_STORED, read_timeout=TRANSFER_TIMEOUT)
+        expected = sha256 or read_digests(answer.headers).sha256
+        found = await asyncio.to_thread(lambda: hashlib.sha256(answer.content).hexdigest())
         if expected != found:
             raise DamagedError(f"version {version_id} arrived with SHA-256 {found}; expected {expected}")
-        return content
+        return answer.content
 
     async def download_latest(self, directory: str, filename: str, target: Path, *, accepted: bool = True) -> None:
         """Fetch the newest (accepted) version of a name. See `download`."""
@@ -243,33 +231,22 @@ class ProductStoreClient(InventoryClient, RemovalClient, PreviewClient):
 
         What is read is not verified here; the store breaks the connection off where a whole version is damaged.
         """
-        headers = {"Range": byte_range} if byte_range else {}
-        async with self._stream(f"versions/{version_id}/content", {}, headers) as response:
+        headers = {**_AS_STORED, "Range": byte_range} if byte_range else _AS_STORED
+        path = f"versions/{version_id}/content"
+        async with self._stream(path, headers=headers, read_timeout=TRANSFER_TIMEOUT) as response:
             yield response
 
     async def record_verdicts(self, verdicts: Sequence[Verdict]) -> VerdictResponse:
         """Record verdicts of quality control. May be repeated."""
         return await self._call(VerdictResponse, "POST", "verdicts", body=VerdictRequest(verdicts=list(verdicts)))
 
-    @asynccontextmanager
-    async def _stream(self, path: str, query: dict[str, Any], headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
-        headers = {"Accept-Encoding": "identity", **headers}
-        try:
-            async with self._http.stream(
-                "GET", path, params=query, headers=headers, timeout=TRANSFER_TIMEOUT
-            ) as response:
-                if response.is_error:
-                    await response.aread()
-                raise_for_error(response)
-                yield response
-        except httpx.HTTPError as error:
-            raise self._unavailable(path, error) from error
-
     async def _fetch(self, path: str, query: dict[str, Any], target: Path, sha256: str | None) -> None:
         temporary = target.with_name(f".{token_hex(8)}.part")
         file = await asyncio.to_thread(temporary.open, "xb")
         try:
-            headers, found = await self._receive(path, query, file)
+            answer, found = await self._transport.fetch(path, file, params=query)
+            raise_for_error(answer)
+            headers = answer.headers
             expected = sha256 or read_digests(headers).sha256
             if expected != found:
                 label = f"version {headers.get(VERSION_HEADER)}"
@@ -280,33 +257,16 @@ class ProductStoreClient(InventoryClient, RemovalClient, PreviewClient):
             temporary.unlink(missing_ok=True)
             raise
 
-    async def _receive(self, path: str, query: dict[str, Any], file: BinaryIO) -> tuple[httpx.Headers, str]:
-        """Write an answer's body to a file; return its headers, and the SHA-256 of what was written."""
-        if self._bulk is not None:
-            response, found = await self._bulk.fetch(path, query, file)
-            raise_for_error(response)
-            return response.headers, found
-        async with self._stream(path, query, {}) as response:
-            return response.headers, await _write_blocks(response, file)
-
     async def _put(
         self, query: dict[str, str | int], headers: dict[str, str], path: Path, size: int, block: bytes
-    ) -> httpx.Response:
-        """Send a version in one stream; `block` is the file's first, which for most is all of it."""
-        if len(block) == size and self._kept is not None:
-            answer = await self._kept.send("PUT", f"versions?{urlencode(query)}", block, SILENCE_TIMEOUT, headers)
-            return answer.to_response()
-        headers = {**headers, "Content-Length": str(size)}
-        content = block if len(block) == size else read_blocks(path)
-        try:
-            return await self._http.put(
-                "versions", params=query, headers=headers, content=content, timeout=TRANSFER_TIMEOUT
+    ) -> Answer:
+        """Send a version in one request; `block` is the first block of the file, which for most files is all of it."""
+        if len(block) == size:
+            return await self._transport.send(
+                "PUT", "versions", params=query, headers=headers, content=block, silence=TRANSFER_TIMEOUT
             )
-        except httpx.HTTPError as error:
-            raise self._unavailable("versions", error) from error
-
-    def _unavailable(self, path: str, error: httpx.HTTPError) -> UnavailableError:
-        return explain_failure(f"{self._http.base_url}{path}", error)
+        with await asyncio.to_thread(path.open, "rb") as file:
+            return await self._transport.send_file("PUT", "versions", file, 0, size, headers, params=query)
 
 
 def _read_answer(answer: DepositAnswer, deposit: SmallDeposit) -> VersionView | EasError:
@@ -339,23 +299,6 @@ def _hash_file(path: Path, longest: int) -> tuple[str, int, bytes]:
             size += len(block)
             block = file.read(BLOCK_SIZE)
     return digest.hexdigest(), size, first
-
-
-async def _write_blocks(response: httpx.Response, file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-
-    def write(block: bytearray) -> None:
-        digest.update(block)
-        file.write(block)
-
-    block = bytearray()
-    async for chunk in response.aiter_raw():
-        block += chunk
-        if len(block) >= BLOCK_SIZE:
-            await asyncio.to_thread(write, block)
-            block = bytearray()
-    await asyncio.to_thread(write, block)
-    return digest.hexdigest()
 
 
 def _put_in_place(file: BinaryIO, temporary: Path, target: Path) -> None:

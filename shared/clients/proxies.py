@@ -10,6 +10,7 @@ import ipaddress
 import os
 import re
 import socket
+import ssl
 from dataclasses import dataclass, field
 from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
@@ -73,7 +74,11 @@ def is_this_machine(host: str) -> bool:
 
 
 def make_client(
-    url: str, headers: dict[str, str], timeout: httpx.Timeout, transport: httpx.AsyncBaseTransport | None = None
+    url: str,
+    headers: dict[str, str],
+    transport: httpx.AsyncBaseTransport | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
 ) -> httpx.AsyncClient:
     """Make the HTTP client of one service.
 
@@ -83,10 +88,10 @@ def make_client(
         Where the service is mounted.
     headers
         Sent with every request.
-    timeout
-        Of requests that name no other.
     transport
         In place of the network.
+    tls
+        The TLS settings of direct connections; httpx's own by default.
 
     Raises
     ------
@@ -98,10 +103,10 @@ def make_client(
     proxy = find_proxy(base_url) if transport is None else None
     if proxy is None:
         # httpx looks for proxies in the environment by itself unless it is given a transport.
-        transport = transport or httpx.AsyncHTTPTransport(limits=limits)
-        return httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout, transport=transport)
+        transport = transport or httpx.AsyncHTTPTransport(limits=limits, verify=tls or True)
+        return httpx.AsyncClient(base_url=base_url, headers=headers, transport=transport)
     try:
-        return httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout, proxy=proxy.url, limits=limits)
+        return httpx.AsyncClient(base_url=base_url, headers=headers, proxy=proxy.url, limits=limits)
     except (ImportError, ValueError, httpx.InvalidURL) as error:
         message = f"{base_url} cannot be reached through {proxy}: {error}. {_advise(httpx.URL(base_url))}"
         raise InvalidInputError(message) from error

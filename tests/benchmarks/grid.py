@@ -96,7 +96,7 @@ async def _measure_grid() -> dict[str, Figure]:
     outer = {"task": "execution_for_loop", "parameter": "i", "values": f"(range({ROWS}))", "task_list": [inner]}
     document = orjson.dumps({"working_directory": "grid", "task_list": [outer]})
     async with _lone_scheduler() as (client, pid):
-        client._http.timeout = 120.0
+        client.answer_timeout = 120.0
         expansion = await _time(client.submit_job(document))
         job = (await client.list_jobs()).items[0]
         listing = await _time(client.list_jobs())

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
-import httpx
 import orjson
 
-from shared.clients.base import raise_for_error
 from shared.clients.event_stream import read_events
-from shared.clients.proxies import explain_failure
 from shared.clients.scheduler.connection import PATIENCE, SchedulerConnection
 from shared.contracts.diagnostics import JobEnd, StateChange
 from shared.contracts.errors import UnavailableError
@@ -136,21 +133,14 @@ class JobCalls(SchedulerConnection):
         """
         path = "events" if job_id is None else f"jobs/{job_id}/events"
         params = {} if after is None else {"after": after}
-        timeout = httpx.Timeout(EVENT_SILENCE, connect=5.0)
-        try:
-            async with self._http.stream("GET", path, params=params, timeout=timeout) as response:
-                if not response.is_success:
-                    await response.aread()
-                    raise_for_error(response)
-                async for event in read_events(response.aiter_lines()):
-                    if event is not None and event.name == "change":
-                        yield self._read(StateChange.model_validate_json, event.data.encode())
-                    elif event is not None and event.name == "end":
-                        yield self._read(JobEnd.model_validate_json, event.data.encode())
-                        return
-        except httpx.HTTPError as error:
-            raise explain_failure(f"{self._http.base_url}{path}", error) from error
-        raise UnavailableError(f"{self._http.base_url}{path}: the stream has ended")
+        async with self._stream(path, params=params, read_timeout=EVENT_SILENCE) as response:
+            async for event in read_events(response.aiter_lines()):
+                if event is not None and event.name == "change":
+                    yield self._read(StateChange.model_validate_json, event.data.encode())
+                elif event is not None and event.name == "end":
+                    yield self._read(JobEnd.model_validate_json, event.data.encode())
+                    return
+        raise UnavailableError(f"{self.url}{path}: the stream has ended")
 
 
 def _with_mode(path: str, rerun: bool, reuse: bool) -> str:

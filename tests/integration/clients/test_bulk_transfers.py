@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.clients.bulk import BulkConnections
+from shared.clients.transports.bulk import BulkConnections
 from shared.contracts.errors import DigestMismatchError, UnavailableError
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
@@ -59,8 +59,8 @@ async def test_a_file_is_fetched_with_its_digest(tmp_path: Path) -> None:
     async with serving(handle) as connections:
         for _ in range(2):
             with (tmp_path / "back").open("wb") as file:
-                response, sha256 = await connections.fetch("content", {"name": "a b", "accepted": True}, file)
-            assert (response.status_code, sha256) == (200, hashlib.sha256(DATA).hexdigest())
+                response, sha256 = await connections.fetch("content?name=a+b&accepted=true", file)
+            assert (response.status, sha256) == (200, hashlib.sha256(DATA).hexdigest())
             assert (tmp_path / "back").read_bytes() == DATA
     assert heads[0].startswith(b"GET /store/content?name=a+b&accepted=true HTTP/1.1\r\n")
     assert b"X-Who: ada" in heads[0]
@@ -75,7 +75,7 @@ async def test_a_kept_connection_that_was_closed_is_made_anew(tmp_path: Path) ->
     async with serving(handle) as connections:
         for _ in range(3):
             with (tmp_path / "back").open("wb") as file:
-                await connections.fetch("content", {}, file)
+                await connections.fetch("content", file)
             assert (tmp_path / "back").read_bytes() == b"small"
 
 
@@ -87,7 +87,7 @@ async def test_an_answer_that_breaks_off_is_no_file(tmp_path: Path, size: int) -
 
     async with serving(handle) as connections:
         with (tmp_path / "back").open("wb") as file, pytest.raises(UnavailableError):
-            await connections.fetch("content", {}, file)
+            await connections.fetch("content", file)
 
 
 async def test_a_disk_that_is_full_is_not_the_services_fault() -> None:
@@ -97,7 +97,7 @@ async def test_a_disk_that_is_full_is_not_the_services_fault() -> None:
 
     async with serving(handle) as connections:
         with Path("/dev/full").open("wb", 0) as file, pytest.raises(OSError, match="No space left"):
-            await connections.fetch("content", {}, file)
+            await connections.fetch("content", file)
 
 
 async def test_who_is_cancelled_does_not_wait_for_a_silent_service(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ async def test_who_is_cancelled_does_not_wait_for_a_silent_service(tmp_path: Pat
 
     async with serving(handle) as connections:
         with (tmp_path / "back").open("wb") as file:
-            fetching = asyncio.create_task(connections.fetch("content", {}, file))
+            fetching = asyncio.create_task(connections.fetch("content", file))
             await asked.wait()
             fetching.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -131,7 +131,7 @@ async def test_a_part_of_a_file_is_sent(tmp_path: Path) -> None:
     async with serving(handle) as connections:
         with path.open("rb") as file:
             response = await connections.send_file("PATCH", "uploads/1", file, 1000, len(DATA) - 1000, {})
-    assert (response.status_code, response.content, bodies) == (200, b"{}", [DATA[1000:]])
+    assert (response.status, response.content, bodies) == (200, b"{}", [DATA[1000:]])
 
 
 async def test_a_file_that_became_shorter_is_told_of(tmp_path: Path) -> None:
@@ -143,3 +143,17 @@ async def test_a_file_that_became_shorter_is_told_of(tmp_path: Path) -> None:
     async with serving(handle) as connections:
         with path.open("rb") as file, pytest.raises(DigestMismatchError, match="shorter"):
             await connections.send_file("PATCH", "uploads/1", file, 0, 1000, {})
+
+
+async def test_a_refusal_before_the_whole_file_was_read_is_an_answer(tmp_path: Path) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\n{}")
+
+    path = tmp_path / "long"
+    path.write_bytes(DATA)
+    async with serving(handle) as connections:
+        for _ in range(2):
+            with path.open("rb") as file:
+                found = await connections.send_file("PUT", "versions", file, 0, len(DATA), {})
+            assert (found.status, found.content) == (413, b"{}")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from shared.clients.kept_connections import KeptConnections
 from shared.clients.scheduler import SchedulerClient
+from shared.clients.transports.kept_connections import KeptConnections
 from shared.contracts.errors import NotFoundError, UnavailableError
 from shared.contracts.scheduler import ClaimRequest
 
@@ -75,7 +75,7 @@ def reply(body: bytes, head: bytes = b"HTTP/1.1 200 OK") -> bytes:
 
 async def test_requests_share_one_connection(server: ScriptedServer, connections: KeptConnections) -> None:
     server.replies = [reply(b"{}"), reply(b"[1]"), reply(b"")]
-    answers = [await connections.post("attempts/claim", b'{"a": 1}', 5.0) for _ in range(3)]
+    answers = [await connections.send("POST", "attempts/claim", b'{"a": 1}', 5.0, {}) for _ in range(3)]
     assert [answer.content for answer in answers] == [b"{}", b"[1]", b""]
     assert server.connections == 1
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
@@ -87,8 +87,8 @@ async def test_requests_share_one_connection(server: ScriptedServer, connections
 async def test_chunks_and_interim_answers_are_understood(server: ScriptedServer, connections: KeptConnections) -> None:
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"
     server.replies = [b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + chunked, reply(b"next")]
-    assert (await connections.post("a", b"", 5.0)).content == b"abcde"
-    assert (await connections.post("a", b"", 5.0)).content == b"next"
+    assert (await connections.send("POST", "a", b"", 5.0, {})).content == b"abcde"
+    assert (await connections.send("POST", "a", b"", 5.0, {})).content == b"next"
     assert server.connections == 1
 
 
@@ -96,8 +96,8 @@ async def test_an_answer_without_length_ends_with_its_connection(
     server: ScriptedServer, connections: KeptConnections
 ) -> None:
     server.replies = [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it", reply(b"next")]
-    assert (await connections.post("a", b"", 5.0)).content == b"all of it"
-    assert (await connections.post("a", b"", 5.0)).content == b"next"
+    assert (await connections.send("POST", "a", b"", 5.0, {})).content == b"all of it"
+    assert (await connections.send("POST", "a", b"", 5.0, {})).content == b"next"
     assert server.connections == 2
 
 
@@ -107,8 +107,8 @@ async def test_no_whole_answer_means_unavailable_and_a_new_connection(
 ) -> None:
     server.replies = [bad, reply(b"fine")]
     with pytest.raises(UnavailableError, match="scheduler/a"):
-        await connections.post("a", b"", 5.0)
-    assert (await connections.post("a", b"", 5.0)).content == b"fine"
+        await connections.send("POST", "a", b"", 5.0, {})
+    assert (await connections.send("POST", "a", b"", 5.0, {})).content == b"fine"
 
 
 async def test_a_late_answer_is_never_taken_for_the_next_one(
@@ -116,15 +116,15 @@ async def test_a_late_answer_is_never_taken_for_the_next_one(
 ) -> None:
     server.replies = [b"", reply(b"fine")]
     with pytest.raises(UnavailableError, match="TimeoutError"):
-        await connections.post("a", b"", 0.05)
-    assert (await connections.post("a", b"", 5.0)).content == b"fine"
+        await connections.send("POST", "a", b"", 0.05, {})
+    assert (await connections.send("POST", "a", b"", 5.0, {})).content == b"fine"
     assert server.connections == 2
 
 
 async def test_nobody_listening_means_unavailable() -> None:
     connections = KeptConnections("http://127.0.0.1:9", {})
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:9"):
-        await connections.post("a", b"", 5.0)
+        await connections.send("POST", "a", b"", 5.0, {})
 
 
 async def test_the_schedulers_errors_come_back_as_their_class(server: ScriptedServer) -> None:
@@ -137,21 +137,12 @@ async def test_the_schedulers_errors_come_back_as_their_class(server: ScriptedSe
             await client.claim(CLAIM)
 
 
-def test_a_proxy_is_left_to_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.setenv("http_proxy", "http://proxy:3128")
-    assert not KeptConnections.suits("http://scheduler.example/")
-    monkeypatch.setenv("no_proxy", "scheduler.example")
-    assert KeptConnections.suits("http://scheduler.example/")
-
-
 async def test_headers_of_one_request_are_sent_with_it_alone(
     server: ScriptedServer, connections: KeptConnections
 ) -> None:
     server.replies = [reply(b"1"), reply(b"2")]
-    await connections.post("jobs", b"{}", 5.0, {"Idempotency-Key": "night 3"})
-    await connections.post("jobs", b"{}", 5.0)
+    await connections.send("POST", "jobs", b"{}", 5.0, {"Idempotency-Key": "night 3"})
+    await connections.send("POST", "jobs", b"{}", 5.0, {})
     assert [b"Idempotency-Key: night 3\r\n" in request for request in server.requests] == [True, False]
     with pytest.raises(UnavailableError, match="line break"):
-        await connections.post("jobs", b"{}", 5.0, {"Idempotency-Key": "night\r\nX: y"})
+        await connections.send("POST", "jobs", b"{}", 5.0, {"Idempotency-Key": "night\r\nX: y"})

@@ -53,3 +53,10 @@ async def logs(served: FastAPI) -> AsyncIterator[LogClient]:
     """A client of the service."""
     async with LogClient("http://logs", None, transport=httpx.ASGITransport(served)) as found:
         yield found
+
+
+@pytest.fixture
+async def http(served: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Sends the service requests that no client makes."""
+    async with httpx.AsyncClient(base_url="http://logs", transport=httpx.ASGITransport(served)) as found:
+        yield found

@@ -21,18 +21,20 @@ LINES = {"Content-Type": "application/x-ndjson"}
 PACKED = {"Content-Encoding": "gzip"}
 
 
-async def test_lines_of_json_are_taken_with_empty_ones_among_them(logs: LogClient, make_record: MakeRecord) -> None:
+async def test_lines_of_json_are_taken_with_empty_ones_among_them(
+    http: httpx.AsyncClient, make_record: MakeRecord
+) -> None:
     lines = b"\n\n".join(make_record(number).model_dump_json().encode() for number in range(3)) + b"\r\n"
-    answer = await logs._http.post("records", content=lines, headers=LINES)
+    answer = await http.post("records", content=lines, headers=LINES)
     assert answer.json() == {"stored": 3, "repeated": 0, "refused": 0}
 
 
-async def test_packed_bodies_of_both_forms_are_unpacked(logs: LogClient, make_record: MakeRecord) -> None:
+async def test_packed_bodies_of_both_forms_are_unpacked(http: httpx.AsyncClient, make_record: MakeRecord) -> None:
     batch = LogBatch(records=[make_record(0)]).model_dump_json().encode()
-    answer = await logs._http.post("records", content=gzip.compress(batch), headers=PACKED)
+    answer = await http.post("records", content=gzip.compress(batch), headers=PACKED)
     assert answer.json() == {"stored": 1, "repeated": 0, "refused": 0}
     line = make_record(0).model_dump_json().encode()
-    answer = await logs._http.post("records", content=gzip.compress(line), headers={**LINES, **PACKED})
+    answer = await http.post("records", content=gzip.compress(line), headers={**LINES, **PACKED})
     assert answer.json() == {"stored": 0, "repeated": 1, "refused": 0}
 
 
@@ -55,15 +57,15 @@ async def test_packed_bodies_of_both_forms_are_unpacked(logs: LogClient, make_re
     ids=["bomb", "no gzip", "cut off", "brotli", "packed twice", "broken line", "incomplete line"],
 )
 async def test_bad_bodies_are_refused(
-    logs: LogClient, content: bytes, headers: dict[str, str], status: int, place: str | None
+    http: httpx.AsyncClient, content: bytes, headers: dict[str, str], status: int, place: str | None
 ) -> None:
-    answer = await logs._http.post("records", content=content, headers=headers)
+    answer = await http.post("records", content=content, headers=headers)
     assert (answer.status_code, answer.json()["where"]) == (status, place)
 
 
-async def test_a_line_holds_one_record(logs: LogClient, make_record: MakeRecord) -> None:
+async def test_a_line_holds_one_record(logs: LogClient, http: httpx.AsyncClient, make_record: MakeRecord) -> None:
     line = make_record(0).model_dump_json().encode()
-    answer = await logs._http.post("records", content=line + b"," + line, headers=LINES)
+    answer = await http.post("records", content=line + b"," + line, headers=LINES)
     assert (answer.status_code, answer.json()["where"]) == (422, "body")
     assert (await logs.counts(LogScope())).total == 0
 
@@ -92,10 +94,10 @@ async def test_the_answer_says_when_to_come_again(make_database: MakeDatabase, m
     app = create_app(LoggingSettings(database_url=make_database("logging"), max_waiting=1))
     async with (
         app.router.lifespan_context(app),
-        LogClient("http://logs", None, transport=httpx.ASGITransport(app)) as logs,
+        httpx.AsyncClient(base_url="http://logs", transport=httpx.ASGITransport(app)) as http,
     ):
         body = LogBatch(records=[make_record(number) for number in range(500)]).model_dump_json()
-        answers = await asyncio.gather(*(logs._http.post("records", content=body) for _ in range(4)))
+        answers = await asyncio.gather(*(http.post("records", content=body) for _ in range(4)))
     busy = [answer for answer in answers if answer.status_code == 429]
     assert busy
     assert busy[0].headers["Retry-After"] == "1"

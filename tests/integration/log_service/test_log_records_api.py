@@ -212,9 +212,9 @@ async def test_counts_by_level(filled: LogClient) -> None:
     ids=["broken", "bytes", "list", "incomplete", "many", "long"],
 )
 async def test_a_bad_batch_is_refused_with_its_place(
-    logs: LogClient, body: bytes, error: type[InvalidInputError], place: str | None
+    logs: LogClient, http: httpx.AsyncClient, body: bytes, error: type[InvalidInputError], place: str | None
 ) -> None:
-    response = await logs._http.post("records", content=body)
+    response = await http.post("records", content=body)
     assert response.json()["slug"] == error.slug
     assert response.json()["where"] == place
     assert (await logs.counts(LogScope())).total == 0
@@ -232,8 +232,8 @@ async def test_one_bad_record_leaves_nothing_of_its_batch(logs: LogClient) -> No
     "query",
     ["min_level=loud", "since=yesterday", "since=2026-03-01T12:00:00", "limit=0", "job=1", "order=up", "after=-1"],
 )
-async def test_a_bad_query_is_refused_with_its_place(logs: LogClient, query: str) -> None:
-    response = await logs._http.get(f"records?{query}")
+async def test_a_bad_query_is_refused_with_its_place(http: httpx.AsyncClient, query: str) -> None:
+    response = await http.get(f"records?{query}")
     assert response.status_code == 422
     assert response.json()["where"] == f"query.{query.partition('=')[0]}"
 

@@ -108,9 +108,9 @@ async def test_it_goes_by_itself(make_database: MakeDatabase, make_record: MakeR
 
 
 async def test_only_operators_may_and_only_dry_runs_take_a_policy(
-    tmp_path: Path, make_database: MakeDatabase, logs: LogClient
+    tmp_path: Path, make_database: MakeDatabase, logs: LogClient, http: httpx.AsyncClient
 ) -> None:
-    answer = await logs._http.post("retention/runs?dry_run=false", json={"rules": []})
+    answer = await http.post("retention/runs?dry_run=false", json={"rules": []})
     assert (answer.status_code, answer.json()["where"]) == (422, "body")
     with pytest.raises(InvalidInputError):
         await logs._call(RetentionPolicy, "PUT", "retention", body=RetentionRule(max_level=10, older_than_days=1))

@@ -6,9 +6,11 @@ import socket
 
 import pytest
 
-from shared.clients.kept_connections import KeptConnections
 from shared.clients.log_service import LogClient
 from shared.clients.proxies import find_proxy
+from shared.clients.transports.choice import choose_transport
+from shared.clients.transports.direct import DirectTransport
+from shared.clients.transports.over_httpx import HttpxTransport
 from shared.contracts.errors import InvalidInputError, UnavailableError
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -126,10 +128,10 @@ def test_no_proxy_takes_hosts_out(
 
 def test_fast_connections_are_only_for_what_is_reached_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", PROXY)
-    assert not KeptConnections.suits("http://scheduler.example/")
-    assert KeptConnections.suits("http://127.0.0.1:8321/scheduler")
+    assert isinstance(choose_transport("http://scheduler.example/", None), HttpxTransport)
+    assert isinstance(choose_transport("http://127.0.0.1:8321/scheduler", None), DirectTransport)
     monkeypatch.setenv("no_proxy", "scheduler.example")
-    assert KeptConnections.suits("http://scheduler.example/")
+    assert isinstance(choose_transport("http://scheduler.example/", None), DirectTransport)
 
 
 async def test_an_error_names_the_proxy_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

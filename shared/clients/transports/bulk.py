@@ -1,8 +1,7 @@
 """Files to and from a service at the speed of the disk: blocking connections of the standard library, in threads.
 
-Of the time that a file takes through httpx most goes into handing on pieces of 64 kB. Here the kernel sends files by
-itself, and what arrives goes straight into large buffers. What cannot be had this way (a proxy, an app in the same
-process) goes through httpx.
+httpx spends most of the time of a transfer on passing pieces of 64 kB on. Here the kernel sends files by itself, and
+the bytes that arrive go straight into large buffers.
 """
 
 from __future__ import annotations
@@ -16,17 +15,15 @@ import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, TypeVar
-from urllib.parse import urlencode
 
 import httpx
 
+from shared.clients.transports.protocol import CONNECT_TIMEOUT, TRANSFER_TIMEOUT, Answer
+from shared.clients.transports.sockets import EndWatch
 from shared.contracts.errors import DigestMismatchError, UnavailableError
 
 Result = TypeVar("Result")
 
-CONNECT_TIMEOUT = 5.0
-#: How long nothing may come or go; the store hashes and flushes gigabytes after the last byte [s].
-SILENCE_TIMEOUT = 600.0
 BLOCK_SIZE = 1 << 21
 #: Longer files are hashed in a thread of its own while they arrive [bytes].
 SMALL_FILE = 1 << 20
@@ -41,21 +38,23 @@ class BulkConnections:
     Parameters
     ----------
     url
-        Where it is mounted. See `KeptConnections.suits`.
+        Where it is mounted.
     headers
         Sent with every request.
+    tls
+        The TLS settings; None for plain HTTP.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None = None) -> None:
         self._url = httpx.URL(url.rstrip("/") + "/")
         self._headers = {"User-Agent": "eas", "Accept-Encoding": "identity", **headers}
-        self._tls = ssl.create_default_context() if self._url.scheme == "https" else None
+        self._tls = tls
         self._threads = ThreadPoolExecutor(MOST_TRANSFERS, thread_name_prefix="transfer")
         self._idle: list[http.client.HTTPConnection] = []
 
     async def send_file(
         self, method: str, path: str, file: BinaryIO, offset: int, size: int, headers: Mapping[str, str]
-    ) -> httpx.Response:
+    ) -> Answer:
         """Send a part of a file as the body of a request.
 
         Raises
@@ -67,16 +66,22 @@ class BulkConnections:
         """
         fields = {**headers, "Content-Type": "application/octet-stream", "Content-Length": str(size)}
 
-        def send(connection: http.client.HTTPConnection) -> httpx.Response:
+        def send(connection: http.client.HTTPConnection) -> Answer:
             self._request(connection, method, path, fields)
-            if size and connection.sock.sendfile(file, offset, size) != size:
-                raise DigestMismatchError(f"{file.name} became shorter while it was read", where="body")
-            answer = connection.getresponse()
-            return self._make_response(path, answer, answer.read())
+            is_sent = False
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # there may be an answer all the same
+                if size and connection.sock.sendfile(file, offset, size) != size:
+                    raise DigestMismatchError(f"{file.name} became shorter while it was read", where="body")
+                is_sent = True
+            response = connection.getresponse()
+            answer = self._make_answer(path, response, response.read())
+            if not is_sent:
+                connection.close()
+            return answer
 
         return await self._run(path, send, again=False)
 
-    async def fetch(self, path: str, query: Mapping[str, object], file: BinaryIO) -> tuple[httpx.Response, str]:
+    async def fetch(self, path: str, file: BinaryIO) -> tuple[Answer, str]:
         """Write the body of a good answer to a file.
 
         Returns
@@ -90,18 +95,17 @@ class BulkConnections:
         OSError
             The file cannot be written.
         """
-        target = f"{path}?{urlencode(_write_query(query))}" if query else path
 
-        def receive(connection: http.client.HTTPConnection) -> tuple[httpx.Response, str]:
-            self._request(connection, "GET", target, {})
-            answer = connection.getresponse()
-            if answer.status != http.client.OK:
-                return self._make_response(path, answer, answer.read()), ""
-            announced = answer.length
-            digest, size = _write_body(answer, file)
+        def receive(connection: http.client.HTTPConnection) -> tuple[Answer, str]:
+            self._request(connection, "GET", path, {})
+            response = connection.getresponse()
+            if response.status != http.client.OK:
+                return self._make_answer(path, response, response.read()), ""
+            announced = response.length
+            digest, size = _write_body(response, file)
             if announced not in {None, size}:
                 raise http.client.IncompleteRead(b"", (announced or 0) - size)
-            return self._make_response(path, answer, b""), digest
+            return self._make_answer(path, response, b""), digest
 
         try:
             return await self._run(path, receive, again=True)
@@ -122,23 +126,31 @@ class BulkConnections:
             connection.putheader(name, value)
         connection.endheaders()
 
-    def _make_response(self, path: str, answer: http.client.HTTPResponse, content: bytes) -> httpx.Response:
-        request = httpx.Request("GET", self._url.join(path))
-        headers = [(name, value) for name, value in answer.getheaders() if name.lower() != "content-length"]
-        return httpx.Response(answer.status, headers=headers, content=content, request=request)
+    def _make_answer(self, path: str, response: http.client.HTTPResponse, content: bytes) -> Answer:
+        return Answer(f"{self._url}{path}", response.status, content, response.getheaders())
+
+    def _take(self) -> http.client.HTTPConnection | None:
+        """Take an idle connection that the service has not closed."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not EndWatch(connection.sock.fileno()).has_ended():
+                return connection
+            connection.close()
+        return None
 
     async def _run(self, path: str, call: Callable[[http.client.HTTPConnection], Result], *, again: bool) -> Result:
         """Make a call in a thread; once more on a fresh connection, where a kept one turns out to be closed."""
         while True:
-            is_kept = bool(self._idle)
-            connection = self._idle.pop() if is_kept else self._make_connection()
+            idle = self._take()
+            connection = idle or self._make_connection()
             try:
                 result = await self._in_thread(connection, call)
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
-                if is_kept and again and isinstance(error, ConnectionError | http.client.BadStatusLine):
+                if idle is not None and again and isinstance(error, ConnectionError | http.client.BadStatusLine):
                     continue
-                raise UnavailableError(f"{self._url}{path}: {str(error) or type(error).__name__}") from error
+                where = f"{self._url}{path.partition('?')[0]}"
+                raise UnavailableError(f"{where}: {str(error) or type(error).__name__}") from error
             except BaseException:
                 connection.close()
                 raise
@@ -157,7 +169,7 @@ class BulkConnections:
             if connection.sock is None:
                 connection.connect()
                 assert connection.sock is not None  # noqa: S101 - it is connected
-                connection.sock.settimeout(SILENCE_TIMEOUT)
+                connection.sock.settimeout(TRANSFER_TIMEOUT)
             return call(connection)
 
         running = asyncio.get_running_loop().run_in_executor(self._threads, run)
@@ -185,10 +197,6 @@ class _FileError(Exception):
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
         self.cause = cause
-
-
-def _write_query(query: Mapping[str, object]) -> dict[str, str]:
-    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in query.items()}
 
 
 def _write_body(answer: http.client.HTTPResponse, file: BinaryIO) -> tuple[str, int]:
