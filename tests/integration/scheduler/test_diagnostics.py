@@ -10,7 +10,7 @@ import pytest
 from shared.contracts.diagnostics import JobFilter, ResultTable, join_tables
 from shared.contracts.errors import InvalidInputError, NotFoundError
 
-from .conftest import Bench, OpenBench
+from .conftest import Bench, MovableClock, OpenBench
 
 NULL = {"task": "null"}
 EVERYTHING = JobFilter()
@@ -55,10 +55,12 @@ async def test_progress_counts_each_task_once_in_its_state(bench: Bench) -> None
 
 
 async def test_a_task_whose_worker_missed_its_heartbeats_is_stalled_and_not_running(open_bench: OpenBench) -> None:
-    async with open_bench(lease_seconds=1e-6) as bench:
+    clock = MovableClock()
+    async with open_bench(clock, lease_seconds=30) as bench:
         await bench.announce()
         await bench.submit(NULL, NULL)
         await bench.claim(1)
+        clock.move(31)
         (null,) = (await bench.client.get_progress(JobFilter(task_type="null"))).items
         assert (null.running, null.stalled, null.queued) == (0, 1, 1)
 

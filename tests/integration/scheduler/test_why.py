@@ -10,7 +10,7 @@ from shared.contracts.diagnostics import WhyCode, WhyView
 from shared.contracts.errors import NotFoundError
 from shared.contracts.scheduler import HeartbeatRequest, HeldAttempt
 
-from .conftest import Bench, OpenBench
+from .conftest import Bench, MovableClock, OpenBench
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -74,9 +74,11 @@ async def test_a_task_that_no_worker_can_run_says_so(bench: Bench) -> None:
 
 
 async def test_a_worker_that_is_not_heard_any_more_is_not_counted_on(open_bench: OpenBench) -> None:
-    async with open_bench(lease_seconds=1e-6) as bench:
+    clock = MovableClock()
+    async with open_bench(clock, lease_seconds=30) as bench:
         await bench.announce()
         job_id = await bench.submit({"task": "null", "name": "mine"})
+        clock.move(91)
         found = await ask(bench, job_id, "mine")
         assert found.queue is not None
         assert found.queue.workers == 0
@@ -98,10 +100,12 @@ async def test_a_running_task_tells_where_and_until_when(bench: Bench) -> None:
 
 
 async def test_a_running_task_whose_lease_ran_out_says_what_comes_next(open_bench: OpenBench) -> None:
-    async with open_bench(lease_seconds=1e-6) as bench:
+    clock = MovableClock()
+    async with open_bench(clock, lease_seconds=30) as bench:
         await bench.announce()
         job_id = await bench.submit({"task": "null", "name": "mine"})
         await bench.claim(1)
+        clock.move(31)
         found = await ask(bench, job_id, "mine")
         assert found.code is WhyCode.RUNNING
         assert "its lease ran out" in found.words
