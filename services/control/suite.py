@@ -15,9 +15,9 @@ from typing import Any
 from services.control.databases import ServiceDatabase, locate_databases
 from services.control.domain.errors import SuiteStartError
 from services.control.factory import create_suite_app, make_worker_settings
-from services.control.logic.crew import Crew
 from services.control.logic.predecessors import dismiss_predecessors
 from services.control.logic.stop_requests import StopRequests
+from services.control.logic.worker_pool import WorkerPool
 from services.control.storage.data_folder import DataFolder
 from services.control.storage.folder_origin import refuse_other_origin, write_origin
 from services.control.storage.listener import SuiteServer, local_url, open_listener
@@ -107,8 +107,8 @@ async def run_suite(terms: SuiteTerms, stop: StopRequests, on_ready: Callable[[s
         server = await stack.enter_async_context(_serve(folder, databases, address, terms.broker, listener))
         scheduler = await stack.enter_async_context(SchedulerClient(address.scheduler_url, address.token))
         await dismiss_predecessors(scheduler, folder.is_worker_alive)
-        crew = await stack.enter_async_context(_employ(folder, address, terms, scheduler, stop))
-        if not await _unless(stop.wait(), crew.start(), server):
+        pool = await stack.enter_async_context(_employ(folder, address, terms, scheduler, stop))
+        if not await _unless(stop.wait(), pool.start(), server):
             return
         gc.collect()
         gc.freeze()
@@ -169,8 +169,8 @@ async def _serve(
 @asynccontextmanager
 async def _employ(
     folder: DataFolder, address: SuiteAddress, terms: SuiteTerms, scheduler: SchedulerClient, stop: StopRequests
-) -> AsyncIterator[Crew]:
-    """Have a crew of workers, which is stopped at the end."""
+) -> AsyncIterator[WorkerPool]:
+    """Have a pool of workers, which is stopped at the end."""
     settings = make_worker_settings(folder, address)
     if terms.broker is not None:
         settings["EAS_WORKER_BROKER_URL"] = terms.broker
@@ -184,11 +184,11 @@ async def _employ(
     async def start_worker(worker_id: str) -> WorkerProcess:
         return await WorkerProcess.start(worker_id, settings, logs)
 
-    crew = Crew(start_worker, scheduler, size=terms.workers, patience=STOP_SECONDS + terms.grace_seconds)
+    pool = WorkerPool(start_worker, scheduler, size=terms.workers, patience=STOP_SECONDS + terms.grace_seconds)
     try:
-        yield crew
+        yield pool
     finally:
-        await crew.stop(stop.wait_for_another)
+        await pool.stop(stop.wait_for_another)
 
 
 async def _unless(stop: Coroutine[Any, Any, Any], action: Coroutine[Any, Any, Any], server: asyncio.Task[None]) -> bool:

@@ -6,12 +6,12 @@ import gc
 
 from fastapi import FastAPI
 
-from services.logging.factory import LoggingFactory
 from services.logging.handlers import follow, ids, ingest, queued_ingest, records, retention
 from services.logging.handlers.dependencies import provide
+from services.logging.runtime import LoggingRuntime
 from services.logging.settings import LoggingSettings
 from services.logging.storage.database import DATABASE
-from shared.amqp.rooms import take_in
+from shared.amqp.wiring import consume_queue
 from shared.contracts.logs import LOG_QUEUE
 from shared.database.description import DatabaseDescription
 from shared.http.auth import TokenTable
@@ -38,11 +38,11 @@ def create_app(settings: LoggingSettings | None = None) -> FastAPI:
         name="logging",
         summary="Log records of attempts and services: ingestion and search.",
         tokens=TokenTable.from_optional_file(settings.tokens_file),
-        make_parts=lambda: LoggingFactory(settings),
+        make_parts=lambda: LoggingRuntime(settings),
         provide=provide,
         routers=[ingest.router, follow.router, records.router, retention.router, ids.router],
         gzip_paths=["/records"],
-        take_in=lambda factory: take_in(
+        consume_queue=lambda factory: consume_queue(
             settings,
             LOG_QUEUE,
             queued_ingest.QueuedIngest(factory.ingestion).take,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.product_store.factory import ProductStoreFactory, make_archive
 from services.product_store.handlers import (
     content,
     deposits,
@@ -18,11 +17,12 @@ from services.product_store.handlers import (
     versions,
 )
 from services.product_store.handlers.dependencies import provide
+from services.product_store.runtime import ProductStoreRuntime, make_archive
 from services.product_store.settings import ProductStoreSettings
 from services.product_store.storage.copies import ArchiveCopies
 from services.product_store.storage.database import DATABASE
 from services.product_store.storage.spool import ArchiveError
-from shared.amqp.rooms import take_in
+from shared.amqp.wiring import consume_queue
 from shared.contracts.errors import UnavailableError
 from shared.contracts.products import PRODUCT_QUEUE
 from shared.database.description import DatabaseDescription
@@ -44,7 +44,7 @@ def create_app(settings: ProductStoreSettings | None = None) -> FastAPI:
         name="product_store",
         summary="Every version of every file that tasks make: upload, download, search and verdicts.",
         tokens=TokenTable.from_optional_file(settings.tokens_file),
-        make_parts=lambda: ProductStoreFactory(settings),
+        make_parts=lambda: ProductStoreRuntime(settings),
         provide=provide,
         routers=[
             products.router,
@@ -57,7 +57,7 @@ def create_app(settings: ProductStoreSettings | None = None) -> FastAPI:
             fixity.router,
             ids.router,
         ],
-        take_in=lambda factory: take_in(
+        consume_queue=lambda factory: consume_queue(
             settings,
             PRODUCT_QUEUE,
             queued_messages.QueuedMessages(factory.planning, factory.quality).take,

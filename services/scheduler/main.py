@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from fastapi import FastAPI
 
-from services.scheduler.factory import SchedulerFactory, read_clock
 from services.scheduler.handlers import (
     attempts,
     containers,
@@ -22,6 +21,7 @@ from services.scheduler.handlers import (
 )
 from services.scheduler.handlers.dependencies import provide
 from services.scheduler.logic.ports import Clock
+from services.scheduler.runtime import SchedulerRuntime, read_clock
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.storage.database import DATABASE
 from shared.database.description import DatabaseDescription
@@ -48,7 +48,7 @@ def create_app(settings: SchedulerSettings | None = None, clock: Clock = read_cl
         name="scheduler",
         summary="Jobs, their tasks, and who runs them: submit, watch, claim and report.",
         tokens=TokenTable.from_optional_file(settings.tokens_file),
-        make_parts=lambda: SchedulerFactory(settings, clock),
+        make_parts=lambda: SchedulerRuntime(settings, clock),
         provide=provide,
         routers=[
             attempts.hot_router,  # first: routes are looked through in their order

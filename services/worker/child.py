@@ -21,10 +21,10 @@ from services.worker.logic.execution import ExecutionLimits, Executor
 from services.worker.logic.scratch import ScratchFolder
 from services.worker.storage.attempt_guard import AttemptGuard
 from services.worker.storage.attempt_page import AttemptPage
+from services.worker.storage.child_options import ChildOptions
 from services.worker.storage.child_process import RECEIVE_SIZE
 from services.worker.storage.frames import pack_answer, pack_notice, unpack_assignment
 from services.worker.storage.local_disk import LocalDisk
-from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.process_bonds import adopt_orphans, die_with_parent, volunteer_for_oom
 from services.worker.storage.standard_streams import ChildStreams
 from services.worker.storage.task_types import InstalledTaskTypes
@@ -36,7 +36,7 @@ MAX_LINE = 8192
 
 
 @dataclass(frozen=True)
-class Birthright:
+class ChildSetup:
     """What a child gets from the fork server for itself alone.
 
     Parameters
@@ -57,7 +57,7 @@ class Birthright:
     streams: tuple[int, int]
 
 
-def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: NurseryOptions, given: Birthright) -> None:
+def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: ChildOptions, given: ChildSetup) -> None:
     """Be a child until the supervisor closes the socket, or this process is worn out. Called right after the fork.
 
     Parameters
@@ -88,12 +88,12 @@ def run_child(channel: socket.socket, catalog: InstalledTaskTypes, options: Nurs
     limits = ExecutionLimits(options.cpus, input_directory, commands)
     disk = LocalDisk(folder, options.promised_room) if options.promised_room else None
     executor = Executor(catalog, journal, limits, ScratchFolder(folder), disk)
-    guard = AttemptGuard(given.page, streams, options.limits, options.wear)
+    guard = AttemptGuard(given.page, streams, options.limits, options.recycling)
     _serve(channel, executor, guard, folder, journal)
     journal.close()
 
 
-def _take_share(options: NurseryOptions, slot: int) -> None:
+def _take_share(options: ChildOptions, slot: int) -> None:
     """Keep to the processors of the slot, and see only its graphics processors."""
     if options.gpus is not None:
         os.environ[GPU_VARIABLE] = ",".join(options.gpus[slot])
@@ -127,7 +127,7 @@ def _pack(answer: Answer, folder: Path, executor: Executor) -> bytes:
         return pack_answer(executor.excuse_unsent(answer, error), folder)
 
 
-def _start_journal(options: NurseryOptions) -> ChildJournal:
+def _start_journal(options: ChildOptions) -> ChildJournal:
     """Send all log records, warnings and printed lines of this process to its journal."""
     journal = JournalHandler(Path(options.journal_folder), options.worker_id, level=logging.INFO)
     root = logging.getLogger()

@@ -14,15 +14,15 @@ from services.worker.domain.terms import WorkerTerms
 from services.worker.logic.ports import DoorbellSource, ProductStore, WorkSource
 from services.worker.logic.worker import Worker
 from services.worker.settings import WorkerSettings
-from services.worker.storage.child_state import Wear
+from services.worker.storage.broker_log_sink import BrokerLineSink
+from services.worker.storage.child_options import ChildOptions
+from services.worker.storage.child_state import RecyclePolicy
 from services.worker.storage.control_group import read_memory_bound
 from services.worker.storage.fork_server import ForkServer
 from services.worker.storage.input_cache import LocalInputCache
 from services.worker.storage.local_disk import LocalDisk
-from services.worker.storage.log_ways import BrokerLineSink
-from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.workspace import LocalWorkspace
-from shared.amqp.rooms import make_outlet
+from shared.amqp.wiring import make_fallback_publisher
 from shared.clients.log_service import LogClient
 from shared.clients.product_store import ProductStoreClient
 from shared.clients.scheduler import SchedulerClient
@@ -167,7 +167,7 @@ async def _start_shipping(
     if not settings.log_service_url:
         return None
     client = await _open_logs(stack, settings.log_service_url, token)
-    shipper = Shipper(workspace.journal, await _choose_log_way(stack, settings, client))
+    shipper = Shipper(workspace.journal, await _choose_log_sink(stack, settings, client))
     await shipper.start()
 
     async def finish_shipping() -> None:
@@ -180,18 +180,18 @@ async def _start_shipping(
     return shipper
 
 
-async def _choose_log_way(stack: AsyncExitStack, settings: WorkerSettings, client: LineSink) -> LineSink:
+async def _choose_log_sink(stack: AsyncExitStack, settings: WorkerSettings, client: LineSink) -> LineSink:
     """Send log records through the broker where there is one."""
-    outlet = make_outlet(settings, LOG_QUEUE, name=f"worker {settings.worker_id} logs")
-    if outlet is None:
+    publisher = make_fallback_publisher(settings, LOG_QUEUE, name=f"worker {settings.worker_id} logs")
+    if publisher is None:
         return client
-    await outlet.start()
-    stack.push_async_callback(outlet.close)
-    return BrokerLineSink(outlet, client)
+    await publisher.start()
+    stack.push_async_callback(publisher.close)
+    return BrokerLineSink(publisher, client)
 
 
-def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> NurseryOptions:
-    return NurseryOptions(
+def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> ChildOptions:
+    return ChildOptions(
         worker_id=settings.worker_id,
         control=-1,
         events=-1,
@@ -205,6 +205,6 @@ def _make_options(settings: WorkerSettings, workspace: LocalWorkspace) -> Nurser
         input_directory=str(settings.input_directory.resolve()) if settings.input_directory else None,
         commands=str(settings.commands.resolve()) if settings.commands else None,
         limits=AttemptLimits(settings.memory_gb, settings.cpu_timeout, settings.disk_gb, settings.max_processes),
-        wear=Wear(settings.child_attempts, int(settings.child_growth_gb * GIGABYTE)),
+        recycling=RecyclePolicy(settings.child_attempts, int(settings.child_growth_gb * GIGABYTE)),
         promised_room=int(settings.min_free_gb * GIGABYTE),
     )

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.contracts.metadata import Metadata
 
 
-class LoneLimits(BaseModel):
+class SingleTaskLimits(BaseModel):
     """What the task may use, by the names of a job's rules; None: what the other side says."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -21,13 +21,13 @@ class LoneLimits(BaseModel):
     disk_gb: float | None = Field(default=None, gt=0, le=1e6, description="Files in its working directory [GB].")
     max_processes: int | None = Field(default=None, ge=1, le=1_000_000, description="Processes and threads.")
 
-    def over(self, others: LoneLimits) -> LoneLimits:
+    def over(self, others: SingleTaskLimits) -> SingleTaskLimits:
         """Fill what is not said here from `others`."""
         said = self.model_dump(exclude_none=True)
-        return LoneLimits(**(others.model_dump(exclude_none=True) | said))
+        return SingleTaskLimits(**(others.model_dump(exclude_none=True) | said))
 
 
-class LoneRunRequest(BaseModel):
+class SingleTaskRequest(BaseModel):
     """Run the one task of a file."""
 
     action: Literal["run"] = "run"
@@ -40,7 +40,7 @@ class LoneRunRequest(BaseModel):
     )
     seed: int | None = Field(default=None, description="In place of the file's.")
     keep_metadata: bool = Field(default=False, description="Write the metadata of each output beside it.")
-    limits: LoneLimits = Field(default=LoneLimits(), description="In place of the file's.")
+    limits: SingleTaskLimits = Field(default=SingleTaskLimits(), description="In place of the file's.")
 
 
 class InspectionRequest(BaseModel):
@@ -54,7 +54,7 @@ class InspectionRequest(BaseModel):
 class AuthoringRequest(BaseModel):
     """What the process is to do. It leaves an `AuthoringAnswer` in `answer`."""
 
-    request: LoneRunRequest | InspectionRequest = Field(discriminator="action")
+    request: SingleTaskRequest | InspectionRequest = Field(discriminator="action")
     folder: Path = Field(description="Its own, empty; whoever asks removes it.")
     answer: Path
     task_types: Path | None = Field(default=None, description="File or folder of further task types and checks.")
@@ -63,7 +63,7 @@ class AuthoringRequest(BaseModel):
     cpus: int = Field(default=1, ge=1)
 
 
-class LoneOutput(BaseModel):
+class SingleTaskOutput(BaseModel):
     """A file that the task made. `path` is where it was put: to what the file says, or beside it as ``.rejected``."""
 
     slot: str
@@ -75,7 +75,7 @@ class LoneOutput(BaseModel):
     qc_reason: str = ""
 
 
-class LoneRun(BaseModel):
+class SingleTaskRun(BaseModel):
     """How the task went."""
 
     task_type: str
@@ -89,7 +89,7 @@ class LoneRun(BaseModel):
     wall_time: float = Field(description="[s]")
     cpu_time: float = Field(description="With that of processes that it started [s].")
     metadata: Metadata = Field(default_factory=dict)
-    outputs: list[LoneOutput] = Field(default_factory=list)
+    outputs: list[SingleTaskOutput] = Field(default_factory=list)
 
 
 class Finding(BaseModel):
@@ -118,5 +118,5 @@ class AuthoringAnswer(BaseModel):
     """One of the three: what was asked for could not be begun, or how it went."""
 
     refusal: str | None = None
-    run: LoneRun | None = None
+    run: SingleTaskRun | None = None
     inspections: list[Inspection] | None = None

@@ -153,7 +153,7 @@ class WhyView(BaseModel):
     waits_for: list[UnmetDependency] = Field(default_factory=list, description="A hundred at most.")
     unmet: int = 0
     queue: QueueStanding | None = None
-    not_before: datetime | None = Field(default=None, description="It is held back until then.")
+    not_before: datetime | None = Field(default=None, description="It is kept on hold until then.")
     overdue_at: datetime | None = Field(default=None, description="It fails if it is still queued then.")
     attempt_id: int | None = None
     worker_id: str | None = None
@@ -334,8 +334,8 @@ class QueueLength(BaseModel):
 
     task_type: str
     waiting: int = Field(description="What workers may take now.")
-    held: int = Field(
-        default=0, description="Queued, but held back: its job is paused, or it waits before another try."
+    on_hold: int = Field(
+        default=0, description="Queued, but kept on hold: its job is paused, or it waits before another try."
     )
     oldest_queued_at: datetime | None = Field(description="Of what workers may take; null where that is nothing.")
     oldest_age: float | None = Field(description="[s]")

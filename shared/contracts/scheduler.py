@@ -206,7 +206,7 @@ class AttemptView(BaseModel):
     written_bytes: int | None = Field(default=None, description="To files and pipes [bytes].")
     reason: FailureReason | None = None
     message: str | None = None
-    not_before: datetime | None = Field(default=None, description="It is held back until then.")
+    not_before: datetime | None = Field(default=None, description="It is kept on hold until then.")
     run_timeout: float | None = Field(default=None, description="[s]")
     memory_gb: float | None = Field(default=None, description="[GB]")
     settings: dict[str, Any] | None = Field(default=None, description="As evaluated for this attempt.")
@@ -407,11 +407,11 @@ class ClaimRequest(BaseModel):
     """Ask for work. Waits up to `wait` seconds for the first attempt."""
 
     worker_id: str
-    limits: dict[str, Natural] = Field(description="Task type to the most attempts of it that are wanted.")
-    limit: int = Field(default=1, ge=0, le=1000, description="The most attempts in all.")
+    per_type: dict[str, Natural] = Field(description="Task type to the most attempts of it that are wanted.")
+    total: int = Field(default=1, ge=0, le=1000, description="The most attempts in all.")
     share_room: bool = Field(
         default=False,
-        description="Each of `limits` is what would fill the worker's whole room, so an attempt takes that part of it.",
+        description="Each of `per_type` is what would fill the worker's whole room, so an attempt takes that part of it.",
     )
     wait: float = Field(default=0.0, ge=0, le=60, description="[s]")
 
@@ -495,7 +495,7 @@ class ReportResponse(BaseModel):
     claimed: ClaimResponse | None = None
 
 
-class HeldAttempt(BaseModel):
+class LeasedAttempt(BaseModel):
     """An attempt that a worker says it holds."""
 
     attempt_id: Identifier
@@ -507,7 +507,7 @@ class HeartbeatRequest(BaseModel):
     """One beat for all that a worker holds."""
 
     worker_id: str
-    attempts: list[HeldAttempt] = Field(default_factory=list)
+    attempts: list[LeasedAttempt] = Field(default_factory=list)
     paused: str | None = Field(default=None, max_length=512, description="Why it takes nothing at present.")
     clock_offset: float | None = Field(
         default=None,

@@ -46,7 +46,7 @@ def create_service_app(
     make_parts: Callable[[], Parts],
     provide: Callable[[FastAPI, Parts], None],
     routers: Sequence[APIRouter],
-    take_in: Callable[[Parts], AbstractAsyncContextManager[None]] | None = None,
+    consume_queue: Callable[[Parts], AbstractAsyncContextManager[None]] | None = None,
     gzip_paths: Collection[str] = (),
 ) -> FastAPI:
     """Make the app of one service.
@@ -65,7 +65,7 @@ def create_service_app(
         Gives the app the parts that its handlers ask for.
     routers
         Its operations.
-    take_in
+    consume_queue
         Brings the parts what comes by other ways than HTTP, from when they have started to before they stop.
     gzip_paths
         Paths of operations that unpack bodies with ``Content-Encoding: gzip``. All others refuse such bodies.
@@ -80,7 +80,7 @@ def create_service_app(
             await parts.start()
             provide(app, parts)
             running.append(parts)
-            async with take_in(parts) if take_in else nullcontext():
+            async with consume_queue(parts) if consume_queue else nullcontext():
                 yield
         finally:
             running.clear()

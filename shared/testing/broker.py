@@ -270,7 +270,7 @@ class FakePublisher:
 
 
 class FakeLink:
-    """See `shared.amqp.outlet.Link`."""
+    """See `shared.amqp.fallback_publisher.Link`."""
 
     def __init__(self, *, is_up: bool = True) -> None:
         self.is_up = is_up

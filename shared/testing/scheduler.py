@@ -172,14 +172,14 @@ class FakeScheduler:
         self._serve()
         self._know(request.worker_id)
         self.beats[request.worker_id] = request
-        mine = {held.attempt_id for held in request.attempts if self._is_open(request.worker_id, held.attempt_id)}
-        for held in request.attempts:
-            self.phases.setdefault(held.attempt_id, []).append(held.phase)
+        mine = {leased.attempt_id for leased in request.attempts if self._is_open(request.worker_id, leased.attempt_id)}
+        for leased in request.attempts:
+            self.phases.setdefault(leased.attempt_id, []).append(leased.phase)
         self._tell()
         return HeartbeatResponse(
             renewed=sorted(mine - self._cancelled),
             cancel=sorted(mine & self._cancelled),
-            closed=sorted({held.attempt_id for held in request.attempts} - mine),
+            closed=sorted({leased.attempt_id for leased in request.attempts} - mine),
             lease_seconds=self.welcome.lease_seconds,
             drain=request.worker_id in self.draining,
             time=self.clock(),
@@ -199,13 +199,13 @@ class FakeScheduler:
         return self.running.get(attempt_id, ("", None))[0] == worker_id
 
     def _fits(self, request: ClaimRequest) -> bool:
-        return any(request.limits.get(attempt.task_type, 0) > 0 for attempt in self._queue)
+        return any(request.per_type.get(attempt.task_type, 0) > 0 for attempt in self._queue)
 
     def _hand_out(self, request: ClaimRequest) -> ClaimResponse:
-        left = dict(request.limits)
+        left = dict(request.per_type)
         given: list[ClaimedAttempt] = []
         passed_over: list[ClaimedAttempt] = []
-        while self._queue and len(given) < request.limit:
+        while self._queue and len(given) < request.total:
             attempt = self._queue.popleft()
             if left.get(attempt.task_type, 0) > 0:
                 left[attempt.task_type] -= 1

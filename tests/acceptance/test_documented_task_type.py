@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from eas import make_example_light_curve
+
 from shared.lightcurve import read_light_curve
 from tests.acceptance.conftest import ENVIRONMENT, RunningSuite
 

@@ -142,7 +142,7 @@ async def _measure_cost_curve() -> dict[str, Figure]:
 
 
 async def _drain(client: SchedulerClient) -> None:
-    claim = ClaimRequest(worker_id="bench", limits={"null": BATCH}, limit=BATCH)
+    claim = ClaimRequest(worker_id="bench", per_type={"null": BATCH}, total=BATCH)
     reports: list[AttemptReport] = []
     while True:
         answer = await client.report(ReportRequest(worker_id="bench", reports=reports, claim=claim))

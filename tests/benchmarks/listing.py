@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine, insert
 
-from services.product_store.factory import MIGRATIONS
 from services.product_store.main import create_app
+from services.product_store.runtime import MIGRATIONS
 from services.product_store.settings import ProductStoreSettings
 from services.product_store.storage.schema import PRODUCTS, VERSIONS
 from shared.clients.product_store import ProductStoreClient

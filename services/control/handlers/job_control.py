@@ -1,4 +1,4 @@
-"""What users do to jobs besides submitting them: rehearse, cancel, pause, resume, try again, excuse."""
+"""What users do to jobs besides submitting them: dry_run, cancel, pause, resume, try again, excuse."""
 
 from __future__ import annotations
 

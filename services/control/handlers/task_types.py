@@ -15,7 +15,7 @@ from services.control.views.authoring import print_inspections, print_run
 from services.control.views.documents import print_json
 from services.control.views.tables import tabulate_task_types
 from services.control.views.text import open_console
-from shared.contracts.authoring import AuthoringAnswer, InspectionRequest, LoneLimits, LoneRunRequest
+from shared.contracts.authoring import AuthoringAnswer, InspectionRequest, SingleTaskLimits, SingleTaskRequest
 from shared.contracts.states import FailureReason
 
 app = typer.Typer(help="List what a job may name under `task`, and check task types of your own.")
@@ -120,7 +120,9 @@ def run_task(
     _refuse_missing("--commands", commands)
     _refuse_missing("--task-types", files)
     _refuse_missing("--base", base)
-    request = LoneRunRequest(config=config, base=base, out=out, seed=seed, keep_metadata=keep_metadata, limits=limits)
+    request = SingleTaskRequest(
+        config=config, base=base, out=out, seed=seed, keep_metadata=keep_metadata, limits=limits
+    )
     answer = ask_author_process(
         request, task_types=files, input_directory=input_directory, commands=commands, cpus=cpus
     )
@@ -138,9 +140,9 @@ def _show_run(answer: AuthoringAnswer, *, as_json: bool) -> None:
         raise typer.Exit(STOPPED if answer.run.reason in _LIMIT_REASONS else 1)
 
 
-def _read_limits(**given: float | None) -> LoneLimits:
+def _read_limits(**given: float | None) -> SingleTaskLimits:
     try:
-        return LoneLimits.model_validate(given)
+        return SingleTaskLimits.model_validate(given)
     except ValidationError as error:
         found = error.errors(include_url=False)[0]
         option = f"--{found['loc'][0]}".replace("_", "-")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from services.control.logic.crew import NAME_PREFIX, POLL_SECONDS, Registry
+from services.control.logic.worker_pool import NAME_PREFIX, POLL_SECONDS, Registry
 
 if TYPE_CHECKING:
     from shared.contracts.scheduler import WorkerView

@@ -10,12 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from services.control.domain.errors import AuthorProcessError
-from shared.contracts.authoring import AuthoringAnswer, AuthoringRequest, InspectionRequest, LoneRunRequest
+from shared.contracts.authoring import AuthoringAnswer, AuthoringRequest, InspectionRequest, SingleTaskRequest
 from shared.temporary_folders import temporary_folder
 
 
 def ask_author_process(
-    request: LoneRunRequest | InspectionRequest,
+    request: SingleTaskRequest | InspectionRequest,
     *,
     task_types: Path | None = None,
     input_directory: Path | None = None,
@@ -63,7 +63,7 @@ def ask_author_process(
 
 def _run(asked: AuthoringRequest, lock: int) -> int:
     process = subprocess.Popen(  # noqa: S603 - this interpreter, our module
-        [sys.executable, "-m", "services.worker.alone", asked.model_dump_json()],
+        [sys.executable, "-m", "services.worker.single_task_process", asked.model_dump_json()],
         stdin=subprocess.DEVNULL,
         stdout=2,  # standard output is for the answer alone
         env={**os.environ, "PYTHONSAFEPATH": "1"},

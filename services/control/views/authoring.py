@@ -12,12 +12,12 @@ from services.control.views.text import make_table, number_text, plain, state_te
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from shared.contracts.authoring import Inspection, LoneRun
+    from shared.contracts.authoring import Inspection, SingleTaskRun
 
 _SEVERITY_STYLES = {"error": "red", "advice": "yellow"}
 
 
-def print_run(console: Console, run: LoneRun) -> None:
+def print_run(console: Console, run: SingleTaskRun) -> None:
     """Print the metadata by name, the outputs, and at last the verdict."""
     if run.metadata:
         table = make_table("metadata", "value")

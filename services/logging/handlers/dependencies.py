@@ -6,41 +6,41 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
 
-from services.logging.factory import LoggingFactory
 from services.logging.logic.ingestion import Ingestion
 from services.logging.logic.ports import KnownIdsSource
 from services.logging.logic.retention import Retention
 from services.logging.logic.retrieval import Retrieval
 from services.logging.logic.tail import Tail
+from services.logging.runtime import LoggingRuntime
 
 
-def provide(app: FastAPI, factory: LoggingFactory) -> None:
+def provide(app: FastAPI, factory: LoggingRuntime) -> None:
     """Give `app` the parts that its handlers will ask for."""
     app.state.factory = factory
 
 
-async def _factory(request: Request) -> LoggingFactory:
-    factory: LoggingFactory = request.app.state.factory
+async def _factory(request: Request) -> LoggingRuntime:
+    factory: LoggingRuntime = request.app.state.factory
     return factory
 
 
-async def _ingestion(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Ingestion:
+async def _ingestion(factory: Annotated[LoggingRuntime, Depends(_factory)]) -> Ingestion:
     return factory.ingestion
 
 
-async def _retrieval(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Retrieval:
+async def _retrieval(factory: Annotated[LoggingRuntime, Depends(_factory)]) -> Retrieval:
     return factory.retrieval
 
 
-async def _tail(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Tail:
+async def _tail(factory: Annotated[LoggingRuntime, Depends(_factory)]) -> Tail:
     return factory.tail
 
 
-async def _ids(factory: Annotated[LoggingFactory, Depends(_factory)]) -> KnownIdsSource:
+async def _ids(factory: Annotated[LoggingRuntime, Depends(_factory)]) -> KnownIdsSource:
     return factory.ids
 
 
-async def _retention(factory: Annotated[LoggingFactory, Depends(_factory)]) -> Retention:
+async def _retention(factory: Annotated[LoggingRuntime, Depends(_factory)]) -> Retention:
     return factory.retention
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from services.logging.storage.conditions import RECORD
 from services.logging.storage.schema import tally_table
 from shared.contracts.ids import HIGHEST_ID, KnownIds
-from shared.database.engine import Database
+from shared.database.committer import Database
 
 _TALLY = tally_table
 

@@ -15,7 +15,7 @@ from services.logging.storage.conditions import RECORD, STREAM, after_record, re
 from services.logging.storage.tallies import find_stream_ids, note_endings
 from services.logging.storage.text_index import TextIndex, pass_over
 from shared.contracts.logs import LogQuery, LogRecord, LogScope, RecordOrder, StoredRecord, StreamEnding
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.types import count_microseconds
 from shared.database.upserts import BulkInsertion
 

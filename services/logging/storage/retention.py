@@ -15,7 +15,7 @@ from services.logging.storage.size import RecordSize
 from services.logging.storage.tallies import TALLY
 from services.logging.storage.text_index import TextIndex
 from shared.contracts.log_retention import RetentionPolicy
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.upserts import insert_or_update
 
 _STATE = state_table

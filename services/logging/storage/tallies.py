@@ -12,7 +12,7 @@ from services.logging.domain.tally import Tally
 from services.logging.storage.conditions import RECORD, STREAM
 from services.logging.storage.schema import tally_table
 from shared.contracts.logs import SequenceRange, StreamEnding
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.upserts import insert_if_absent, insert_or_update
 
 TALLY = tally_table

@@ -6,17 +6,17 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
 
-from services.product_store.factory import ProductStoreFactory
+from services.product_store.runtime import ProductStoreRuntime
 
 
-def provide(app: FastAPI, factory: ProductStoreFactory) -> None:
+def provide(app: FastAPI, factory: ProductStoreRuntime) -> None:
     """Give `app` the parts that its handlers will ask for."""
     app.state.factory = factory
 
 
-async def _get_factory(request: Request) -> ProductStoreFactory:
+async def _get_runtime(request: Request) -> ProductStoreRuntime:
     # Async only because FastAPI would run a plain function in a thread.
-    factory: ProductStoreFactory = request.app.state.factory
+    factory: ProductStoreRuntime = request.app.state.factory
     return factory
 
 
@@ -25,4 +25,4 @@ async def await_ids(request: Request) -> None:
     await request.app.state.factory.ids.wait()
 
 
-Store = Annotated[ProductStoreFactory, Depends(_get_factory)]
+Store = Annotated[ProductStoreRuntime, Depends(_get_runtime)]

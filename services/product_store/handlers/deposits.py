@@ -66,7 +66,7 @@ async def store_deposits(
             places.append(index)
         except EasError as error:
             answers[index] = _show_error(error, index)
-    for index, found in zip(places, await store.depositary.receive_many(parcels), strict=True):
+    for index, found in zip(places, await store.deposit_service.receive_many(parcels), strict=True):
         if isinstance(found, EasError):
             answers[index] = _show_error(found, index)
         else:

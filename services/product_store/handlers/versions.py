@@ -82,7 +82,7 @@ async def upload_version(
     """Store the body as a version."""
     deposit = read_deposit(parameters, read_metadata(metadata, f"header.{METADATA_HEADER}"))
     digests = read_digests({CONTENT_MD5: content_md5, CONTENT_DIGEST: content_digest, REPR_DIGEST: repr_digest})
-    receipt = await store.depositary.receive(deposit, read_whole_body(request), digests, read_length(request))
+    receipt = await store.deposit_service.receive(deposit, read_whole_body(request), digests, read_length(request))
     fingerprint = receipt.version.fingerprint
     response.status_code = status.HTTP_201_CREATED if receipt.is_new else status.HTTP_200_OK
     response.headers["ETag"] = f'"{fingerprint.md5}"'

@@ -51,7 +51,7 @@ class _Taken:
     store_name: str
 
 
-class Depositary:
+class DepositService:
     """Takes deposits.
 
     The bytes go to a file of their own, are hashed on the way, compared with what was announced, made durable and put

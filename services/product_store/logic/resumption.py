@@ -12,7 +12,7 @@ from secrets import token_hex
 
 from services.product_store.domain.upload import Upload
 from services.product_store.domain.version import Deposit, Version
-from services.product_store.logic.deposit import BLOCK_SIZE, MAX_CHUNKS, Depositary, Receipt
+from services.product_store.logic.deposit import BLOCK_SIZE, MAX_CHUNKS, DepositService, Receipt
 from services.product_store.logic.ports import CatalogAccess, Clock, PartialFile, Partials
 from shared.contracts.digests import Digests
 from shared.contracts.errors import (
@@ -55,11 +55,17 @@ class ResumableUploads:
     """
 
     def __init__(
-        self, catalog: CatalogAccess, partials: Partials, depositary: Depositary, clock: Clock, *, lifetime: timedelta
+        self,
+        catalog: CatalogAccess,
+        partials: Partials,
+        deposit_service: DepositService,
+        clock: Clock,
+        *,
+        lifetime: timedelta,
     ) -> None:
         self._catalog = catalog
         self._partials = partials
-        self._depositary = depositary
+        self._depositary = deposit_service
         self._clock = clock
         self._lifetime = lifetime
         self._sessions: dict[str, _Session] = {}

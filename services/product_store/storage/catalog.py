@@ -16,7 +16,7 @@ from services.product_store.storage.removals import SqlRemovalTable
 from services.product_store.storage.schema import PRODUCTS
 from services.product_store.storage.uploads import SqlUploadTable
 from services.product_store.storage.versions import SqlVersionTable
-from shared.database.engine import Database
+from shared.database.committer import Database
 
 T = TypeVar("T")
 

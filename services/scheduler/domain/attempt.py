@@ -20,13 +20,13 @@ class QueuedAttempt:
     priority
         Attempts of a higher one are claimed first.
     not_before
-        It is held back until then.
+        It is kept on hold until then.
     overdue_at
         If it is still queued then, its task fails.
     memory_gb
         What it may use; None where there is no limit [GB].
     undecided
-        It is held back until the scheduler has looked for an equal attempt whose outputs it can adopt.
+        It is kept on hold until the scheduler has looked for an equal attempt whose outputs it can adopt.
     start_tag
         Its place among attempts of the same priority: the lowest is claimed first. None: it gets one when it is
         inserted.

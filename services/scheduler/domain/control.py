@@ -9,7 +9,7 @@ from typing import Any
 from shared.contracts.states import FailureReason, TaskState
 
 #: States that a cancellation ends at once: no worker holds the task.
-UNHELD = (TaskState.WAITING, TaskState.QUEUED, TaskState.BLOCKED)
+NOT_RUNNING = (TaskState.WAITING, TaskState.QUEUED, TaskState.BLOCKED)
 #: States out of which a task can be tried again.
 RETRYABLE = (TaskState.FAILED, TaskState.CANCELLED)
 _REASONS_TO_CANCEL = frozenset({FailureReason.CANCELLED, FailureReason.PURGED})

@@ -40,7 +40,7 @@ ATTEMPT_SUCCESSORS: dict[AttemptState, frozenset[AttemptState]] = {
 }
 
 #: States in which an attempt belongs to a worker under a lease.
-HELD = frozenset({AttemptState.RUNNING, AttemptState.CHECKING})
+LEASED = frozenset({AttemptState.RUNNING, AttemptState.CHECKING})
 
 TASK_SUCCESSORS: dict[TaskState, frozenset[TaskState]] = {
     TaskState.WAITING: frozenset({TaskState.QUEUED, TaskState.BLOCKED, TaskState.CANCELLED}),

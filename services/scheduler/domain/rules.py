@@ -86,11 +86,11 @@ def queue_attempt(
     )
 
 
-def count_room(wanted: Mapping[str, int], held: Mapping[str, int], of_types: TypeRules) -> dict[str, int]:
+def count_room(wanted: Mapping[str, int], leased: Mapping[str, int], of_types: TypeRules) -> dict[str, int]:
     """Bound what a claim wants of each type by how many more of it may run."""
     room = dict(wanted)
     for name, most in wanted.items():
         rules = of_types.get(name)
         if rules is not None and rules.max_running is not None:
-            room[name] = max(0, min(most, rules.max_running - held.get(name, 0)))
+            room[name] = max(0, min(most, rules.max_running - leased.get(name, 0)))
     return room

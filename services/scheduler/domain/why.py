@@ -43,7 +43,7 @@ class WorkerFacts:
 
     worker_id: str
     slots: int
-    held: int
+    leased: int
     last_heard_at: datetime
     paused: str | None = None
 
@@ -211,7 +211,7 @@ def _explain_queued(facts: TaskFacts, at: datetime, rules: WhyRules) -> WhyView:
         words = f"It is tried again {_clock(last.not_before)}, after a pause.{tried}"
         return _view(facts, WhyCode.WAITING_FOR_TIME, words).model_copy(update={"not_before": last.not_before})
     heard = [worker for worker in facts.workers if at - worker.last_heard_at <= rules.silence]
-    idle = [worker for worker in heard if worker.held < worker.slots and worker.paused is None]
+    idle = [worker for worker in heard if worker.leased < worker.slots and worker.paused is None]
     position = None if facts.before is None else facts.before + 1
     queue = QueueStanding(queued_since=last.queued_at, position=position, workers=len(heard), idle_workers=len(idle))
     place = "far back in its queue" if position is None else f"number {position} in its queue"
@@ -220,14 +220,14 @@ def _explain_queued(facts: TaskFacts, at: datetime, rules: WhyRules) -> WhyView:
     obstacle = (
         f"{facts.running} of its type run, and an operator allows {facts.max_running} at the same time"
         if is_full
-        else _crew_words(facts, heard, idle)
+        else _describe_workers(facts, heard, idle)
     )
     until = "" if last.overdue_at is None else f" It fails if nobody takes it until {_clock(last.overdue_at)}."
     words = f"It is ready and {place} since {_clock(last.queued_at)}; {obstacle}.{until}{tried}"
     return _view(facts, code, words).model_copy(update={"queue": queue, "overdue_at": last.overdue_at})
 
 
-def _crew_words(facts: TaskFacts, heard: Sequence[WorkerFacts], idle: Sequence[WorkerFacts]) -> str:
+def _describe_workers(facts: TaskFacts, heard: Sequence[WorkerFacts], idle: Sequence[WorkerFacts]) -> str:
     kind = facts.task_type
     if not facts.workers:
         return f"no worker that runs {kind!r} is here"

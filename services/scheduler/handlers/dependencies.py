@@ -6,21 +6,21 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
 
-from services.scheduler.factory import SchedulerFactory
+from services.scheduler.runtime import SchedulerRuntime
 from shared.http.auth import AccessScope, Principal, require
 
 
-def provide(app: FastAPI, factory: SchedulerFactory) -> None:
+def provide(app: FastAPI, factory: SchedulerRuntime) -> None:
     """Give `app` the parts that its handlers will ask for."""
     app.state.factory = factory
 
 
-async def _get_factory(request: Request) -> SchedulerFactory:
-    factory: SchedulerFactory = request.app.state.factory
+async def _get_runtime(request: Request) -> SchedulerRuntime:
+    factory: SchedulerRuntime = request.app.state.factory
     return factory
 
 
-Scheduler = Annotated[SchedulerFactory, Depends(_get_factory)]
+Scheduler = Annotated[SchedulerRuntime, Depends(_get_runtime)]
 Reader = Annotated[Principal, Depends(require(AccessScope.READ))]
 Submitter = Annotated[Principal, Depends(require(AccessScope.SUBMIT))]
 WorkerAccess = Annotated[Principal, Depends(require(AccessScope.WORK))]

@@ -65,7 +65,7 @@ REGISTRY = """<task_type_registry>
   </tasks>
 </task_type_registry>"""
 
-CLAIM: dict[str, Any] = {"worker_id": "node7-4711", "limits": {"null": 16}, "limit": 16, "wait": 20}
+CLAIM: dict[str, Any] = {"worker_id": "node7-4711", "per_type": {"null": 16}, "total": 16, "wait": 20}
 
 REPORT: dict[str, Any] = {
     "worker_id": "node7-4711",

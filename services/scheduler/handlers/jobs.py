@@ -72,7 +72,7 @@ async def plan_job(
 ) -> JobPlan:
     """Check a document as a submission would, count what it would make, and change nothing."""
     text = await read_bounded(request, scheduler.max_document_bytes)
-    return await scheduler.submission.rehearse(text, mode=JobMode(rerun, reuse))
+    return await scheduler.submission.dry_run(text, mode=JobMode(rerun, reuse))
 
 
 @router.get("", summary="List jobs, newest first", operation_id="list_jobs")

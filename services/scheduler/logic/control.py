@@ -6,11 +6,11 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 
-from services.scheduler.domain.control import RETRYABLE, UNHELD, ControlledJob, ControlledTask, choose_states
-from services.scheduler.logic.bells import Bells
+from services.scheduler.domain.control import NOT_RUNNING, RETRYABLE, ControlledJob, ControlledTask, choose_states
 from services.scheduler.logic.changed_settings import change_rules, change_settings
 from services.scheduler.logic.ports import Transactor, UnitOfWork
 from services.scheduler.logic.progress import block_what_follows, enqueue, queue_next_attempts
+from services.scheduler.logic.wakeups import Wakeups
 from shared.contracts.diagnostics import StepReason
 from shared.contracts.errors import ConflictError, InvalidInputError, NotFoundError, Problem
 from shared.contracts.execution import TaskTypeRules
@@ -27,9 +27,9 @@ _SHOWN = 100
 class Control:
     """Carries out what users want of jobs and tasks."""
 
-    def __init__(self, transactor: Transactor, bells: Bells) -> None:
+    def __init__(self, transactor: Transactor, wakeups: Wakeups) -> None:
         self._transactor = transactor
-        self._bells = bells
+        self._wakeups = wakeups
 
     async def cancel_job(self, job_id: int, *, by: str) -> JobView:
         """End everything of a job that has not ended; doing it again changes nothing.
@@ -95,7 +95,7 @@ class Control:
             unit.registry.save_rules(task_type, rules, at=unit.changes.at, by=by)
 
         await self._transactor.run(command)
-        self._bells.wake_claims()
+        self._wakeups.wake_claims()
         logger.info("the rules of %s were set by %s: %s", task_type, by, rules.said())
 
     async def retry_job(self, job_id: int, request: RetryRequest, *, by: str) -> JobView:
@@ -144,11 +144,11 @@ class Control:
             if task is None:
                 raise _no_task(task_id)
             running = [found.task_id for found in tree if found.state is TaskState.RUNNING]
-            unheld = [found for found in tree if found.state in UNHELD]
-            if not running and not unheld and task.state is not TaskState.CANCELLED:
+            not_running = [found for found in tree if found.state in NOT_RUNNING]
+            if not running and not not_running and task.state is not TaskState.CANCELLED:
                 raise ConflictError(f"task {task_id} has ended: {task.state.value}", where="path.task_id")
             unit.cancellation.request_cancel(running)
-            cancel_unheld(unit, unheld, f"cancelled by {by}")
+            cancel_not_running(unit, not_running, f"cancelled by {by}")
             unit.cancellation.mark_given_up([found.task_id for found in tree if found.purged], f"cancelled by {by}")
 
         await self._transactor.run(command)
@@ -237,8 +237,8 @@ def _find_named(unit: UnitOfWork, job_id: int | None, task_ids: Sequence[int]) -
 def _cancel_some(unit: UnitOfWork, *, job_id: int, after: int, words: str) -> tuple[int, JobView | None]:
     """Cancel a part of a job. Returns where to go on, and the job once there is nothing left of it."""
     _get_job(unit, job_id)
-    tasks = unit.selection.find_unheld(job_id, after, _AT_ONCE)
-    cancel_unheld(unit, tasks, words, outside=job_id)
+    tasks = unit.selection.find_not_running(job_id, after, _AT_ONCE)
+    cancel_not_running(unit, tasks, words, outside=job_id)
     complete = after == 0 and len(tasks) < _AT_ONCE
     if complete:
         unit.cancellation.mark_given_up(unit.selection.find_out_of_queue(job_id, failed=False), words)
@@ -248,7 +248,7 @@ def _cancel_some(unit: UnitOfWork, *, job_id: int, after: int, words: str) -> tu
     return (tasks[-1].task_id if len(tasks) == _AT_ONCE else 0), None
 
 
-def cancel_unheld(
+def cancel_not_running(
     unit: UnitOfWork,
     tasks: Sequence[ControlledTask],
     words: str,

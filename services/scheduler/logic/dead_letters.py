@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Sequence
 
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.ports import DeadLetterBox
+from services.scheduler.logic.wakeups import Wakeups
 from shared.contracts.dead_letters import DeadLetter, DeadLetterContent, DeadLetterTable
 from shared.contracts.errors import NotFoundError, UnavailableError
 
@@ -20,13 +20,13 @@ class DeadLetters:
     ----------
     boxes
         Where they are kept.
-    bells
+    wakeups
         Of this scheduler.
     """
 
-    def __init__(self, boxes: Sequence[DeadLetterBox], bells: Bells) -> None:
+    def __init__(self, boxes: Sequence[DeadLetterBox], wakeups: Wakeups) -> None:
         self._boxes = boxes
-        self._bells = bells
+        self._wakeups = wakeups
 
     async def select(self, limit: int) -> DeadLetterTable:
         """List the oldest of each place, at most so many of each; `missing` says which cannot be looked at now."""
@@ -56,7 +56,7 @@ class DeadLetters:
         """Send some, or all, on their way again. Returns how many; those that are not there do not count."""
         changed = sum([await box.send_again(letter_ids) for box in self._boxes])
         logger.info("%d dead letters were sent again by %s", changed, by)
-        self._bells.outbox.set()
+        self._wakeups.outbox.set()
         return changed
 
     async def discard(self, letter_ids: Collection[str] | None, *, by: str) -> int:

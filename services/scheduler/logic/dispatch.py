@@ -9,15 +9,15 @@ from datetime import datetime
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.domain.containers import Resources
-from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.assignment import assign_chosen, assign_queued, choose_attempts
 from services.scheduler.logic.containers import admit
 from services.scheduler.logic.faulty_attempts import FaultyAttempts
-from services.scheduler.logic.handout import choose_attempts, hand_out, hand_out_chosen
 from services.scheduler.logic.leases import beat
 from services.scheduler.logic.losses import Losses
 from services.scheduler.logic.polls import Delivery, Polls
 from services.scheduler.logic.ports import Clock, Transactor, UnitOfWork
 from services.scheduler.logic.progress import record_reports
+from services.scheduler.logic.wakeups import Wakeups
 from shared.contracts.containers import ResourcesView
 from shared.contracts.errors import EasError, NotFoundError
 from shared.contracts.scheduler import (
@@ -27,7 +27,7 @@ from shared.contracts.scheduler import (
     ClaimResponse,
     HeartbeatRequest,
     HeartbeatResponse,
-    HeldAttempt,
+    LeasedAttempt,
     ReportRequest,
     ReportResponse,
     ReportResult,
@@ -43,9 +43,9 @@ logger = logging.getLogger(__name__)
 class Dispatch:
     """What workers ask of the scheduler."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, clock: Clock, polls: Polls) -> None:
+    def __init__(self, transactor: Transactor, wakeups: Wakeups, clock: Clock, polls: Polls) -> None:
         self._transactor = transactor
-        self._bells = bells
+        self._wakeups = wakeups
         self._clock = clock
         self._polls = polls
         self._rules = polls.rules
@@ -87,14 +87,14 @@ class Dispatch:
             No worker of this id.
         """
 
-        def find_held(unit: UnitOfWork) -> list[KnownAttempt]:
+        def find_leased(unit: UnitOfWork) -> list[KnownAttempt]:
             if not unit.registry.mark_gone(worker_id):
                 raise NotFoundError(f"there is no worker {worker_id!r}", where="path.worker_id")
-            return unit.attempts.find_held_by(worker_id)
+            return unit.attempts.find_leased_by(worker_id)
 
         reason = FailureReason.EVICTED if in_good_order else FailureReason.LOST
-        lost = await self._losses.lose(find_held, f"worker {worker_id} is gone", reason=reason, gone=worker_id)
-        self._bells.wake_claims()
+        lost = await self._losses.lose(find_leased, f"worker {worker_id} is gone", reason=reason, gone=worker_id)
+        self._wakeups.wake_claims()
         return lost
 
     async def drain(self, worker_id: str) -> None:
@@ -121,7 +121,7 @@ class Dispatch:
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.wait
-        with self._bells.waiting(request.limits) as waiter:
+        with self._wakeups.waiting(request.per_type) as waiter:
             while True:
                 waiter.event.clear()
                 claimed = await self._claim_once(request)
@@ -180,7 +180,7 @@ class Dispatch:
         def command(unit: UnitOfWork) -> list[ClaimedAttempt]:
             if not unit.registry.hear_from(request.worker_id, unit.changes.at):
                 raise NotFoundError(f"worker {request.worker_id!r} has not announced itself", where="body.worker_id")
-            return hand_out(unit, request, self._rules)
+            return assign_queued(unit, request, self._rules)
 
         return await self._transactor.run(command)
 
@@ -189,7 +189,7 @@ class Dispatch:
 
         async def take(attempts: Sequence[QueuedAttempt]) -> None:
             def command(unit: UnitOfWork) -> list[ClaimedAttempt]:
-                return hand_out_chosen(unit, attempts, request.worker_id, self._rules)
+                return assign_chosen(unit, attempts, request.worker_id, self._rules)
 
             claimed.extend(await self._transactor.run(command))
 
@@ -247,7 +247,7 @@ class Dispatch:
             results = record_reports(unit, request.worker_id, request.reports, self._rules.limits)
             claimed: ClaimResponse | None = None
             if request.claim is not None:
-                attempts = hand_out(unit, request.claim, self._rules)
+                attempts = assign_queued(unit, request.claim, self._rules)
                 if attempts or unit.registry.is_present(request.worker_id):
                     claimed = ClaimResponse(attempts=attempts, lease_seconds=self._rules.lease.total_seconds())
             delivery.serve(unit)
@@ -265,11 +265,11 @@ class Dispatch:
             logger.exception("the leases of worker %s cannot be renewed together", request.worker_id)
         answers: list[HeartbeatResponse] = []
 
-        async def renew(held: Sequence[HeldAttempt]) -> None:
-            answers.append(await self._beat_together(request.model_copy(update={"attempts": list(held)})))
+        async def renew(leased: Sequence[LeasedAttempt]) -> None:
+            answers.append(await self._beat_together(request.model_copy(update={"attempts": list(leased)})))
 
-        async def leave(held: HeldAttempt, error: Exception) -> None:
-            logger.error("attempt %d: its lease cannot be renewed and will run out: %s", held.attempt_id, error)
+        async def leave(leased: LeasedAttempt, error: Exception) -> None:
+            logger.error("attempt %d: its lease cannot be renewed and will run out: %s", leased.attempt_id, error)
 
         await handle_each(request.attempts, renew, leave)
         return HeartbeatResponse(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
-from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.wakeups import Wakeups
 from shared.contracts.diagnostics import JobEnd, StateChange
 from shared.contracts.states import JobState
 
@@ -81,9 +81,9 @@ class Events:
         How long a stream may be silent before it gives a sign of life [s].
     """
 
-    def __init__(self, reader: ChangesReader, bells: Bells, heartbeat: float = 15.0) -> None:
+    def __init__(self, reader: ChangesReader, wakeups: Wakeups, heartbeat: float = 15.0) -> None:
         self._reader = reader
-        self._bells = bells
+        self._wakeups = wakeups
         self.heartbeat = heartbeat
 
     async def find_start(self, job_id: int | None, after: int | None) -> int:
@@ -107,10 +107,10 @@ class Events:
     @property
     def followers(self) -> int:
         """How many listeners there are."""
-        return self._bells.followers
+        return self._wakeups.followers
 
     @contextmanager
     def follow(self, job_id: int | None, after: int) -> Iterator[Follower]:
         """Follow the changes after one, of a job or of all. What a slow listener has not taken stays in the table."""
-        with self._bells.waiting_for_changes() as bell:
+        with self._wakeups.waiting_for_changes() as bell:
             yield Follower(self._reader, bell, job_id, after)

@@ -24,10 +24,10 @@ from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.rules import NO_RULES, complete_rules, queue_attempt
 from services.scheduler.domain.task import FILE, METADATA, NewDependency, NewTask, Promise
 from services.scheduler.domain.task_settings import TaskTypeSpecification
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.faulty_attempts import FaultyAttempts
 from services.scheduler.logic.ports import Transactor, UnitOfWork
 from services.scheduler.logic.progress import SCHEDULER, block_what_follows, settle, take_attempts
+from services.scheduler.logic.wakeups import Wakeups
 from shared.contracts.errors import EasError, InvalidJobError, Problem, ProductExistsError
 from shared.contracts.execution import ExecutionRules
 from shared.contracts.metadata import Metadata
@@ -67,12 +67,12 @@ def carry_out(
     InvalidJobError
         Inputs are no products; all are listed.
     """
-    planting = _Planting(unit, plan, job_id, parent_id, mode)
+    planting = PlanWriter(unit, plan, job_id, parent_id, mode)
     planting.plant(task_types)
     return planting.taken_over
 
 
-class _Planting:
+class PlanWriter:
     """The numbers of one plan, turned into keys."""
 
     def __init__(self, unit: UnitOfWork, plan: Plan, job_id: int, parent_id: int, mode: JobMode) -> None:
@@ -289,7 +289,7 @@ class Expansion:
     ----------
     transactor
         For the transactions.
-    bells
+    wakeups
         Tell when there is something to expand.
     limits
         Of retries.
@@ -297,21 +297,21 @@ class Expansion:
         The most iterations of a loop that repeats as long as a test says so.
     """
 
-    def __init__(self, transactor: Transactor, bells: Bells, limits: RetryLimits, max_iterations: int) -> None:
+    def __init__(self, transactor: Transactor, wakeups: Wakeups, limits: RetryLimits, max_iterations: int) -> None:
         self._max_iterations = max_iterations
         self._faulty = FaultyAttempts(transactor, limits)
         self._passed_over: set[int] = set()
         self._transactor = transactor
-        self._bells = bells
+        self._wakeups = wakeups
         self._limits = limits
 
     async def run(self) -> None:
         """Expand whatever becomes ready, for ever. Looks by itself after a start, and then when the bell rings."""
         while True:
-            self._bells.expansion.clear()
+            self._wakeups.expansion.clear()
             while await self.expand_next():
                 pass
-            await self._bells.expansion.wait()
+            await self._wakeups.expansion.wait()
 
     async def expand_next(self) -> bool:
         """Expand one flow-control task. False if none is ready.

@@ -7,7 +7,7 @@ from datetime import timedelta
 from secrets import token_hex
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
-from services.scheduler.domain.lifecycle import HELD
+from services.scheduler.domain.lifecycle import LEASED
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.logic.ports import Transactor, UnitOfWork
 from services.scheduler.logic.progress import SCHEDULER, fail_for_good, settle, take_attempts
@@ -84,7 +84,7 @@ class FaultyAttempts:
     ) -> None:
         def command(unit: UnitOfWork) -> None:
             known = unit.attempts.find_known([attempt_id]).get(attempt_id)
-            if known is None or known.state not in (AttemptState.QUEUED, *HELD):
+            if known is None or known.state not in (AttemptState.QUEUED, *LEASED):
                 return
             token = known.lease_token or ""
             if lease_token is not None and token != lease_token:

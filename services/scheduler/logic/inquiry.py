@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import Protocol
 
-from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.wakeups import Wakeups
 from shared.contracts.scheduler import JobView
 from shared.contracts.states import JobState
 
@@ -21,9 +21,9 @@ class JobReader(Protocol):
 class Inquiry:
     """Answers when there is something to say."""
 
-    def __init__(self, jobs: JobReader, bells: Bells) -> None:
+    def __init__(self, jobs: JobReader, wakeups: Wakeups) -> None:
         self._jobs = jobs
-        self._bells = bells
+        self._wakeups = wakeups
 
     async def get_job(self, job_id: int, *, wait: float) -> JobView:
         """Fetch a job; while it is running, wait up to `wait` seconds for its end.
@@ -33,7 +33,7 @@ class Inquiry:
         NotFoundError
             There is no such job.
         """
-        with self._bells.waiting_for_job(job_id) as ended:
+        with self._wakeups.waiting_for_job(job_id) as ended:
             job = await self._jobs.get_job(job_id)
             if wait <= 0:
                 return job

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from services.scheduler.domain.attempt import KnownAttempt
-from services.scheduler.domain.lifecycle import HELD
+from services.scheduler.domain.lifecycle import LEASED
 from services.scheduler.logic.ports import UnitOfWork
 from shared.contracts.scheduler import HeartbeatRequest, HeartbeatResponse
 from shared.contracts.states import AttemptState
@@ -19,17 +19,17 @@ def beat(unit: UnitOfWork, request: HeartbeatRequest, lease: timedelta) -> Heart
     unit.registry.note_beat(
         request.worker_id, unit.changes.at, paused=request.paused, clock_offset=request.clock_offset
     )
-    known = unit.attempts.find_known([held.attempt_id for held in request.attempts])
+    known = unit.attempts.find_known([leased.attempt_id for leased in request.attempts])
     renewed: list[int] = []
     closed: list[int] = []
     checking: list[KnownAttempt] = []
-    for held in request.attempts:
-        attempt = known.get(held.attempt_id)
-        if attempt is None or attempt.state not in HELD or attempt.lease_token != held.lease_token:
-            closed.append(held.attempt_id)
+    for leased in request.attempts:
+        attempt = known.get(leased.attempt_id)
+        if attempt is None or attempt.state not in LEASED or attempt.lease_token != leased.lease_token:
+            closed.append(leased.attempt_id)
             continue
-        renewed.append(held.attempt_id)
-        if held.phase == "checking" and attempt.state is AttemptState.RUNNING:
+        renewed.append(leased.attempt_id)
+        if leased.phase == "checking" and attempt.state is AttemptState.RUNNING:
             checking.append(attempt)
     unit.attempts.renew_leases(renewed, unit.changes.at + lease)
     unit.attempts.mark_checking([attempt.attempt_id for attempt in checking])

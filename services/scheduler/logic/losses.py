@@ -120,7 +120,7 @@ class Losses:
                 continue
             if worker_id != gone and heard + self._lease > at:
                 continue
-            tasks = [one.task_id for one in unit.attempts.find_held_by(worker_id)]
+            tasks = [one.task_id for one in unit.attempts.find_leased_by(worker_id)]
             unit.losses.add(worker_id, at)
             found |= judge_losses(unit.losses.find_times(tasks), self._limits.losses)
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.wakeups import Wakeups
 
 
 class ChangeCounter(Protocol):
@@ -24,25 +24,25 @@ class Peers:
     ----------
     changes
         The history.
-    bells
+    wakeups
         Of this scheduler.
     every
         How often to look [s].
     """
 
-    def __init__(self, changes: ChangeCounter, bells: Bells, every: float) -> None:
+    def __init__(self, changes: ChangeCounter, wakeups: Wakeups, every: float) -> None:
         self._changes = changes
-        self._bells = bells
+        self._wakeups = wakeups
         self._every = every
 
     async def run(self) -> None:
         """Look for ever."""
         others, again = 0, False
         while True:
-            found = await self._changes.find_last() - self._bells.changes
+            found = await self._changes.find_last() - self._wakeups.changes
             # Once more after each time: a change of this scheduler that was committed and not rung for may have hidden
             # one of another.
             if again or found != others:
-                self._bells.ring_all()
+                self._wakeups.ring_all()
             others, again = found, found != others
             await asyncio.sleep(self._every)

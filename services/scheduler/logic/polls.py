@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeVar
 
-from services.scheduler.logic.handout import DispatchRules, hand_out
+from services.scheduler.logic.assignment import DispatchRules, assign_queued
 from services.scheduler.logic.ports import UnitOfWork
 from shared.contracts.scheduler import ClaimedAttempt, ClaimRequest
 from shared.isolation import is_passing
@@ -86,13 +86,13 @@ class Delivery:
             return
         rules = self._polls.rules
         for poll in self._polls.waiting():
-            if not any(unit.changes.queued[name] > 0 for name in poll.request.limits):
+            if not any(unit.changes.queued[name] > 0 for name in poll.request.per_type):
                 continue
             if not poll.take():
                 continue
             self.has_served = True
             self._served.append((poll, []))
-            self._served[-1] = (poll, hand_out(unit, poll.request, rules))
+            self._served[-1] = (poll, assign_queued(unit, poll.request, rules))
             if not self._served[-1][1]:
                 self._served.pop()
                 poll.release()

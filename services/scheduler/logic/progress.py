@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from services.scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from services.scheduler.domain.control import ControlledTask
-from services.scheduler.domain.lifecycle import HELD
+from services.scheduler.domain.lifecycle import LEASED
 from services.scheduler.domain.losses import Loss
 from services.scheduler.domain.policies import RetryLimits, count_end, decide_retry
 from services.scheduler.domain.rules import find_rules, queue_attempt
 from services.scheduler.domain.task import Promise, ReadyTask
 from services.scheduler.logic.ports import UnitOfWork
-from services.scheduler.logic.taken_names import refuse_taken_names, register_names
+from services.scheduler.logic.product_names import refuse_taken_products, register_names
 from shared.contracts.errors import AttemptClosedError
 from shared.contracts.execution import ExecutionRules
 from shared.contracts.scheduler import AttemptReport, OutputVersion, ReportResult
@@ -107,7 +107,7 @@ def record_reports(
     The same report sent again, as after a lost answer, is answered as it was the first time.
     """
     attempt_ids = [report.attempt_id for report in reports]
-    unit.tasks.foresee_ends(attempt_ids)
+    unit.tasks.prefetch_outcomes(attempt_ids)
     known = unit.attempts.find_known(attempt_ids)
     results: list[ReportResult] = []
     valid: dict[int, tuple[KnownAttempt, AttemptReport]] = {}
@@ -122,7 +122,7 @@ def record_reports(
                 )
             )
             continue
-        if attempt.state in HELD:
+        if attempt.state in LEASED:
             valid[attempt.attempt_id] = (attempt, report)
         results.append(ReportResult(attempt_id=report.attempt_id, recorded=True))
     settle(unit, list(valid.values()), limits)
@@ -134,7 +134,7 @@ def _find_fault(attempt: KnownAttempt | None, worker_id: str, report: AttemptRep
         return f"there is no attempt {report.attempt_id}"
     if attempt.worker_id != worker_id or attempt.lease_token != report.lease_token:
         return f"attempt {report.attempt_id} is not held by {worker_id} under this lease"
-    if attempt.state not in HELD and attempt.state.value != report.state:
+    if attempt.state not in LEASED and attempt.state.value != report.state:
         return f"attempt {report.attempt_id} has ended: {attempt.state.value}"
     return None
 
@@ -145,14 +145,14 @@ def settle(
     limits: RetryLimits,
     losses: Mapping[int, Loss] | None = None,
 ) -> None:
-    """End held attempts as their reports say and draw every consequence, in the transaction that ends them."""
+    """End leased attempts as their reports say and draw every consequence, in the transaction that ends them."""
     if not ended:
         return
     promises: dict[int, list[Promise]] = {}
     for promise in unit.tasks.find_outputs([attempt.task_id for attempt, _ in ended]):
         promises.setdefault(promise.task_id, []).append(promise)
     judged = [(attempt, _judge(report, promises.get(attempt.task_id, ()))) for attempt, report in ended]
-    judged = refuse_taken_names(unit, judged, promises)
+    judged = refuse_taken_products(unit, judged, promises)
     unit.attempts.mark_ended([report for _, report in judged], unit.changes.at)
     for attempt, report in judged:
         unit.changes.note_attempt(

@@ -9,7 +9,7 @@ from functools import partial
 
 from services.scheduler.domain.control import is_rescheduled
 from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
-from services.scheduler.logic.control import cancel_unheld, try_again
+from services.scheduler.logic.control import cancel_not_running, try_again
 from services.scheduler.logic.ports import TaskQueues, Transactor, UnitOfWork
 from shared.contracts.errors import NotFoundError, UnavailableError
 from shared.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
@@ -73,7 +73,7 @@ class Queues:
         if task_type not in FLOW_TYPES and task_type not in unit.registry.find_task_types():
             raise NotFoundError(f"there is no task type {task_type!r}", where="path.task_type")
         tasks = unit.selection.find_queued_of_type(task_type, self._at_once)
-        cancel_unheld(unit, tasks, f"purged by {by}", reason=FailureReason.PURGED)
+        cancel_not_running(unit, tasks, f"purged by {by}", reason=FailureReason.PURGED)
         return len(tasks), sum(counts[TaskState.BLOCKED] for counts in unit.changes.counts.values())
 
     async def count_doorbells(self, task_types: Sequence[str]) -> dict[str, int]:

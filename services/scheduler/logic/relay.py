@@ -9,8 +9,8 @@ from functools import partial
 
 from services.scheduler.domain.changes import OutboxMessage
 from services.scheduler.domain.message_parts import describe_message, join_messages, split_message
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.ports import ProductAnnouncer, Transactor, UnitOfWork
+from services.scheduler.logic.wakeups import Wakeups
 from shared.contracts.errors import ForbiddenError, UnauthenticatedError, UnavailableError
 from shared.isolation import describe_error, handle_each, is_passing
 
@@ -24,16 +24,16 @@ _LOOK_EVERY_S = 10.0
 class Relay:
     """Empties the outbox."""
 
-    def __init__(self, transactor: Transactor, bells: Bells, announcer: ProductAnnouncer) -> None:
+    def __init__(self, transactor: Transactor, wakeups: Wakeups, announcer: ProductAnnouncer) -> None:
         self._transactor = transactor
-        self._bells = bells
+        self._wakeups = wakeups
         self._announcer = announcer
 
     async def run(self) -> None:
         """Deliver for ever. While the store cannot be reached, wait longer and longer, and keep everything."""
         pause = 0.1
         while True:
-            self._bells.outbox.clear()
+            self._wakeups.outbox.clear()
             try:
                 while await self.deliver():
                     pause = 0.1
@@ -43,7 +43,7 @@ class Relay:
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
                 continue
             try:
-                await asyncio.wait_for(self._bells.outbox.wait(), _LOOK_EVERY_S)
+                await asyncio.wait_for(self._wakeups.outbox.wait(), _LOOK_EVERY_S)
             except TimeoutError:
                 continue
 

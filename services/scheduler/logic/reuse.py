@@ -1,6 +1,6 @@
 """Lets attempts adopt what equal attempts made, instead of being run.
 
-Attempts of jobs with re-use are held back until they were looked at here; whether a worker is there does not matter.
+Attempts of jobs with re-use are kept on hold until they were looked at here; whether a worker is there does not matter.
 What adopts nothing goes to its queue. What adopts something ends here, and what depends on it is looked at next: in the
 same transaction, so that a job that has been run before moves on quickly, but never more than so many attempts at once.
 """
@@ -18,11 +18,11 @@ from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.domain.reuse import AcceptedAttempt, compare, describe_adopted, plan_adoptions
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.polls import Delivery, Polls
 from services.scheduler.logic.ports import Transactor, UnitOfWork, VersionAdopter
 from services.scheduler.logic.preparation import prepare_attempts
 from services.scheduler.logic.progress import SCHEDULER, settle, take_attempts
+from services.scheduler.logic.wakeups import Wakeups
 from shared.contracts.errors import UnavailableError
 from shared.contracts.products import Adoption, AdoptionAnswer
 from shared.contracts.reuse import ReuseDecision, ReuseView
@@ -65,7 +65,7 @@ class Reuse:
 
     Parameters
     ----------
-    transactor, bells, polls
+    transactor, wakeups, polls
         As everywhere.
     adopter
         The product store.
@@ -76,13 +76,13 @@ class Reuse:
     def __init__(
         self,
         transactor: Transactor,
-        bells: Bells,
+        wakeups: Wakeups,
         polls: Polls,
         adopter: VersionAdopter,
         limits: RetryLimits,
     ) -> None:
         self._transactor = transactor
-        self._bells = bells
+        self._wakeups = wakeups
         self._polls = polls
         self._adopter = adopter
         self._limits = limits
@@ -94,7 +94,7 @@ class Reuse:
         """
         pause = 0.1
         while True:
-            self._bells.reuse.clear()
+            self._wakeups.reuse.clear()
             try:
                 await self.decide()
             except UnavailableError as error:
@@ -103,7 +103,7 @@ class Reuse:
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
                 continue
             pause = 0.1
-            await self._bells.reuse.wait()
+            await self._wakeups.reuse.wait()
 
     async def decide(self) -> None:
         """Decide on all attempts that are undecided now, and on those that this makes ready.

@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 import orjson
 
 from services.scheduler.domain.attempt import QueuedAttempt
+from services.scheduler.domain.dry_run import summarise
 from services.scheduler.domain.job_language.document import check_document, find_document_fault
 from services.scheduler.domain.job_language.expansion import describe_root, expand
 from services.scheduler.domain.job_language.flow_types import CHAIN
 from services.scheduler.domain.job_language.plan import FlowTask, Plan
 from services.scheduler.domain.job_language.problems import ProblemList
 from services.scheduler.domain.job_mode import PLAIN, JobMode, describe_mode
-from services.scheduler.domain.rehearsal import summarise
 from services.scheduler.domain.task import NewTask
 from services.scheduler.domain.task_settings import TaskTypeSpecification
 from services.scheduler.logic.expansion import carry_out
@@ -116,7 +116,7 @@ class Submission:
 
         return await self._polls.serve_during(make)
 
-    async def rehearse(self, text: bytes, *, mode: JobMode = PLAIN) -> JobPlan:
+    async def dry_run(self, text: bytes, *, mode: JobMode = PLAIN) -> JobPlan:
         """Do all that a submission would do, tell what came of it, and leave no trace of it.
 
         Raises
@@ -130,11 +130,11 @@ class Submission:
         def insert(unit: UnitOfWork, planned: _PlannedJob) -> JobPlan:
             _, new_versions = _insert(unit, document, planned, "", mode)
             unit.flush()
-            raise _RehearsalOver(summarise(planned.plan, new_versions))
+            raise _DryRunEndedError(summarise(planned.plan, new_versions))
 
         try:
             return await self._plan_and(insert, text, document, mode)
-        except _RehearsalOver as over:
+        except _DryRunEndedError as over:
             return over.plan
 
     async def _plan_and(
@@ -167,7 +167,7 @@ class Submission:
         return _PlannedJob(task_types, flow, plan)
 
 
-class _RehearsalOver(Exception):  # noqa: N818 - nothing is wrong
+class _DryRunEndedError(Exception):
     """Rolls a transaction back."""
 
     def __init__(self, plan: JobPlan) -> None:

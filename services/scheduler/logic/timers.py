@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from services.scheduler.domain.attempt import KnownAttempt
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.faulty_attempts import FaultyAttempts
 from services.scheduler.logic.polls import Delivery, Polls
 from services.scheduler.logic.ports import Transactor, UnitOfWork
 from services.scheduler.logic.progress import give_up_overdue
+from services.scheduler.logic.wakeups import Wakeups
 from shared.contracts.states import FailureReason
 from shared.isolation import handle_each, is_passing
 
@@ -28,23 +28,23 @@ class Timers:
 
     Parameters
     ----------
-    transactor, bells, polls
+    transactor, wakeups, polls
         As everywhere.
     """
 
-    def __init__(self, transactor: Transactor, bells: Bells, polls: Polls) -> None:
+    def __init__(self, transactor: Transactor, wakeups: Wakeups, polls: Polls) -> None:
         self._faulty = FaultyAttempts(transactor, polls.rules.limits)
         self._transactor = transactor
-        self._bells = bells
+        self._wakeups = wakeups
         self._polls = polls
 
     async def run(self) -> None:
         """Do for ever what is due."""
         while True:
-            self._bells.timers.clear()
+            self._wakeups.timers.clear()
             seconds = await self.do_due()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._bells.timers.wait(), seconds)
+                await asyncio.wait_for(self._wakeups.timers.wait(), seconds)
 
     async def do_due(self) -> float:
         """Do what is due. Returns how long there is nothing more to do [s]."""

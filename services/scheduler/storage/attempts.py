@@ -15,7 +15,7 @@ from services.scheduler.domain.prepared import PreparedAttempt
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.queue_order import Queue, find_first_tags
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
-from services.scheduler.storage.schema import IS_DELAYED, IS_HELD, MAY_BE_OVERDUE
+from services.scheduler.storage.schema import IS_DELAYED, IS_LEASED, MAY_BE_OVERDUE
 from services.scheduler.storage.schema import attempt_table as _attempt
 from services.scheduler.storage.schema import job_table as _job
 from services.scheduler.storage.schema import task_table as _task
@@ -41,13 +41,13 @@ _KNOWN = select(
     _attempt.c.start_tag,
 ).select_from(_attempt.join(_task, _task.c.id == _attempt.c.task_id))
 _EXPIRED = (
-    _KNOWN.where(IS_HELD, _attempt.c.lease_expires_at < bindparam("at"))
+    _KNOWN.where(IS_LEASED, _attempt.c.lease_expires_at < bindparam("at"))
     .order_by(_attempt.c.lease_expires_at, _attempt.c.id)
     .limit(bindparam("most", type_=Integer))
 )
 # What is held has a lease: that names the index, which the order by id would hide.
-_HELD_BY = _KNOWN.where(
-    IS_HELD, _attempt.c.lease_expires_at.is_not(None), _attempt.c.worker_id == bindparam("worker")
+_LEASED_BY = _KNOWN.where(
+    IS_LEASED, _attempt.c.lease_expires_at.is_not(None), _attempt.c.worker_id == bindparam("worker")
 ).order_by(_attempt.c.lease_expires_at, _attempt.c.id)
 _KNOWN_BY_ID = PreparedForKeys(lambda keys: _KNOWN.where(_attempt.c.id.in_(keys)))
 _PAUSED = select(_job.c.paused).where(_job.c.id == bindparam("job")).scalar_subquery()
@@ -56,11 +56,11 @@ _NEW = (
     "queued_at",
 )
 _RULED = (*_NEW, "not_before", "overdue_at", "memory_gb")
-_ADD_QUEUED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _NEW} | {"held": _PAUSED}))
-_ADD_RULED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"held": _PAUSED}))
-_ADD_DELAYED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"held": True}))
+_ADD_QUEUED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _NEW} | {"on_hold": _PAUSED}))
+_ADD_RULED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"on_hold": _PAUSED}))
+_ADD_DELAYED = Prepared(insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"on_hold": True}))
 _ADD_UNDECIDED = Prepared(
-    insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"held": True, "undecided": True})
+    insert(_attempt).values({name: bindparam(name) for name in _RULED} | {"on_hold": True, "undecided": True})
 )
 _ADD_EXPANDED = prepare_insert(_attempt, *_NEW, "claimed_at", "started_at", "ended_at", "worker_id")
 _DELAYED = (
@@ -77,9 +77,9 @@ _OVERDUE = (
     .limit(bindparam("most", type_=Integer))
 )
 _NEXT_OVERDUE = select(func.min(_attempt.c.overdue_at)).where(MAY_BE_OVERDUE)
-_HELD_BY_TYPE = (
+_LEASED_BY_TYPE = (
     select(_attempt.c.task_type, func.count())
-    .where(IS_HELD, _attempt.c.lease_expires_at.is_not(None))
+    .where(IS_LEASED, _attempt.c.lease_expires_at.is_not(None))
     .group_by(_attempt.c.task_type)
 )
 _TAKE = PreparedForKeys(
@@ -111,11 +111,13 @@ _RECORD_PREPARATION = Prepared(
     )
 )
 _RENEW = PreparedForKeys(
-    lambda keys: update(_attempt).where(_attempt.c.id.in_(keys), IS_HELD).values(lease_expires_at=bindparam("expires"))
+    lambda keys: (
+        update(_attempt).where(_attempt.c.id.in_(keys), IS_LEASED).values(lease_expires_at=bindparam("expires"))
+    )
 )
 _END = Prepared(
     update(_attempt)
-    .where(_attempt.c.id == bindparam("key"), IS_HELD)
+    .where(_attempt.c.id == bindparam("key"), IS_LEASED)
     .values(
         state=bindparam("to"),
         reason=bindparam("why"),
@@ -136,7 +138,7 @@ _END = Prepared(
 
 _HEAD = (
     "SELECT id, task_id, job_id, number, task_type, priority, start_tag, memory_gb FROM attempt"
-    " WHERE state = 'queued' AND NOT held AND task_type = {type} ORDER BY priority, start_tag, id LIMIT {most}"
+    " WHERE state = 'queued' AND NOT on_hold AND task_type = {type} ORDER BY priority, start_tag, id LIMIT {most}"
 )
 #: Where the engine can seek once for each row of a list. It plans this in a fifth of the time, and plans at each turn.
 _HEADS_OF_LIST = (
@@ -176,7 +178,7 @@ class AttemptStore:
         return self._keys.take(self._connection, "attempt", count)
 
     def add_queued(self, attempts: Sequence[QueuedAttempt], at: datetime) -> None:
-        """Insert new attempts into their queues; those of paused jobs, and the undecided, are held back."""
+        """Insert new attempts into their queues; those of paused jobs, and the undecided, are kept on hold."""
         if not attempts:
             return
         tagged = zip(attempts, self._tag(attempts), strict=True)
@@ -237,9 +239,9 @@ class AttemptStore:
             for attempt_id, task_id, job_id, number, task_type, memory_gb in rows
         ]
 
-    def count_held(self) -> Counter[str]:
+    def count_leased(self) -> Counter[str]:
         """Count the attempts that workers hold, by task type."""
-        return Counter({row[0]: row[1] for row in self._connection.execute(_HELD_BY_TYPE)})
+        return Counter({row[0]: row[1] for row in self._connection.execute(_LEASED_BY_TYPE)})
 
     def mark_running(
         self, attempt_ids: Sequence[int], *, worker_id: str, lease_token: str, expires_at: datetime, at: datetime
@@ -275,7 +277,7 @@ class AttemptStore:
         rows = self._connection.execute(_DUE, {"at": at, "most": limit}).all()
         if rows:
             self._connection.execute(
-                update(_attempt).where(_attempt.c.id.in_([row.id for row in rows])).values(held=False, rung_at=None)
+                update(_attempt).where(_attempt.c.id.in_([row.id for row in rows])).values(on_hold=False, rung_at=None)
             )
         return Counter(row.task_type for row in rows)
 
@@ -306,13 +308,13 @@ class AttemptStore:
         return {row[0]: _known(row) for row in _KNOWN_BY_ID.fetch(self._connection, attempt_ids)}
 
     def find_expired(self, at: datetime, limit: int) -> list[KnownAttempt]:
-        """List held attempts whose lease ended before `at`."""
+        """List leased attempts whose lease ended before `at`."""
         rows = self._connection.execute(_EXPIRED, {"at": at, "most": limit})
         return [_known(row) for row in rows]
 
-    def find_held_by(self, worker_id: str) -> list[KnownAttempt]:
+    def find_leased_by(self, worker_id: str) -> list[KnownAttempt]:
         """List the attempts that a worker holds."""
-        rows = self._connection.execute(_HELD_BY, {"worker": worker_id})
+        rows = self._connection.execute(_LEASED_BY, {"worker": worker_id})
         return [_known(row) for row in rows]
 
     def mark_checking(self, attempt_ids: Sequence[int]) -> None:
@@ -326,7 +328,7 @@ class AttemptStore:
             StaleRowError.check(result.rowcount, len(part), "attempt")
 
     def renew_leases(self, attempt_ids: Sequence[int], expires_at: datetime) -> None:
-        """Give held attempts more time."""
+        """Give leased attempts more time."""
         _RENEW.send(self._connection, attempt_ids, {"expires": expires_at})
 
     def mark_ended(self, reports: Sequence[AttemptReport], at: datetime) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from services.scheduler.domain.changes import OutboxMessage
 from shared.amqp.errors import BrokerUnavailableError
-from shared.amqp.outlet import Outlet
+from shared.amqp.fallback_publisher import FallbackPublisher
 from shared.contracts.products import ProductMessage
 
 #: The longest message; what is longer goes the other way [bytes].
@@ -19,14 +19,16 @@ class BrokerAnnouncer:
 
     Parameters
     ----------
-    outlet
+    publisher
         The queue of the product store.
     announce_otherwise
         Delivers a message while the broker cannot be reached.
     """
 
-    def __init__(self, outlet: Outlet, announce_otherwise: Callable[[OutboxMessage], Awaitable[None]]) -> None:
-        self._outlet = outlet
+    def __init__(
+        self, publisher: FallbackPublisher, announce_otherwise: Callable[[OutboxMessage], Awaitable[None]]
+    ) -> None:
+        self._publisher = publisher
         self._announce_otherwise = announce_otherwise
 
     async def announce(self, message: OutboxMessage) -> None:
@@ -36,6 +38,6 @@ class BrokerAnnouncer:
         try:
             if len(body) > MAX_MESSAGE_BYTES:
                 raise BrokerUnavailableError(f"{len(body)} bytes are too long a message")
-            await self._outlet.put(body, partial(self._announce_otherwise, message))
+            await self._publisher.put(body, partial(self._announce_otherwise, message))
         except BrokerUnavailableError:
             await self._announce_otherwise(message)

@@ -9,14 +9,14 @@ from sqlalchemy import Connection, select, update
 
 from services.scheduler.domain.attempt import QueuedAttempt
 from services.scheduler.domain.control import ControlledTask
-from services.scheduler.domain.lifecycle import HELD
+from services.scheduler.domain.lifecycle import LEASED
 from services.scheduler.storage.rows import CHUNK, StaleRowError, chunks
 from services.scheduler.storage.schema import attempt_table as _attempt
 from services.scheduler.storage.schema import dependency_table as _edge
 from services.scheduler.storage.schema import task_table as _task
 from shared.contracts.states import AttemptState, FailureReason, TaskState
 
-_HELD_STATES = [state.value for state in HELD]
+_LEASED_STATES = [state.value for state in LEASED]
 
 
 class CancellationStore:
@@ -75,12 +75,12 @@ class CancellationStore:
     def request_cancel(self, task_ids: Sequence[int]) -> None:
         """Ask the workers that hold attempts of these tasks to stop them; their next heartbeats say so."""
         for part in chunks(task_ids, CHUNK):
-            held = _attempt.c.task_id.in_(part) & _attempt.c.state.in_(_HELD_STATES)
+            held = _attempt.c.task_id.in_(part) & _attempt.c.state.in_(_LEASED_STATES)
             self._connection.execute(update(_attempt).where(held).values(cancel_requested=True))
 
     def request_cancel_of_job(self, job_id: int) -> None:
         """Ask the workers that hold attempts of a job to stop them."""
-        held = (_attempt.c.job_id == job_id) & _attempt.c.state.in_(_HELD_STATES)
+        held = (_attempt.c.job_id == job_id) & _attempt.c.state.in_(_LEASED_STATES)
         self._connection.execute(update(_attempt).where(held).values(cancel_requested=True))
 
     def find_awaited(self, task_ids: Sequence[int], *, outside: int | None) -> list[int]:

@@ -11,7 +11,7 @@ from services.scheduler.storage.schema import container_table as _container
 from services.scheduler.storage.schema import container_task_type_table as _capability
 from shared.contracts.containers import ContainerView, RegistryView, ResourcesView
 from shared.contracts.errors import NotFoundError
-from shared.database.engine import Database
+from shared.database.committer import Database
 
 
 class ContainerStore:

@@ -13,7 +13,7 @@ from services.scheduler.storage.rows import CHUNK, chunks
 from services.scheduler.storage.schema import dead_letter_table as _dead
 from services.scheduler.storage.schema import outbox_table as _outbox
 from shared.contracts.dead_letters import DeadLetter, DeadLetterContent
-from shared.database.engine import Database
+from shared.database.committer import Database
 
 _LETTER = "d"
 

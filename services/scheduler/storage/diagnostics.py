@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Connection, case, func, literal, or_, select, text, type_coerce
 
 from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
-from services.scheduler.storage.schema import IS_CLAIMABLE, IS_HELD
+from services.scheduler.storage.schema import IS_CLAIMABLE, IS_LEASED
 from services.scheduler.storage.schema import attempt_table as _attempt
 from services.scheduler.storage.schema import job_table as _job
 from services.scheduler.storage.schema import task_table as _task
@@ -33,7 +33,7 @@ from shared.contracts.diagnostics import (
 )
 from shared.contracts.errors import NotFoundError
 from shared.contracts.states import FailureReason, TaskState
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.types import UtcTime
 from shared.error_lines import find_error_line
 
@@ -133,7 +133,7 @@ class DiagnosticsReader:
         return TroublePage(items=items, next_before=items[0].attempt_id if len(rows) > limit else None)
 
     async def read_queues(self) -> QueueTable:
-        """Count what waits in each queue and what is held back from it, and find the age of the oldest."""
+        """Count what waits in each queue and what is kept on hold from it, and find the age of the oldest."""
         at = self._clock()
         heads = (
             select(_attempt.c.task_type, func.count().label("waiting"), func.min(_attempt.c.id).label("oldest"))
@@ -220,9 +220,11 @@ class DiagnosticsReader:
         def query(connection: Connection) -> HostTable:
             workers = connection.execute(select(_worker).where(_worker.c.gone.is_(False))).all()
             counts = (
-                select(_attempt.c.worker_id, func.count().label("held")).where(IS_HELD).group_by(_attempt.c.worker_id)
+                select(_attempt.c.worker_id, func.count().label("leased"))
+                .where(IS_LEASED)
+                .group_by(_attempt.c.worker_id)
             )
-            held = {row.worker_id: row.held for row in connection.execute(counts)}
+            leased = {row.worker_id: row.leased for row in connection.execute(counts)}
             by_host: dict[str, list[Any]] = {}
             for worker in workers:
                 by_host.setdefault(worker.host, []).append(worker)
@@ -232,7 +234,7 @@ class DiagnosticsReader:
                         host=host,
                         workers=len(found),
                         slots=sum(worker.slots for worker in found),
-                        running=sum(held.get(worker.worker_id, 0) for worker in found),
+                        running=sum(leased.get(worker.worker_id, 0) for worker in found),
                         last_heard_at=max(worker.last_heard_at for worker in found),
                     )
                     for host, found in sorted(by_host.items())
@@ -259,7 +261,7 @@ def _read_progress(connection: Connection, chosen: JobFilter, stalled_before: da
         setattr(row, state, int(number))
     lapsing = (
         select(_attempt.c.task_type, func.count())
-        .where(IS_HELD, _attempt.c.lease_expires_at < stalled_before, *conditions_on(chosen, _attempt))
+        .where(IS_LEASED, _attempt.c.lease_expires_at < stalled_before, *conditions_on(chosen, _attempt))
         .group_by(_attempt.c.task_type)
     )
     for task_type, number in connection.execute(lapsing):
@@ -279,7 +281,7 @@ def _queue_length(task_type: str, queued: int, head: Any | None, at: datetime) -
     return QueueLength(
         task_type=task_type,
         waiting=0 if head is None else head.waiting,
-        held=queued if head is None else queued - head.waiting,
+        leased=queued if head is None else queued - head.waiting,
         oldest_queued_at=None if head is None else head.queued_at,
         oldest_age=None if head is None else max(0.0, (at - head.queued_at).total_seconds()),
     )

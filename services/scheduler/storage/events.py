@@ -10,7 +10,7 @@ from services.scheduler.storage.schema import transition_table as _transition
 from shared.contracts.diagnostics import StateChange
 from shared.contracts.errors import NotFoundError
 from shared.contracts.states import JobState
-from shared.database.engine import Database
+from shared.database.committer import Database
 
 _CHANGES = select(
     _transition.c.id.label("event_id"),

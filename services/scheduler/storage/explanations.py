@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from services.scheduler.domain.rules import find_rules
 from services.scheduler.domain.why import AttemptFacts, TaskFacts, WorkerFacts
-from services.scheduler.storage.schema import IS_CLAIMABLE, IS_HELD
+from services.scheduler.storage.schema import IS_CLAIMABLE, IS_LEASED
 from services.scheduler.storage.schema import attempt_table as _attempt
 from services.scheduler.storage.schema import dependency_table as _edge
 from services.scheduler.storage.schema import job_table as _job
@@ -21,7 +21,7 @@ from shared.contracts.errors import NotFoundError
 from shared.contracts.execution import TaskTypeRules
 from shared.contracts.reuse import ReuseView
 from shared.contracts.states import AttemptState, FailureReason, TaskState
-from shared.database.engine import Database
+from shared.database.committer import Database
 
 _MOST_NEEDS = 100
 _MOST_BEFORE = 10_000
@@ -84,8 +84,8 @@ def _find_type_rules(connection: Connection, task_type: str) -> dict[str, TaskTy
 
 
 def _count_running(connection: Connection, task_type: str) -> int:
-    held = select(func.count()).where(IS_HELD, _attempt.c.lease_expires_at.is_not(None))
-    return connection.execute(held.where(_attempt.c.task_type == task_type)).scalar_one()
+    leased = select(func.count()).where(IS_LEASED, _attempt.c.lease_expires_at.is_not(None))
+    return connection.execute(leased.where(_attempt.c.task_type == task_type)).scalar_one()
 
 
 def _attempt_facts(row: Any) -> AttemptFacts:
@@ -168,19 +168,19 @@ def _count_before(connection: Connection, attempt: Any) -> int | None:
 
 def _find_workers(connection: Connection, task_type: str) -> list[WorkerFacts]:
     """Fetch the workers that run a task type; one that announced itself before types were kept counts as well."""
-    held = (
-        select(_attempt.c.worker_id, func.count().label("held"))
-        .where(IS_HELD)
+    leased = (
+        select(_attempt.c.worker_id, func.count().label("leased"))
+        .where(IS_LEASED)
         .group_by(_attempt.c.worker_id)
         .subquery()
     )
     rows = connection.execute(
-        select(_worker, func.coalesce(held.c.held, 0).label("held"))
-        .select_from(_worker.outerjoin(held, held.c.worker_id == _worker.c.worker_id))
+        select(_worker, func.coalesce(leased.c.leased, 0).label("leased"))
+        .select_from(_worker.outerjoin(leased, leased.c.worker_id == _worker.c.worker_id))
         .where(_worker.c.gone.is_(False))
     )
     return [
-        WorkerFacts(row.worker_id, row.slots, row.held, row.last_heard_at, row.paused)
+        WorkerFacts(row.worker_id, row.slots, row.leased, row.last_heard_at, row.paused)
         for row in rows
         if row.task_types is None or task_type in row.task_types
     ]

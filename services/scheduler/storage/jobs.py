@@ -242,8 +242,8 @@ class JobStore:
     def set_paused(self, job_id: int, at: datetime, *, paused: bool) -> Counter[str]:
         """Hold a job's queued attempts back from claims, or no longer. Returns how many of each type there are.
 
-        Attempts that are queued while the job is paused are held back from the start. Those that are to wait for
-        longer, or that may still adopt something, stay held back, and the time that they may be queued begins anew.
+        Attempts that are queued while the job is paused are kept on hold from the start. Those that are to wait for
+        longer, or that may still adopt something, stay kept on hold, and the time that they may be queued begins anew.
         """
         self._connection.execute(update(_job).where(_job.c.id == job_id).values(paused=paused))
         queued = (_attempt.c.job_id == job_id) & (_attempt.c.state == AttemptState.QUEUED.value)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from services.scheduler.domain.leadership import Leadership
 from services.scheduler.storage.schema import leadership_table as _leadership
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.prepared import Prepared
 
 _NAME = "scheduler"

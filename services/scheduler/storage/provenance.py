@@ -17,7 +17,7 @@ from services.scheduler.storage.schema import task_table as _task
 from services.scheduler.storage.schema import task_type_release_table as _release
 from shared.contracts.products import VersionView
 from shared.contracts.provenance import ProvenanceAttempt, VersionUse
-from shared.database.engine import Database
+from shared.database.committer import Database
 
 _STEP = select(
     _attempt, _task.c.state.label("task_state"), _task.c.seed, _task.c.accepted_attempt_id.label("accepted")

@@ -13,7 +13,7 @@ from shared.contracts.states import AttemptState
 from shared.database.prepared import Prepared
 
 _TAG = (
-    "(SELECT start_tag FROM attempt WHERE state = 'queued' AND NOT held AND task_type = {type} AND priority = :priority"
+    "(SELECT start_tag FROM attempt WHERE state = 'queued' AND NOT on_hold AND task_type = {type} AND priority = :priority"
     " ORDER BY start_tag{direction} LIMIT 1)"
 )
 #: The ends of a queue, how much the job has queued, and, where the queue is empty, how far the queues of other task
@@ -60,7 +60,7 @@ def find_first_tags(connection: Connection, queues: Sequence[Queue], *, behind_o
 
 
 def bring_forward(connection: Connection, job_id: int) -> None:
-    """Move a job's queued attempts, all of which are held back, to where the queues are by now.
+    """Move a job's queued attempts, all of which are kept on hold, to where the queues are by now.
 
     A job that was paused so takes its turn with the others, instead of making up for the time before they get any.
     """

@@ -24,7 +24,7 @@ from shared.contracts.diagnostics import (
 )
 from shared.contracts.errors import InvalidInputError
 from shared.contracts.states import TaskState
-from shared.database.engine import Database
+from shared.database.committer import Database
 
 _OUTCOMES = frozenset({"PASS", "FAIL", "UNDEFINED"})
 #: Longer values are not parameters but texts.

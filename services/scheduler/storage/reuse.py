@@ -199,11 +199,11 @@ class ReuseStore:
         StaleRowError.check(result.rowcount, len(records), "attempt")
 
     def mark_decided(self, records: Mapping[int, ReuseView]) -> None:
-        """Let attempts be claimed that adopt nothing, and record why. Those of paused jobs stay held back."""
+        """Let attempts be claimed that adopt nothing, and record why. Those of paused jobs stay kept on hold."""
         result = self._connection.execute(
             update(_attempt)
             .where(_attempt.c.id == bindparam("key"), IS_UNDECIDED)
-            .values(undecided=False, held=_PAUSED, reuse=bindparam("record")),
+            .values(undecided=False, on_hold=_PAUSED, reuse=bindparam("record")),
             [{"key": attempt_id, "record": record.model_dump(mode="json")} for attempt_id, record in records.items()],
         )
         StaleRowError.check(result.rowcount, len(records), "attempt")

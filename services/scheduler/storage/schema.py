@@ -33,12 +33,12 @@ _LONG_TEXT = Text(length=2**31 - 1)
 
 
 #: The conditions of the partial indexes on attempts. Queries have them word for word, or the engines do not use them.
-IS_CLAIMABLE = text("attempt.state = 'queued' AND NOT attempt.held")
-IS_HELD = text("attempt.state IN ('running', 'checking')")
-IS_DELAYED = text("attempt.state = 'queued' AND attempt.held AND attempt.not_before IS NOT NULL")
-IS_UNRUNG = text("attempt.state = 'queued' AND NOT attempt.held AND attempt.rung_at IS NULL")
+IS_CLAIMABLE = text("attempt.state = 'queued' AND NOT attempt.on_hold")
+IS_LEASED = text("attempt.state IN ('running', 'checking')")
+IS_DELAYED = text("attempt.state = 'queued' AND attempt.on_hold AND attempt.not_before IS NOT NULL")
+IS_UNRUNG = text("attempt.state = 'queued' AND NOT attempt.on_hold AND attempt.rung_at IS NULL")
 IS_UNDECIDED = text("attempt.state = 'queued' AND attempt.undecided")
-MAY_BE_OVERDUE = text("attempt.state = 'queued' AND NOT attempt.held AND attempt.overdue_at IS NOT NULL")
+MAY_BE_OVERDUE = text("attempt.state = 'queued' AND NOT attempt.on_hold AND attempt.overdue_at IS NOT NULL")
 
 
 class SchedulerRow(SQLModel, registry=registry()):
@@ -291,8 +291,8 @@ class AttemptRow(SchedulerRow, table=True):
         *partial_index(
             "ix_attempt_queue",
             ["task_type", "priority", "start_tag", "id"],
-            "state = 'queued' AND NOT held",
-            ["state", "held", "task_type", "priority", "start_tag", "id"],
+            "state = 'queued' AND NOT on_hold",
+            ["state", "on_hold", "task_type", "priority", "start_tag", "id"],
         ),
         *partial_index(
             "ix_attempt_lease",
@@ -303,27 +303,27 @@ class AttemptRow(SchedulerRow, table=True):
         *partial_index(
             "ix_attempt_delayed",
             ["not_before"],
-            "state = 'queued' AND held AND not_before IS NOT NULL",
-            ["state", "held", "not_before"],
+            "state = 'queued' AND on_hold AND not_before IS NOT NULL",
+            ["state", "on_hold", "not_before"],
         ),
         *partial_index(
             "ix_attempt_overdue",
             ["overdue_at"],
-            "state = 'queued' AND NOT held AND overdue_at IS NOT NULL",
-            ["state", "held", "overdue_at"],
+            "state = 'queued' AND NOT on_hold AND overdue_at IS NOT NULL",
+            ["state", "on_hold", "overdue_at"],
         ),
         *partial_index(
             "ix_attempt_unrung",
             ["task_type", "id"],
-            "state = 'queued' AND NOT held AND rung_at IS NULL",
-            ["state", "held", "task_type", "rung_at", "id"],
+            "state = 'queued' AND NOT on_hold AND rung_at IS NULL",
+            ["state", "on_hold", "task_type", "rung_at", "id"],
         ),
         Index(
             "ix_attempt_rung",
             "task_type",
             "rung_at",
-            sqlite_where=text("state = 'queued' AND NOT held AND rung_at IS NOT NULL"),
-            postgresql_where=text("state = 'queued' AND NOT held AND rung_at IS NOT NULL"),
+            sqlite_where=text("state = 'queued' AND NOT on_hold AND rung_at IS NOT NULL"),
+            postgresql_where=text("state = 'queued' AND NOT on_hold AND rung_at IS NOT NULL"),
         ),
     )
     id: int = _key(autoincrement=False)
@@ -338,7 +338,7 @@ class AttemptRow(SchedulerRow, table=True):
     lease_token: str | None = Field(default=None, sa_column=Column(String(32)))
     lease_expires_at: datetime | None = _time()
     cancel_requested: bool = False
-    held: bool = _flag()
+    on_hold: bool = _flag()
     queued_at: datetime = _time(nullable=False)
     not_before: datetime | None = _time()
     overdue_at: datetime | None = _time()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from services.scheduler.domain.control import UNHELD, ControlledTask
+from services.scheduler.domain.control import NOT_RUNNING, ControlledTask
 from services.scheduler.domain.task import FILE
 from services.scheduler.storage.rows import CHUNK, chunks
 from services.scheduler.storage.schema import dependency_table as _edge
@@ -18,7 +18,7 @@ from shared.contracts.states import FailureReason, TaskState
 TASK_COLUMNS = tuple(
     _task.c[name] for name in ("id", "job_id", "task_type", "state", "attempts", "unmet", "reason", "execution")
 )
-_UNHELD_STATES = [state.value for state in UNHELD]
+_NOT_RUNNING_STATES = [state.value for state in NOT_RUNNING]
 
 
 def read_tasks(connection: Connection, query: Select[tuple[object, ...]]) -> list[ControlledTask]:
@@ -54,10 +54,10 @@ class SelectionStore:
             )
         return found
 
-    def find_unheld(self, job_id: int, after: int, limit: int) -> list[ControlledTask]:
+    def find_not_running(self, job_id: int, after: int, limit: int) -> list[ControlledTask]:
         """List tasks of a job that wait, are queued or are blocked, by id."""
         query = select(*TASK_COLUMNS).where(
-            _task.c.job_id == job_id, _task.c.id > after, _task.c.state.in_(_UNHELD_STATES)
+            _task.c.job_id == job_id, _task.c.id > after, _task.c.state.in_(_NOT_RUNNING_STATES)
         )
         return read_tasks(self._connection, query.order_by(_task.c.id).limit(limit))
 

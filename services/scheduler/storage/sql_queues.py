@@ -12,10 +12,10 @@ from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.storage.rows import CHUNK, chunks
 from services.scheduler.storage.schema import IS_CLAIMABLE, IS_UNRUNG
 from services.scheduler.storage.schema import attempt_table as _attempt
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.prepared import PreparedForKeys
 
-_IS_RUNG = text("attempt.state = 'queued' AND NOT attempt.held AND attempt.rung_at IS NOT NULL")
+_IS_RUNG = text("attempt.state = 'queued' AND NOT attempt.on_hold AND attempt.rung_at IS NOT NULL")
 _OLDEST = (
     select(_attempt.c.id)
     .where(IS_UNRUNG, _attempt.c.task_type == bindparam("type"))
@@ -128,7 +128,7 @@ class SqlTaskQueues:
         if attempt_ids:
             await self._database.write(lambda connection: _MARK.execute(connection, sorted(attempt_ids), {"at": at}))
 
-    async def find_overheard(self, before: datetime, limit: int) -> dict[str, list[int]]:
+    async def find_unanswered(self, before: datetime, limit: int) -> dict[str, list[int]]:
         """List, by task type, the first attempts that were rung for some time ago and that nobody has taken."""
 
         def query(connection: Connection) -> dict[str, list[int]]:

@@ -275,7 +275,7 @@ class TaskStore:
         """Fetch the accepted versions and metadata that these tasks depend on."""
         return [_met(row) for row in _DEPENDENCIES.fetch(self._connection, task_ids)]
 
-    def foresee_ends(self, attempt_ids: Sequence[int]) -> None:
+    def prefetch_outcomes(self, attempt_ids: Sequence[int]) -> None:
         """Ask what `find_outputs` and `release_consumers` will want to know of the tasks of these attempts.
 
         It is worth it only where it goes with the next question, and holds until edges or promises are added.
@@ -287,7 +287,7 @@ class TaskStore:
     def find_outputs(self, task_ids: Sequence[int]) -> list[Promise]:
         """Fetch the products that these tasks promise."""
         ahead, self._outputs_ahead = self._outputs_ahead, None
-        found = _take_foreseen(ahead, task_ids)
+        found = _take_prefetched(ahead, task_ids)
         rows = _OUTPUTS.fetch(self._connection, task_ids) if found is None else [row[1:] for row in found]
         return [Promise(*row) for row in rows]
 
@@ -340,7 +340,7 @@ class TaskStore:
         """Count, for each task that depends on these, how often it does."""
         edges: Counter[int] = Counter()
         ahead, self._consumers_ahead = self._consumers_ahead, None
-        found = _take_foreseen(ahead, source_ids)
+        found = _take_prefetched(ahead, source_ids)
         rows = _CONSUMERS.fetch(self._connection, source_ids) if found is None else [row[1:] for row in found]
         for task_id, count in rows:
             edges[task_id] += count
@@ -396,7 +396,7 @@ class TaskStore:
         statement.send(self._connection, task_ids, values, StaleRowError.expecting(len(task_ids), "task"))
 
 
-def _take_foreseen(ahead: Answer | None, task_ids: Sequence[int]) -> list[Sequence[Any]] | None:
+def _take_prefetched(ahead: Answer | None, task_ids: Sequence[int]) -> list[Sequence[Any]] | None:
     """Take the rows of these tasks, which are named in the first column; None if one of them was not foreseen."""
     if ahead is None:
         return None

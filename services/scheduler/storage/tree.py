@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, bindparam, select
 
 from services.scheduler.domain.tree_place import TreePlace
-from services.scheduler.storage.schema import IS_HELD
+from services.scheduler.storage.schema import IS_LEASED
 from services.scheduler.storage.schema import attempt_table as _attempt
 from services.scheduler.storage.schema import task_table as _task
 from shared.contracts.errors import InvalidInputError, NotFoundError
@@ -31,7 +31,7 @@ _CHILDREN = (
 )
 _above = (
     select(_task.c.id, _task.c.parent_id)
-    .where(_task.c.id.in_(select(_attempt.c.task_id).where(IS_HELD, _attempt.c.job_id == bindparam("job"))))
+    .where(_task.c.id.in_(select(_attempt.c.task_id).where(IS_LEASED, _attempt.c.job_id == bindparam("job"))))
     .cte("above", recursive=True)
 )
 _above = _above.union(select(_task.c.id, _task.c.parent_id).join(_above, _task.c.id == _above.c.parent_id))

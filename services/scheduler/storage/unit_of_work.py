@@ -26,7 +26,7 @@ from services.scheduler.storage.schema import transition_table as _transition
 from services.scheduler.storage.selection import SelectionStore
 from services.scheduler.storage.tasks import TaskStore
 from shared.contracts.scheduler import JobView
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.prepared import prepare_insert
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from services.scheduler.domain.job_language.document import resolve_pointer
 from services.scheduler.domain.job_language.flow_types import FLOW_TYPES
 from services.scheduler.domain.tree_place import TreePlace
 from services.scheduler.storage.jobs import JOB_COLUMNS, view_job
-from services.scheduler.storage.schema import IS_HELD
+from services.scheduler.storage.schema import IS_LEASED
 from services.scheduler.storage.schema import attempt_table as _attempt
 from services.scheduler.storage.schema import dependency_table as _edge
 from services.scheduler.storage.schema import job_table as _job
@@ -36,7 +36,7 @@ from shared.contracts.scheduler import (
     WorkerView,
 )
 from shared.contracts.states import JobState, TaskState
-from shared.database.engine import Database
+from shared.database.committer import Database
 
 T = TypeVar("T")
 
@@ -137,15 +137,15 @@ class SchedulerViews:
 
     async def list_workers(self) -> list[WorkerView]:
         """List workers with the number of attempts that they hold."""
-        held = (
+        leased = (
             select(_attempt.c.worker_id, func.count().label("running"))
-            .where(IS_HELD, _attempt.c.lease_expires_at.is_not(None))
+            .where(IS_LEASED, _attempt.c.lease_expires_at.is_not(None))
             .group_by(_attempt.c.worker_id)
             .subquery()
         )
         query = (
-            select(_worker, func.coalesce(held.c.running, 0).label("running"))
-            .select_from(_worker.outerjoin(held, held.c.worker_id == _worker.c.worker_id))
+            select(_worker, func.coalesce(leased.c.running, 0).label("running"))
+            .select_from(_worker.outerjoin(leased, leased.c.worker_id == _worker.c.worker_id))
             .order_by(_worker.c.announced_at)
         )
         rows = await self._read(lambda connection: connection.execute(query).all())

@@ -50,11 +50,11 @@ class SlotLoad:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ClaimDemand:
     """Task type to the most attempts wanted, and the most in all."""
 
-    limits: dict[str, int]
-    limit: int
+    per_type: dict[str, int]
+    total: int
 
 
 class RunTimes:
@@ -126,7 +126,9 @@ class RunTimes:
         """Tell how much more work of this type would keep a slot busy for as long as wanted [s]."""
         return max(0.0, self.ahead(task_type) - self.remaining(slot))
 
-    def wish(self, task_types: Iterable[str], slots: Iterable[SlotLoad], waiting: Mapping[str, int], most: int) -> Wish:
+    def choose_demand(
+        self, task_types: Iterable[str], slots: Iterable[SlotLoad], waiting: Mapping[str, int], most: int
+    ) -> ClaimDemand:
         """Decide what to ask for.
 
         Parameters
@@ -157,4 +159,4 @@ class RunTimes:
                 wanted = free + (due if lead is None else sum(left < ahead for left in last))
             if wanted > 0:
                 limits[task_type] = min(wanted, most)
-        return Wish(limits, max(limits.values(), default=0))
+        return ClaimDemand(limits, max(limits.values(), default=0))

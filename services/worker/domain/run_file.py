@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from services.worker.domain.errors import TaskError
 from services.worker.domain.task_type import Slot, TaskType
-from shared.contracts.authoring import LoneLimits
+from shared.contracts.authoring import SingleTaskLimits
 from shared.contracts.coercion import coerce
 from shared.contracts.states import FailureReason
 
@@ -63,7 +63,7 @@ class RunFile:
     task_name: str = "untitled_test"
     seed: int = 0
     is_text: bool = False
-    limits: LoneLimits = field(default_factory=LoneLimits)
+    limits: SingleTaskLimits = field(default_factory=SingleTaskLimits)
 
 
 def read_run_file(document: Mapping[str, Any], source: str, *, is_text: bool) -> RunFile:
@@ -173,14 +173,14 @@ def _read_seed(value: Any, source: str) -> int:
     return found
 
 
-def _read_limits(section: Mapping[str, Any], source: str, *, is_text: bool) -> LoneLimits:
-    known = LoneLimits.model_fields
+def _read_limits(section: Mapping[str, Any], source: str, *, is_text: bool) -> SingleTaskLimits:
+    known = SingleTaskLimits.model_fields
     for name in section:
         if name not in known:
             raise RunFileError(f"{source}: [execution] {name}: there is no such limit; there are {_list(known)}")
     given = {name: read_plain_value(value) if is_text else value for name, value in section.items()}
     try:
-        return LoneLimits.model_validate(given)
+        return SingleTaskLimits.model_validate(given)
     except ValidationError as error:
         lines = [
             f"{source}: [execution] {found['loc'][0]}: {found['msg']} (given: {found['input']!r:.200})"

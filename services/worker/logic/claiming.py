@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from pydantic import ValidationError
 
 from services.worker.domain.prefetch import RunTimes
+from services.worker.logic.active_attempt import ActiveAttempt, Stage
 from services.worker.logic.backoff import Backoff
-from services.worker.logic.crew import Crew
-from services.worker.logic.holding import Holding, Stage
 from services.worker.logic.ports import WorkSource
 from services.worker.logic.registration import Registration
+from services.worker.logic.slot_pool import SlotPool
 from shared.contracts.errors import ConflictError, EasError, NotFoundError
 from shared.contracts.scheduler import ClaimRequest, ClaimResponse
 
@@ -33,9 +33,9 @@ class Claimer:
         The scheduler.
     registration
         To be renewed where the scheduler has forgotten this worker.
-    crew, run_times
+    slot_pool, run_times
         Say what there is room for.
-    holdings
+    active_attempts
         All attempts that the worker holds.
     task_types
         What it can run.
@@ -51,10 +51,10 @@ class Claimer:
         self,
         source: WorkSource,
         registration: Registration,
-        crew: Crew,
+        slot_pool: SlotPool,
         run_times: RunTimes,
         *,
-        holdings: Callable[[], Iterable[Holding]],
+        active_attempts: Callable[[], Iterable[ActiveAttempt]],
         task_types: Iterable[str],
         most: int,
         on_claimed: Callable[[ClaimResponse], None],
@@ -62,9 +62,9 @@ class Claimer:
     ) -> None:
         self._source = source
         self._registration = registration
-        self._crew = crew
+        self._slot_pool = slot_pool
         self._run_times = run_times
-        self._holdings = holdings
+        self._active_attempts = active_attempts
         self._task_types = tuple(task_types)
         self._most = most
         self._on_claimed = on_claimed
@@ -98,16 +98,18 @@ class Claimer:
     def _make_request(self, waiting: Counter[str], wait: float = 0.0) -> ClaimRequest | None:
         if self._paused():
             return None
-        loads = self._crew.loads()
-        if sum(holding.stage is Stage.STORING for holding in self._holdings()) >= MOST_STORING * max(len(loads), 1):
+        loads = self._slot_pool.loads()
+        if sum(attempt.stage is Stage.STORING for attempt in self._active_attempts()) >= MOST_STORING * max(
+            len(loads), 1
+        ):
             return None
-        wish = self._run_times.wish(self._task_types, loads, waiting, self._most)
-        if wish.limit <= 0:
+        demand = self._run_times.choose_demand(self._task_types, loads, waiting, self._most)
+        if demand.total <= 0:
             return None
         return ClaimRequest(
             worker_id=self._registration.worker_id,
-            limits=wish.limits,
-            limit=min(wish.limit, 1000),
+            per_type=demand.per_type,
+            total=min(demand.total, 1000),
             share_room=True,
             wait=wait,
         )
@@ -137,7 +139,7 @@ class Claimer:
 
     def has(self, attempt_id: int) -> bool:
         """Tell whether this worker has claimed an attempt and still holds it."""
-        return any(holding.attempt_id == attempt_id for holding in self._holdings())
+        return any(attempt.attempt_id == attempt_id for attempt in self._active_attempts())
 
     def count_room(self) -> int:
         """Count the slots that have nothing to do, whatever a long poll may bring."""
@@ -174,7 +176,9 @@ class Claimer:
     def _count_unstarted(self) -> Counter[str]:
         """Count the attempts that are held and have not begun, by task type."""
         return Counter(
-            holding.claimed.task_type for holding in self._holdings() if holding.stage in (Stage.FETCHING, Stage.READY)
+            attempt.claimed.task_type
+            for attempt in self._active_attempts()
+            if attempt.stage in (Stage.FETCHING, Stage.READY)
         )
 
     def _waiting(self) -> Counter[str]:
@@ -185,5 +189,5 @@ class Claimer:
         return waiting
 
     def _idle(self, waiting: Counter[str]) -> int:
-        idle = sum(not load.count for load in self._crew.loads())
+        idle = sum(not load.count for load in self._slot_pool.loads())
         return idle - sum(waiting.values())

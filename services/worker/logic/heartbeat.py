@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from pydantic import ValidationError
 
-from services.worker.logic.holding import Holding
+from services.worker.logic.active_attempt import ActiveAttempt
 from services.worker.logic.ports import WorkSource
 from services.worker.logic.registration import Registration
 from shared.contracts.errors import EasError, NotFoundError
@@ -27,7 +27,7 @@ class Heartbeat:
         The scheduler.
     registration
         Says how often to beat; renewed where the scheduler has forgotten this worker.
-    holdings
+    active_attempts
         All attempts that the worker holds.
     on_cancel
         Called with each attempt that is to be stopped and reported.
@@ -44,7 +44,7 @@ class Heartbeat:
         source: WorkSource,
         registration: Registration,
         *,
-        holdings: Callable[[], Iterable[Holding]],
+        active_attempts: Callable[[], Iterable[ActiveAttempt]],
         on_cancel: Callable[[int], None],
         on_closed: Callable[[int], None],
         on_drain: Callable[[], None] = lambda: None,
@@ -52,7 +52,7 @@ class Heartbeat:
     ) -> None:
         self._source = source
         self._registration = registration
-        self._holdings = holdings
+        self._active_attempts = active_attempts
         self._on_cancel = on_cancel
         self._on_closed = on_closed
         self._on_drain = on_drain
@@ -79,7 +79,7 @@ class Heartbeat:
 
     async def beat(self) -> None:
         """Send one beat and do as the answer says."""
-        held = [holding.to_held() for holding in self._holdings()]
+        held = [attempt.to_leased() for attempt in self._active_attempts()]
         request = HeartbeatRequest(
             worker_id=self._registration.worker_id,
             attempts=held,

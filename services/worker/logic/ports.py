@@ -199,7 +199,7 @@ class Child(Protocol):
         """Let it end when its queue is empty."""
 
 
-class Nursery(Protocol):
+class ChildStarter(Protocol):
     """Where children come from."""
 
     async def start(
@@ -217,7 +217,7 @@ class Nursery(Protocol):
             Called once for each child that has ended.
         """
 
-    async def raise_child(self, slot: int) -> Child:
+    async def start_child(self, slot: int) -> Child:
         """Make a child for a slot, counted from 0, with that slot's processors."""
 
     async def stop(self) -> None:

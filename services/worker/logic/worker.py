@@ -24,16 +24,24 @@ from services.worker.domain.reports import (
 from services.worker.domain.share import Share, share_out
 from services.worker.domain.terms import WorkerTerms
 from services.worker.domain.want_of_room import find_full_disk
+from services.worker.logic.active_attempt import ActiveAttempt, Instruction, Stage
 from services.worker.logic.claiming import Claimer
-from services.worker.logic.crew import Crew
 from services.worker.logic.doorbells import Doorbells
 from services.worker.logic.heartbeat import Heartbeat
-from services.worker.logic.holding import Holding, Stage, Wish
 from services.worker.logic.keeping import keep_going
-from services.worker.logic.ports import Disk, DoorbellSource, InputCache, Nursery, ProductStore, WorkSource, Workspace
+from services.worker.logic.ports import (
+    ChildStarter,
+    Disk,
+    DoorbellSource,
+    InputCache,
+    ProductStore,
+    WorkSource,
+    Workspace,
+)
 from services.worker.logic.registration import Registration
 from services.worker.logic.reporting import Reporter
 from services.worker.logic.room import Room
+from services.worker.logic.slot_pool import SlotPool
 from services.worker.logic.transfer import Transfer, TransferError
 from shared.background import cancel_and_wait
 from shared.contracts.errors import EasError
@@ -70,7 +78,7 @@ class Worker:
         Where work comes from.
     store
         Where files come from and go.
-    nursery
+    child_starter
         Where children come from.
     workspace
         Where they work.
@@ -91,7 +99,7 @@ class Worker:
         terms: WorkerTerms,
         source: WorkSource,
         store: ProductStore,
-        nursery: Nursery,
+        child_starter: ChildStarter,
         workspace: Workspace,
         *,
         cache: InputCache | None = None,
@@ -108,8 +116,8 @@ class Worker:
         self._registration = Registration(source, terms.announce(), on_correction)
         self._run_times = RunTimes(terms.horizon)
         self._transfer = Transfer(store, workspace, cache)
-        self._crew = Crew(
-            nursery,
+        self._slot_pool = SlotPool(
+            child_starter,
             terms.slots,
             self._run_times,
             on_answer=self._take_answer,
@@ -121,7 +129,7 @@ class Worker:
         )
         self._room = Room(disk, cache, on_pause=self._pause, on_resume=self._resume)
         self._clearing: set[asyncio.Task[None]] = set()
-        self._holdings: dict[int, Holding] = {}
+        self._active_attempts: dict[int, ActiveAttempt] = {}
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._changed = asyncio.Event()
@@ -154,7 +162,7 @@ class Worker:
         try:
             await self._work()
         finally:
-            await self._crew.stop()
+            await self._slot_pool.stop()
             await asyncio.gather(*self._clearing)
             self._log_fetches()
             await self._leave()
@@ -166,9 +174,9 @@ class Worker:
         claimer = self._claimer = Claimer(
             self._source,
             registration,
-            self._crew,
+            self._slot_pool,
             self._run_times,
-            holdings=self._holdings.values,
+            active_attempts=self._active_attempts.values,
             task_types=registration.task_types,
             most=self._terms.most_claimed,
             on_claimed=self._take_claimed,
@@ -184,7 +192,7 @@ class Worker:
         heartbeat = self._heartbeat = Heartbeat(
             self._source,
             registration,
-            holdings=self._holdings.values,
+            active_attempts=self._active_attempts.values,
             on_cancel=self._cancel,
             on_closed=self._forget,
             on_drain=self._drain,
@@ -213,7 +221,7 @@ class Worker:
             await cancel_and_wait(rest)
 
     async def _register(self) -> WorkerWelcome:
-        types = await self._crew.start(await self._find_share())
+        types = await self._slot_pool.start(await self._find_share())
         if not types:
             raise NoTaskTypesError(
                 "there is no task type that this worker could run; see its log for what was left out"
@@ -245,148 +253,148 @@ class Worker:
 
     def _take_claimed(self, response: ClaimResponse) -> None:
         for claimed in response.attempts:
-            if claimed.attempt_id in self._holdings:
+            if claimed.attempt_id in self._active_attempts:
                 continue
-            holding = self._holdings[claimed.attempt_id] = Holding(claimed)
-            self._do(holding, partial(self._begin, holding))
+            attempt = self._active_attempts[claimed.attempt_id] = ActiveAttempt(claimed)
+            self._do(attempt, partial(self._begin, attempt))
         self._seek_work()
 
-    def _begin(self, holding: Holding) -> None:
+    def _begin(self, attempt: ActiveAttempt) -> None:
         if self._stop.is_set():
-            self._end(holding, report_evicted(holding.claimed, "the worker is stopping"))
+            self._end(attempt, report_evicted(attempt.claimed, "the worker is stopping"))
         elif self._room.paused is not None:
-            self._end(holding, report_evicted(holding.claimed, f"the worker pauses: {self._room.paused}"))
-        elif holding.claimed.inputs:
-            self._start(holding, self._fetch(holding))
+            self._end(attempt, report_evicted(attempt.claimed, f"the worker pauses: {self._room.paused}"))
+        elif attempt.claimed.inputs:
+            self._start(attempt, self._fetch(attempt))
         else:
-            self._give(holding, self._transfer.assign(holding.claimed))
+            self._give(attempt, self._transfer.assign(attempt.claimed))
 
-    def _do(self, holding: Holding, action: Callable[[], None]) -> None:
+    def _do(self, attempt: ActiveAttempt, action: Callable[[], None]) -> None:
         """Do something with an attempt. Whatever is raised ends this attempt, and nothing else."""
         try:
             action()
         except Exception as error:
-            self._fail(holding, error)
+            self._fail(attempt, error)
 
-    def _start(self, holding: Holding, action: Coroutine[Any, Any, None]) -> None:
+    def _start(self, attempt: ActiveAttempt, action: Coroutine[Any, Any, None]) -> None:
         """Begin to move an attempt's files. Whatever is raised ends this attempt, and nothing else."""
 
         async def act() -> None:
             try:
                 await action
             except Exception as error:
-                self._fail(holding, error)
+                self._fail(attempt, error)
 
-        holding.transfer = asyncio.create_task(act())
+        attempt.transfer = asyncio.create_task(act())
 
-    def _fail(self, holding: Holding, error: Exception) -> None:
+    def _fail(self, attempt: ActiveAttempt, error: Exception) -> None:
         words = f"the worker could not handle the attempt: {describe_error(error)}"
-        logger.error("attempt %d: %s", holding.attempt_id, words, exc_info=error)
-        if holding.stage is not Stage.ENDED:
-            self._end(holding, report_unstarted(holding.claimed, FailureReason.INFRASTRUCTURE, words))
+        logger.error("attempt %d: %s", attempt.attempt_id, words, exc_info=error)
+        if attempt.stage is not Stage.ENDED:
+            self._end(attempt, report_unstarted(attempt.claimed, FailureReason.INFRASTRUCTURE, words))
 
-    async def _fetch(self, holding: Holding) -> None:
+    async def _fetch(self, attempt: ActiveAttempt) -> None:
         begun = asyncio.get_running_loop().time()
         try:
-            assignment = await self._transfer.fetch(holding.claimed)
+            assignment = await self._transfer.fetch(attempt.claimed)
         except TransferError as error:
-            if find_full_disk(error) is not None and (words := self._explain_shortage(holding)) is not None:
-                self._give_back(holding, words)
+            if find_full_disk(error) is not None and (words := self._explain_shortage(attempt)) is not None:
+                self._give_back(attempt, words)
                 return
-            await self._workspace.remove(holding.attempt_id)
-            self._end(holding, report_unstarted(holding.claimed, error.reason, error.message))
+            await self._workspace.remove(attempt.attempt_id)
+            self._end(attempt, report_unstarted(attempt.claimed, error.reason, error.message))
             return
         seconds = asyncio.get_running_loop().time() - begun
-        self._run_times.observe_fetch(holding.claimed.task_type, seconds)
-        self._give(holding, assignment)
+        self._run_times.observe_fetch(attempt.claimed.task_type, seconds)
+        self._give(attempt, assignment)
 
-    def _give(self, holding: Holding, assignment: Assignment) -> None:
+    def _give(self, attempt: ActiveAttempt, assignment: Assignment) -> None:
         if ahead := self._registration.clock.correction:
             assignment = replace(assignment, clock_ahead=ahead)
-        holding.assignment = assignment
-        self._crew.give(holding)
+        attempt.assignment = assignment
+        self._slot_pool.give(attempt)
 
-    def _take_answer(self, holding: Holding, answer: Answer) -> None:
+    def _take_answer(self, attempt: ActiveAttempt, answer: Answer) -> None:
         self._on_ended()
-        self._do(holding, partial(self._use_answer, holding, answer))
+        self._do(attempt, partial(self._use_answer, attempt, answer))
         self._seek_work()
 
-    def _use_answer(self, holding: Holding, answer: Answer) -> None:
+    def _use_answer(self, attempt: ActiveAttempt, answer: Answer) -> None:
         if answer.state == "accepted":
             self._room.note_success()
-        if holding.wish is Wish.GO_ON and answer.reason is FailureReason.EVICTED:
-            self._give_back(holding, answer.message or "the worker's disk is full")
-        elif holding.wish is Wish.GO_ON and not answer.outputs:
-            self._end(holding, report_what_can_be(holding.claimed, answer, []))
-        elif holding.wish is Wish.GO_ON:
-            holding.stage = Stage.STORING
-            self._start(holding, self._deliver(holding, answer))
+        if attempt.wish is Instruction.GO_ON and answer.reason is FailureReason.EVICTED:
+            self._give_back(attempt, answer.message or "the worker's disk is full")
+        elif attempt.wish is Instruction.GO_ON and not answer.outputs:
+            self._end(attempt, report_what_can_be(attempt.claimed, answer, []))
+        elif attempt.wish is Instruction.GO_ON:
+            attempt.stage = Stage.STORING
+            self._start(attempt, self._deliver(attempt, answer))
         else:
-            self._clean_up(holding, report_cancelled(holding.claimed))
+            self._clean_up(attempt, report_cancelled(attempt.claimed))
 
-    async def _deliver(self, holding: Holding, answer: Answer) -> None:
+    async def _deliver(self, attempt: ActiveAttempt, answer: Answer) -> None:
         outputs: list[OutputVersion] = []
         # Reports ask for more work; this one may take its time.
         asking = asyncio.get_running_loop().call_later(SLOW_DELIVERY, self._ask_ahead)
         try:
-            outputs = await self._transfer.deliver(holding.claimed, answer)
-            report = report_what_can_be(holding.claimed, answer, outputs)
+            outputs = await self._transfer.deliver(attempt.claimed, answer)
+            report = report_what_can_be(attempt.claimed, answer, outputs)
         except TransferError as error:
-            report = report_undelivered(holding.claimed, answer, error.reason, error.message)
+            report = report_undelivered(attempt.claimed, answer, error.reason, error.message)
         finally:
             asking.cancel()
-        self._end(holding, report)
+        self._end(attempt, report)
         if outputs:
             await self._transfer.keep(answer, outputs)
-        await self._workspace.remove(holding.attempt_id)
+        await self._workspace.remove(attempt.attempt_id)
 
-    def _take_loss(self, holding: Holding, departure: Departure) -> None:
+    def _take_loss(self, attempt: ActiveAttempt, departure: Departure) -> None:
         self._on_ended()
-        self._do(holding, partial(self._use_loss, holding, departure))
+        self._do(attempt, partial(self._use_loss, attempt, departure))
         self._seek_work()
 
-    def _use_loss(self, holding: Holding, departure: Departure) -> None:
-        if holding.overdue:
-            report = report_overdue(holding.claimed)
+    def _use_loss(self, attempt: ActiveAttempt, departure: Departure) -> None:
+        if attempt.overdue:
+            report = report_overdue(attempt.claimed)
         elif self._evicting:
-            report = report_evicted(holding.claimed, "the worker was stopped and could not wait")
-        elif departure.may_be_for_want_of_room and (words := self._explain_shortage(holding, full=True)) is not None:
+            report = report_evicted(attempt.claimed, "the worker was stopped and could not wait")
+        elif departure.may_be_for_want_of_room and (words := self._explain_shortage(attempt, full=True)) is not None:
             self._room.note_full(words)
-            report = report_evicted(holding.claimed, words)
+            report = report_evicted(attempt.claimed, words)
         else:
-            report = report_death(holding.claimed, departure)
-        self._clean_up(holding, report)
+            report = report_death(attempt.claimed, departure)
+        self._clean_up(attempt, report)
 
-    def _take_refused(self, holding: Holding, error: Exception) -> None:
+    def _take_refused(self, attempt: ActiveAttempt, error: Exception) -> None:
         """A child cannot be given an attempt: there is no room for the message, say."""
-        if find_full_disk(error) is not None and (words := self._explain_shortage(holding)) is not None:
-            self._give_back(holding, words)
+        if find_full_disk(error) is not None and (words := self._explain_shortage(attempt)) is not None:
+            self._give_back(attempt, words)
             return
         message = f"the attempt cannot be given to its process: {error}"
-        self._clean_up(holding, report_unstarted(holding.claimed, FailureReason.INFRASTRUCTURE, message))
+        self._clean_up(attempt, report_unstarted(attempt.claimed, FailureReason.INFRASTRUCTURE, message))
 
     # --- a disk that is full --------------------------------------------------------------------------------------
 
     def _pause(self) -> None:
         """Hand back what has not begun, so that others take it; what runs goes on."""
-        for holding in list(self._holdings.values()):
-            if holding.stage is Stage.FETCHING and holding.transfer is not None:
-                holding.transfer.cancel()
-                self._clean_up(holding, report_evicted(holding.claimed, f"the worker pauses: {self._room.paused}"))
-        self._hand_back(self._crew.recall_unstarted(), f"the worker pauses: {self._room.paused}")
+        for attempt in list(self._active_attempts.values()):
+            if attempt.stage is Stage.FETCHING and attempt.transfer is not None:
+                attempt.transfer.cancel()
+                self._clean_up(attempt, report_evicted(attempt.claimed, f"the worker pauses: {self._room.paused}"))
+        self._hand_back(self._slot_pool.recall_unstarted(), f"the worker pauses: {self._room.paused}")
         self._heartbeat.hurry()
 
     def _resume(self) -> None:
         self._heartbeat.hurry()
         self._seek_work()
 
-    def _explain_shortage(self, holding: Holding, *, full: bool = False) -> str | None:
-        folders = (self._workspace.folder(holding.attempt_id), self._workspace.scratch(holding.child_pid))
+    def _explain_shortage(self, attempt: ActiveAttempt, *, full: bool = False) -> str | None:
+        folders = (self._workspace.folder(attempt.attempt_id), self._workspace.scratch(attempt.child_pid))
         return self._room.explain(*folders, full=full)
 
-    def _give_back(self, holding: Holding, words: str) -> None:
+    def _give_back(self, attempt: ActiveAttempt, words: str) -> None:
         """Another worker, or this one later, has room for an attempt."""
-        self._clean_up(holding, report_evicted(holding.claimed, words))
+        self._clean_up(attempt, report_evicted(attempt.claimed, words))
         self._room.note_full(words)
 
     def _clear_scratch(self, child_pid: int) -> None:
@@ -394,29 +402,29 @@ class Worker:
         self._clearing.add(task)
         task.add_done_callback(self._clearing.discard)
 
-    def _clean_up(self, holding: Holding, report: AttemptReport) -> None:
+    def _clean_up(self, attempt: ActiveAttempt, report: AttemptReport) -> None:
         """Remove the working directory, and report: what is given here unless the scheduler has said otherwise."""
-        holding.stage = Stage.STORING
-        self._start(holding, self._remove_and_report(holding, report))
+        attempt.stage = Stage.STORING
+        self._start(attempt, self._remove_and_report(attempt, report))
 
-    async def _remove_and_report(self, holding: Holding, report: AttemptReport) -> None:
-        await self._workspace.remove(holding.attempt_id)
-        match holding.wish:
-            case Wish.GO_ON:
-                self._end(holding, report)
-            case Wish.CANCEL:
-                self._end(holding, report_cancelled(holding.claimed))
-            case Wish.FORGET:
-                self._settle(holding.attempt_id)
+    async def _remove_and_report(self, attempt: ActiveAttempt, report: AttemptReport) -> None:
+        await self._workspace.remove(attempt.attempt_id)
+        match attempt.wish:
+            case Instruction.GO_ON:
+                self._end(attempt, report)
+            case Instruction.CANCEL:
+                self._end(attempt, report_cancelled(attempt.claimed))
+            case Instruction.FORGET:
+                self._settle(attempt.attempt_id)
 
-    def _end(self, holding: Holding, report: AttemptReport) -> None:
-        holding.stage = Stage.ENDED
-        holding.transfer = None
+    def _end(self, attempt: ActiveAttempt, report: AttemptReport) -> None:
+        attempt.stage = Stage.ENDED
+        attempt.transfer = None
         self._reporter.add(correct_times(report, self._registration.clock.correction))
         self._changed.set()
 
     def _settle(self, attempt_id: int) -> None:
-        self._holdings.pop(attempt_id, None)
+        self._active_attempts.pop(attempt_id, None)
         self._changed.set()
         self._seek_work()
 
@@ -431,33 +439,33 @@ class Worker:
     # --- what the scheduler says meanwhile ------------------------------------------------------------------------
 
     def _cancel(self, attempt_id: int) -> None:
-        self._break_off(attempt_id, Wish.CANCEL)
+        self._break_off(attempt_id, Instruction.CANCEL)
 
     def _forget(self, attempt_id: int) -> None:
-        self._break_off(attempt_id, Wish.FORGET)
+        self._break_off(attempt_id, Instruction.FORGET)
 
     def _drain(self) -> None:
         if not self._stop.is_set():
             logger.warning("the scheduler says that this worker is to stop")
             self.stop()
 
-    def _break_off(self, attempt_id: int, wish: Wish) -> None:
-        holding = self._holdings.get(attempt_id)
-        if holding is None or holding.stage is Stage.ENDED or holding.wish is not Wish.GO_ON:
+    def _break_off(self, attempt_id: int, wish: Instruction) -> None:
+        attempt = self._active_attempts.get(attempt_id)
+        if attempt is None or attempt.stage is Stage.ENDED or attempt.wish is not Instruction.GO_ON:
             return
         logger.warning("attempt %d: stopped, the scheduler says %s", attempt_id, wish.name.lower())
-        holding.wish = wish
-        if holding.stage in (Stage.FETCHING, Stage.STORING):
-            if holding.transfer is not None:
-                holding.transfer.cancel()
-            self._clean_up(holding, report_cancelled(holding.claimed))
-        elif self._crew.stop_attempt(holding):
-            self._clean_up(holding, report_cancelled(holding.claimed))
+        attempt.wish = wish
+        if attempt.stage in (Stage.FETCHING, Stage.STORING):
+            if attempt.transfer is not None:
+                attempt.transfer.cancel()
+            self._clean_up(attempt, report_cancelled(attempt.claimed))
+        elif self._slot_pool.stop_attempt(attempt):
+            self._clean_up(attempt, report_cancelled(attempt.claimed))
 
     async def _relieve(self) -> None:
         while True:
             await asyncio.sleep(RELIEF_SECONDS)
-            self._hand_back(self._crew.relieve(), "its slot is busy with a longer task")
+            self._hand_back(self._slot_pool.relieve(), "its slot is busy with a longer task")
 
     async def _count_fetches(self) -> None:
         while True:
@@ -469,44 +477,46 @@ class Worker:
             self._said = said
             logger.info("so far %s", said)
 
-    def _hand_back(self, unstarted: list[Holding], message: str) -> None:
-        for holding in unstarted:
-            report = report_evicted(holding.claimed, message)
-            if holding.claimed.inputs:
-                self._clean_up(holding, report)
+    def _hand_back(self, unstarted: list[ActiveAttempt], message: str) -> None:
+        for attempt in unstarted:
+            report = report_evicted(attempt.claimed, message)
+            if attempt.claimed.inputs:
+                self._clean_up(attempt, report)
             else:
-                self._end(holding, report)
+                self._end(attempt, report)
 
     # --- the end --------------------------------------------------------------------------------------------------
 
     async def _wind_up(self) -> None:
         """Hand back what has not begun, let the rest end within the grace period, and see the last report out."""
-        for holding in list(self._holdings.values()):
-            if holding.stage is Stage.FETCHING and holding.transfer is not None:
-                holding.transfer.cancel()
-                self._clean_up(holding, report_evicted(holding.claimed, "the worker is stopping"))
-        self._hand_back(self._crew.take_unstarted(), "the worker is stopping")
+        for attempt in list(self._active_attempts.values()):
+            if attempt.stage is Stage.FETCHING and attempt.transfer is not None:
+                attempt.transfer.cancel()
+                self._clean_up(attempt, report_evicted(attempt.claimed, "the worker is stopping"))
+        self._hand_back(self._slot_pool.take_unstarted(), "the worker is stopping")
         await self._wait_for_the_running(self._terms.grace_seconds)
         self._evicting = True
-        for holding in list(self._holdings.values()):
-            if holding.stage is Stage.STORING and holding.transfer is not None and not holding.transfer.done():
-                holding.transfer.cancel()
-                report = report_evicted(holding.claimed, "the worker was stopped and could not store its outputs")
-                self._clean_up(holding, report)
-            elif holding.stage in (Stage.GIVEN, Stage.CHECKING):
-                self._crew.stop_attempt(holding)
+        for attempt in list(self._active_attempts.values()):
+            if attempt.stage is Stage.STORING and attempt.transfer is not None and not attempt.transfer.done():
+                attempt.transfer.cancel()
+                report = report_evicted(attempt.claimed, "the worker was stopped and could not store its outputs")
+                self._clean_up(attempt, report)
+            elif attempt.stage in (Stage.GIVEN, Stage.CHECKING):
+                self._slot_pool.stop_attempt(attempt)
         await self._wait_for_the_running(self._terms.drain_seconds)
         try:
             async with asyncio.timeout(self._terms.drain_seconds):
                 await self._reporter.drained()
         except TimeoutError:
-            logger.warning("stopping with %d attempts unreported; their leases will run out", len(self._holdings))
+            logger.warning(
+                "stopping with %d attempts unreported; their leases will run out", len(self._active_attempts)
+            )
 
     async def _wait_for_the_running(self, seconds: float) -> None:
         hurry = asyncio.create_task(self._hurry.wait())
         try:
             async with asyncio.timeout(seconds):
-                while any(holding.stage is not Stage.ENDED for holding in self._holdings.values()):
+                while any(attempt.stage is not Stage.ENDED for attempt in self._active_attempts.values()):
                     self._changed.clear()
                     change = asyncio.create_task(self._changed.wait())
                     await asyncio.wait({change, hurry}, return_when=asyncio.FIRST_COMPLETED)

@@ -12,7 +12,7 @@ from typing import Protocol
 from services.worker.domain.assignment import Answer, Assignment
 from services.worker.domain.limits import GIGABYTE, NO_LIMITS, AttemptLimits
 from services.worker.storage.attempt_page import AttemptPage
-from services.worker.storage.child_state import ChildState, Wear
+from services.worker.storage.child_state import ChildState, RecyclePolicy
 from shared.contracts.states import FailureReason
 
 logger = logging.getLogger(__name__)
@@ -46,16 +46,16 @@ class AttemptGuard:
         The child's standard output and error output.
     defaults
         Limits where an attempt has none of its own.
-    wear
+    recycling
         When the child is to be replaced.
     """
 
-    def __init__(self, page: AttemptPage, streams: Streams, defaults: AttemptLimits, wear: Wear) -> None:
+    def __init__(self, page: AttemptPage, streams: Streams, defaults: AttemptLimits, recycling: RecyclePolicy) -> None:
         self._page = page
         self._streams = streams
         self._defaults = defaults
         self._meter = Meter()
-        self._state = ChildState(wear)
+        self._state = ChildState(recycling)
         self._limits = NO_LIMITS
         self._pid = os.getpid()
         self._raised: list[tuple[int, tuple[int, int]]] = []

@@ -42,14 +42,14 @@ _SIGNALS = (
 
 
 @dataclass(frozen=True)
-class Wear:
+class RecyclePolicy:
     """When a child is worn out: after so many attempts, or when so much more memory stays in use [bytes]. 0: never."""
 
     attempts: int = 0
     growth: int = 0
 
 
-NO_WEAR = Wear()
+NO_RECYCLING = RecyclePolicy()
 
 
 class ChildState:
@@ -57,12 +57,12 @@ class ChildState:
 
     Parameters
     ----------
-    wear
+    recycling
         When it is worn out.
     """
 
-    def __init__(self, wear: Wear) -> None:
-        self._wear = wear
+    def __init__(self, recycling: RecyclePolicy) -> None:
+        self._recycling = recycling
         self._attempts = 0
         self._environment = dict(_raw_environment())
         self._umask = os.umask(0o077)
@@ -113,9 +113,9 @@ class ChildState:
             _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # so that the answer can be written
             return "it left files open"
-        if self._wear.attempts and self._attempts >= self._wear.attempts:
+        if self._recycling.attempts and self._attempts >= self._recycling.attempts:
             return f"it has run {self._attempts} attempts"
-        if self._wear.growth and self._read_memory() - self._memory > self._wear.growth:
+        if self._recycling.growth and self._read_memory() - self._memory > self._recycling.growth:
             return f"its memory has grown by {(self._read_memory() - self._memory) / 1e6:.0f} MB"
         return None
 

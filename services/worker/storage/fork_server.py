@@ -19,8 +19,8 @@ import orjson
 from services.worker.domain.assignment import Departure
 from services.worker.domain.limits import AttemptLimits, Cause
 from services.worker.domain.share import Share, deal_gpus, deal_processors, list_gpus, set_share
+from services.worker.storage.child_options import ChildOptions
 from services.worker.storage.child_process import ChildProcess, kill_group, make_channel
-from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.process_tree import kill_left_behind, mark_of
 from shared.contracts.scheduler import TaskTypeDescription
 from shared.contracts.states import FailureReason
@@ -39,7 +39,7 @@ class ForkServerError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Birth:
+class _PendingChild:
     """A child that has been asked for."""
 
     ours: socket.socket
@@ -58,12 +58,12 @@ class ForkServer:
         The children's environment, without secrets and without what their share will say.
     """
 
-    def __init__(self, options: NurseryOptions, environment: dict[str, str]) -> None:
+    def __init__(self, options: ChildOptions, environment: dict[str, str]) -> None:
         self._options = options
         self._environment = environment
         self._folder = Path(options.message_folder)
         self._serial = 0
-        self._births: dict[int, Birth] = {}
+        self._births: dict[int, _PendingChild] = {}
         self._children: dict[int, ChildProcess] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -107,13 +107,13 @@ class ForkServer:
         self._running.set()
         return [TaskTypeDescription.model_validate(found) for found in inventory["types"]]
 
-    async def raise_child(self, slot: int) -> ChildProcess:
+    async def start_child(self, slot: int) -> ChildProcess:
         """Fork a child. Waits where the fork server is being started again."""
         while True:
             await self._running.wait()
             ours, theirs = make_channel()
             self._serial += 1
-            birth = self._births[self._serial] = Birth(ours, theirs, asyncio.get_running_loop().create_future())
+            birth = self._births[self._serial] = _PendingChild(ours, theirs, asyncio.get_running_loop().create_future())
             try:
                 assert self._control is not None  # noqa: S101 - the server is running
                 socket.send_fds(self._control, [b"fork %d %d" % (self._serial, slot)], [theirs.fileno()])
@@ -147,7 +147,7 @@ class ForkServer:
         reading, writing = os.pipe()
         options = replace(self._options, control=theirs.fileno(), events=writing)
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our module
-            [sys.executable, "-m", "services.worker.nursery", options.to_argument()],
+            [sys.executable, "-m", "services.worker.fork_server_main", options.to_argument()],
             stdin=subprocess.DEVNULL,
             stdout=2,
             pass_fds=(theirs.fileno(), writing),
@@ -222,7 +222,7 @@ class ForkServer:
         for problem in problems:
             logger.error("left out: %s", problem)
 
-    def _register(self, birth: Birth, pid: int) -> None:
+    def _register(self, birth: _PendingChild, pid: int) -> None:
         child = ChildProcess(pid, birth.ours, birth.theirs, self._folder, self._kill)
         if birth.child.cancelled():
             child.close()

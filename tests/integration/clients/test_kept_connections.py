@@ -14,7 +14,7 @@ from shared.clients.transports.kept_connections import KeptConnections
 from shared.contracts.errors import NotFoundError, UnavailableError
 from shared.contracts.scheduler import ClaimRequest
 
-CLAIM = ClaimRequest(worker_id="w", limits={"null": 1})
+CLAIM = ClaimRequest(worker_id="w", per_type={"null": 1})
 
 
 @dataclass

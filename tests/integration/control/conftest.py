@@ -14,8 +14,8 @@ import pytest
 
 from services.control.databases import locate_databases
 from services.control.factory import create_suite_app
-from services.control.logic.crew import NAME_PREFIX
 from services.control.logic.predecessors import dismiss_predecessors
+from services.control.logic.worker_pool import NAME_PREFIX
 from services.control.storage.data_folder import DataFolder
 from services.control.storage.listener import SuiteServer, local_url, open_listener
 from shared.clients.product_store import ProductStoreClient
@@ -54,7 +54,7 @@ class ServedSuite:
 
     async def claim(self) -> list[ClaimedAttempt]:
         return (
-            await self.scheduler.claim(ClaimRequest(worker_id=self.worker_id, limits={"make": 10}, limit=10))
+            await self.scheduler.claim(ClaimRequest(worker_id=self.worker_id, per_type={"make": 10}, total=10))
         ).attempts
 
     async def finish(self, attempt: ClaimedAttempt, content: bytes) -> int:

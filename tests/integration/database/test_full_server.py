@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from shared.contracts.errors import InsufficientStorageError
-from shared.database.engine import Database
+from shared.database.committer import Database
 from tests.support.databases import Inspector
 from tests.support.mariadb import MariadbServer
 from tests.support.mysql import MysqlServer, needs_mysql

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.product_store.factory import MIGRATIONS
+from services.product_store.runtime import MIGRATIONS
 from shared.contracts.errors import UnavailableError
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.engines import open_engine
 from shared.database.migrations import list_revisions, upgrade_schema
 from shared.database.servers import explained

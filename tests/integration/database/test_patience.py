@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func,
 from sqlalchemy.dialects.mysql import LONGTEXT
 
 from shared.contracts.errors import UnavailableError
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.engines import Patience
 from shared.database.prepared import prepare_insert
 from tests.support.databases import SERVER_KINDS, SERVERS, DatabaseServer

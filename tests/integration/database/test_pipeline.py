@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, bi
 from sqlalchemy.exc import IntegrityError
 
 from shared.contracts.errors import UnavailableError
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.prepared import Prepared, prepare_insert
 from tests.support.postgresql import PostgresqlServer
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from services.logging.factory import MIGRATIONS
 from services.logging.logic.retention import Retention
+from services.logging.runtime import MIGRATIONS
 from services.logging.storage.records import RecordCatalog
 from services.logging.storage.retention import RecordRemoval
 from services.logging.storage.text_index import Fts5Index
 from shared.contracts.log_retention import RetentionPolicy, RetentionRule
 from shared.contracts.logs import LogQuery
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.migrations import upgrade_schema
 from tests.integration.log_service.conftest import MakeRecord
 

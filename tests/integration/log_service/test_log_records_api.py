@@ -11,8 +11,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.logging.factory import MIGRATIONS
 from services.logging.main import create_app
+from services.logging.runtime import MIGRATIONS
 from services.logging.settings import LoggingSettings
 from services.logging.storage.text_indexes import list_metadata
 from shared.clients.log_service import LogClient

@@ -11,17 +11,17 @@ from typing import Any
 import httpx
 import pytest
 
-from services.logging.factory import MIGRATIONS, LoggingFactory
 from services.logging.logic.arrivals import Arrivals
 from services.logging.logic.indexing import TextIndexing
 from services.logging.logic.tail import Tail
+from services.logging.runtime import MIGRATIONS, LoggingRuntime
 from services.logging.settings import LoggingSettings
 from services.logging.storage.records import RecordCatalog
 from services.logging.storage.text_indexes import make_text_index
 from shared.clients.log_service import LogClient
 from shared.contracts.errors import InvalidInputError
 from shared.contracts.logs import LogBatch, LogQuery, LogRecord, SkippedRecords, StoredRecord
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.migrations import upgrade_schema
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 from tests.integration.log_service.service_process import LogServiceProcess
@@ -32,8 +32,8 @@ Found = StoredRecord | SkippedRecords
 
 
 @pytest.fixture
-async def factory(make_database: MakeDatabase) -> AsyncIterator[LoggingFactory]:
-    found = LoggingFactory(
+async def factory(make_database: MakeDatabase) -> AsyncIterator[LoggingRuntime]:
+    found = LoggingRuntime(
         LoggingSettings(database_url=make_database("logging"), tail_behind=2500, tail_heartbeat_seconds=30)
     )
     found.prepare()
@@ -107,7 +107,7 @@ async def test_only_new_records_come_unless_one_says_where_to_begin(
 @pytest.mark.every_database
 @pytest.mark.parametrize("query", [{"job_id": 1}, {"text": "message"}, {"job_id": 1, "min_level": 20}])
 async def test_a_reader_that_is_too_slow_is_told_what_it_missed(
-    factory: LoggingFactory, make_record: MakeRecord, query: dict[str, Any]
+    factory: LoggingRuntime, make_record: MakeRecord, query: dict[str, Any]
 ) -> None:
     tail, count = factory.tail, 6000
     with tail.follow(LogQuery(**query), 0) as reader:
@@ -166,7 +166,7 @@ async def test_what_arrives_between_indexing_and_looking_is_not_passed_over(
 
 
 async def test_a_reader_whose_own_records_are_few_misses_none_however_many_others_there_are(
-    factory: LoggingFactory, make_record: MakeRecord
+    factory: LoggingRuntime, make_record: MakeRecord
 ) -> None:
     await factory.ingestion.ingest(LogBatch(records=[make_record(0)]))
     await factory.ingestion.ingest(LogBatch(records=[make_record(number, attempt_id=2) for number in range(4000)]))
@@ -178,7 +178,7 @@ async def test_a_reader_whose_own_records_are_few_misses_none_however_many_other
 
 async def test_a_quiet_stream_gives_signs_of_life(make_database: MakeDatabase) -> None:
     settings = LoggingSettings(database_url=make_database("logging"), tail_heartbeat_seconds=0.05)
-    factory = LoggingFactory(settings)
+    factory = LoggingRuntime(settings)
     factory.prepare()
     await factory.start()
     with factory.tail.follow(LogQuery(), 0) as reader:

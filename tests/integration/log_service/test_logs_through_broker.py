@@ -18,10 +18,10 @@ from services.logging.main import create_app
 from services.logging.settings import LoggingSettings
 from services.worker.factory import open_worker
 from services.worker.settings import WorkerSettings
-from services.worker.storage.log_ways import BrokerLineSink
+from services.worker.storage.broker_log_sink import BrokerLineSink
 from shared.amqp.connection import BrokerConnection
+from shared.amqp.fallback_publisher import FallbackPublisher
 from shared.amqp.inspection import QueueInspector
-from shared.amqp.outlet import Outlet
 from shared.amqp.publisher import QueuePublisher
 from shared.amqp.settings import BrokerSettings
 from shared.amqp.topology import QueueType, Topology
@@ -75,8 +75,8 @@ class Operator:
         self.publisher = QueuePublisher(self.connection, self.topology)
         self.queues = QueueInspector(self.connection, self.topology)
 
-    def outlet(self) -> Outlet:
-        return Outlet(self.connection, self.publisher, self.queue, first_rest_s=0)
+    def fallback(self) -> FallbackPublisher:
+        return FallbackPublisher(self.connection, self.publisher, self.queue, first_rest_s=0)
 
     async def wait_for_length(self, queue: str, length: int) -> None:
         async with asyncio.timeout(60):
@@ -177,7 +177,7 @@ async def test_lines_of_a_journal_arrive_in_order_and_once(vhost: str, tmp_path:
     write(tmp_path / "spool", 1, 5000)
     async with serve(tmp_path, vhost) as client, operate(vhost) as operator:
         http = Http(client, is_open=False)
-        await ship(tmp_path / "spool", BrokerLineSink(operator.outlet(), http))
+        await ship(tmp_path / "spool", BrokerLineSink(operator.fallback(), http))
         await wait_for(client, 5000)
         assert await read(client, 1) == emitted(5000)
         assert http.lines == 0
@@ -189,11 +189,11 @@ async def test_a_killed_broker_that_comes_back_without_its_queues_costs_no_line(
 ) -> None:
     spool, url = tmp_path / "spool", own_server.url
     async with operate(url) as operator:
-        outlet = operator.outlet()
-        await outlet.start()
+        publisher = operator.fallback()
+        await publisher.start()
         async with serve(tmp_path, None) as client:
             http = Http(client, is_open=True)
-            sink = BrokerLineSink(outlet, http)
+            sink = BrokerLineSink(publisher, http)
             # Confirmed, and not stored: the log service does not listen to the broker yet.
             write(spool, 1, 3000)
             await ship(spool, sink)
@@ -215,7 +215,7 @@ async def test_a_killed_broker_that_comes_back_without_its_queues_costs_no_line(
             await wait_for(client, 9000)
             for attempt_id in (1, 2, 3):
                 assert await read(client, attempt_id) == emitted(3000)
-        await outlet.close()
+        await publisher.close()
 
 
 async def test_what_is_no_batch_goes_to_the_dead_letters_while_the_next_is_taken(vhost: str, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ async def test_what_is_no_batch_goes_to_the_dead_letters_while_the_next_is_taken
     async with serve(tmp_path, vhost) as client, operate(vhost) as operator:
         for body in bad:
             await operator.queues.publish(operator.queue, body)
-        await ship(tmp_path / "spool", BrokerLineSink(operator.outlet(), Http(client, is_open=False)))
+        await ship(tmp_path / "spool", BrokerLineSink(operator.fallback(), Http(client, is_open=False)))
         await wait_for(client, 10)
         assert await read(client, 1) == emitted(10)
         dead = operator.topology.dead_letter_queue
@@ -245,7 +245,7 @@ async def test_a_log_service_killed_with_messages_in_hand_loses_and_repeats_noth
             http = Http(client, is_open=False)
             for attempt_id in (1, 2, 3):
                 write(spool, attempt_id, lines)
-            await ship(spool, BrokerLineSink(operator.outlet(), http))
+            await ship(spool, BrokerLineSink(operator.fallback(), http))
             stored = 0
             for _ in range(2):
                 service.start()

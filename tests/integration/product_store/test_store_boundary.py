@@ -9,8 +9,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.product_store.factory import MIGRATIONS
 from services.product_store.main import create_app
+from services.product_store.runtime import MIGRATIONS
 from services.product_store.storage.schema import METADATA
 from shared.database.migrations import find_drift, upgrade_schema
 

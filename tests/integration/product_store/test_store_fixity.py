@@ -16,7 +16,7 @@ from tests.integration.product_store.conftest import running_store
 pytestmark = pytest.mark.sqlite_only
 
 if TYPE_CHECKING:
-    from services.product_store.factory import ProductStoreFactory
+    from services.product_store.runtime import ProductStoreRuntime
     from shared.contracts.products import VersionView
     from tests.integration.product_store.conftest import Place, Store
 
@@ -91,8 +91,8 @@ async def test_the_scrub_finds_damage_and_keeps_its_place(store: Store) -> None:
     assert (await store.client.get_version(harmed)).damaged
 
 
-def factory_of(store: Store) -> ProductStoreFactory:
-    found: ProductStoreFactory = store.app.state.factory
+def factory_of(store: Store) -> ProductStoreRuntime:
+    found: ProductStoreRuntime = store.app.state.factory
     return found
 
 
@@ -251,7 +251,7 @@ async def test_files_of_purged_versions_count_as_orphans(store: Store) -> None:
 async def test_a_version_that_is_purged_while_others_are_read_is_no_damage(store: Store) -> None:
     first = await store.upload(b"x" * 1000, "first", attempt=1)
     second = await store.upload(b"y", "second", attempt=2)
-    factory: ProductStoreFactory = store.app.state.factory
+    factory: ProductStoreRuntime = store.app.state.factory
     # Both are looked up, and then the first is read at such a rate that the second has time to go.
     check = asyncio.create_task(factory.fixity.check(0, 10, bytes_per_second=500))
     await store.client.remove(second.version_id, running_jobs=[])

@@ -20,11 +20,11 @@ from sqlalchemy import Connection
 
 from services.product_store.domain.product import Promise
 from services.product_store.domain.version import Deposit
-from services.product_store.factory import MIGRATIONS
-from services.product_store.logic.deposit import Depositary, Receipt
+from services.product_store.logic.deposit import DepositService, Receipt
 from services.product_store.logic.ports import CatalogAccess
 from services.product_store.logic.quarantine import Quarantine
 from services.product_store.logic.recovery import Recovery
+from services.product_store.runtime import MIGRATIONS
 from services.product_store.storage.archive import FileArchive
 from services.product_store.storage.catalog import DatabaseCatalog, SqlCatalog
 from services.product_store.storage.spool import ArchiveError
@@ -37,7 +37,7 @@ from shared.contracts.errors import (
     VersionExistsError,
 )
 from shared.contracts.products import PlannedProduct
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.migrations import upgrade_schema
 
 pytestmark = pytest.mark.sqlite_only
@@ -243,7 +243,7 @@ async def test_a_disk_that_is_full_is_said_to_be_and_recovers(store: Store) -> N
     assert (await store.upload(data)).size == len(data)
 
 
-# --- the depositary by itself -----------------------------------------------------------------------------------
+# --- the deposit_service by itself -----------------------------------------------------------------------------------
 
 
 class FailingCatalog:
@@ -293,8 +293,8 @@ def archive(place: Place) -> Iterator[FileArchive]:
 
 def make_depositary(
     catalog: CatalogAccess, archive: FileArchive, *, max_size: int = 1 << 30, recovery: Recovery | None = None
-) -> Depositary:
-    return Depositary(
+) -> DepositService:
+    return DepositService(
         catalog,
         archive,
         recovery or Recovery(catalog, archive),
@@ -331,9 +331,9 @@ FAILURES = [OSError("the disk went away"), UnavailableError("the database went a
 async def test_a_commit_that_fails_takes_the_bytes_with_it(
     place: Place, catalog: DatabaseCatalog, archive: FileArchive, error: Exception
 ) -> None:
-    depositary = make_depositary(FailingCatalog(catalog, after=False, error=error), archive)
+    deposit_service = make_depositary(FailingCatalog(catalog, after=False, error=error), archive)
     with pytest.raises(type(error), match="went away"):
-        await depositary.receive(make_deposit(), pieces(DATA), Digests())
+        await deposit_service.receive(make_deposit(), pieces(DATA), Digests())
     assert (place.objects(), place.incoming()) == ([], [])
 
 
@@ -341,9 +341,9 @@ async def test_a_commit_that_fails_takes_the_bytes_with_it(
 async def test_a_commit_that_only_seems_to_fail_keeps_the_bytes(
     place: Place, catalog: DatabaseCatalog, archive: FileArchive, error: Exception
 ) -> None:
-    depositary = make_depositary(FailingCatalog(catalog, after=True, error=error), archive)
+    deposit_service = make_depositary(FailingCatalog(catalog, after=True, error=error), archive)
     with pytest.raises(type(error), match="went away"):
-        await depositary.receive(make_deposit(), pieces(DATA), Digests())
+        await deposit_service.receive(make_deposit(), pieces(DATA), Digests())
     assert [path.read_bytes() for path in place.objects()] == [DATA]
     assert place.incoming() == []
     receipt = await make_depositary(catalog, archive).receive(make_deposit(), pieces(DATA), Digests())
@@ -470,10 +470,10 @@ async def test_a_cancelled_upload_leaves_nothing(place: Place, catalog: Database
 async def test_more_bytes_than_allowed_are_refused(
     place: Place, catalog: DatabaseCatalog, archive: FileArchive, announced: int | None
 ) -> None:
-    depositary = make_depositary(catalog, archive, max_size=100)
+    deposit_service = make_depositary(catalog, archive, max_size=100)
     with pytest.raises(TooLargeError, match="at most 100 bytes"):
-        await depositary.receive(make_deposit(), pieces(b"x" * 60, b"x" * 41), Digests(), announced)
-    await depositary.receive(make_deposit(), pieces(b"x" * 60, b"x" * 40), Digests(), 100)
+        await deposit_service.receive(make_deposit(), pieces(b"x" * 60, b"x" * 41), Digests(), announced)
+    await deposit_service.receive(make_deposit(), pieces(b"x" * 60, b"x" * 40), Digests(), 100)
     assert len(place.objects()) == 1
 
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from services.product_store.factory import ProductStoreFactory
 from services.product_store.logic.deposit import BLOCK_SIZE
+from services.product_store.runtime import ProductStoreRuntime
 from shared.clients.product_store import ProductStoreClient
 from shared.contracts.errors import NotFoundError, UnavailableError, VersionExistsError
 
@@ -172,7 +172,7 @@ async def test_a_later_request_takes_over_from_one_that_hangs(store: Store) -> N
 
 @pytest.mark.every_database
 async def test_uploads_that_nobody_completes_expire(place: Place, wait_until: WaitUntil) -> None:
-    factory = ProductStoreFactory(place.settings.model_copy(update={"upload_hours": 1e-9, "tidy_seconds": 0.01}))
+    factory = ProductStoreRuntime(place.settings.model_copy(update={"upload_hours": 1e-9, "tidy_seconds": 0.01}))
     factory.prepare()
     await factory.start()
     try:

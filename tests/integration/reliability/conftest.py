@@ -12,16 +12,16 @@ import pytest
 
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.factory import MIGRATIONS
-from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.assignment import DispatchRules
 from services.scheduler.logic.dispatch import Dispatch
 from services.scheduler.logic.expansion import Expansion
-from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.polls import Polls
-from services.scheduler.logic.recovery import Recovery
+from services.scheduler.logic.reaper import Reaper
 from services.scheduler.logic.reuse import Reuse
 from services.scheduler.logic.submission import Submission
 from services.scheduler.logic.timers import Timers
+from services.scheduler.logic.wakeups import Wakeups
+from services.scheduler.runtime import MIGRATIONS
 from services.scheduler.storage.unit_of_work import SqlTransactor
 from shared.contracts.errors import ConflictError
 from shared.contracts.products import Adoption, AdoptionAnswer, VersionView
@@ -36,7 +36,7 @@ from shared.contracts.scheduler import (
     TaskTypeDescription,
     WorkerAnnouncement,
 )
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.migrations import upgrade_schema
 from tests.support.databases import Inspector
 
@@ -95,16 +95,16 @@ class Scheduler:
 
     def __init__(self, database: Database) -> None:
         self.now = datetime(2026, 11, 26, 12, tzinfo=UTC)
-        self.bells = Bells()
-        self.transactor = transactor = PoisonedTransactor(SqlTransactor(database, self.tell_time, self.bells.ring))
+        self.wakeups = Wakeups()
+        self.transactor = transactor = PoisonedTransactor(SqlTransactor(database, self.tell_time, self.wakeups.wake))
         self.polls = Polls(DispatchRules(lease=timedelta(seconds=60), limits=LIMITS))
         self.submission = Submission(transactor, self.polls, 100)
-        self.dispatch = Dispatch(transactor, self.bells, self.tell_time, self.polls)
-        self.recovery = Recovery(transactor, self.tell_time, LIMITS, 5)
-        self.timers = Timers(transactor, self.bells, self.polls)
-        self.expansion = Expansion(transactor, self.bells, LIMITS, 100)
+        self.dispatch = Dispatch(transactor, self.wakeups, self.tell_time, self.polls)
+        self.recovery = Reaper(transactor, self.tell_time, LIMITS, 5)
+        self.timers = Timers(transactor, self.wakeups, self.polls)
+        self.expansion = Expansion(transactor, self.wakeups, LIMITS, 100)
         self.adopter = Adopter()
-        self.reuse = Reuse(transactor, self.bells, self.polls, self.adopter, LIMITS)
+        self.reuse = Reuse(transactor, self.wakeups, self.polls, self.adopter, LIMITS)
 
     def tell_time(self) -> datetime:
         return self.now
@@ -127,11 +127,11 @@ class Scheduler:
         return job.job_id
 
     async def claim(self, limit: int = 100, wait: float = 0.0, worker_id: str = "w1") -> list[ClaimedAttempt]:
-        request = ClaimRequest(worker_id=worker_id, limits={"null": limit, "make": limit}, limit=limit, wait=wait)
+        request = ClaimRequest(worker_id=worker_id, per_type={"null": limit, "make": limit}, total=limit, wait=wait)
         return (await self.dispatch.claim(request)).attempts
 
     async def report(self, *reports: AttemptReport, claim: int = 0) -> ReportResponse:
-        wanted = ClaimRequest(worker_id="w1", limits={"null": claim, "make": claim}, limit=claim) if claim else None
+        wanted = ClaimRequest(worker_id="w1", per_type={"null": claim, "make": claim}, total=claim) if claim else None
         return await self.dispatch.report(ReportRequest(worker_id="w1", reports=list(reports), claim=wanted))
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from shared.contracts.errors import UnavailableError
-from shared.contracts.scheduler import HeartbeatRequest, HeldAttempt
+from shared.contracts.scheduler import HeartbeatRequest, LeasedAttempt
 from tests.support.databases import Inspector
 
 from .conftest import NULL, Rows, Scheduler, accept
@@ -53,12 +53,12 @@ async def test_who_waits_gets_work_although_something_bad_is_before_it(
 ) -> None:
     await scheduler.submit(NULL)
     ((bad, task),) = rows.queued()
-    inspector.execute("UPDATE attempt SET held = (1 = 1)")
+    inspector.execute("UPDATE attempt SET on_hold = (1 = 1)")
     waiting = asyncio.create_task(scheduler.claim(limit=2, wait=20))
     await scheduler.announce("onlooker")
     await scheduler.announce("onlooker")
     scheduler.poison("attempts.record_preparation", bad)
-    inspector.execute("UPDATE attempt SET held = (1 = 0)")
+    inspector.execute("UPDATE attempt SET on_hold = (1 = 0)")
     job_id = await scheduler.submit(NULL)
     (attempt,) = await asyncio.wait_for(waiting, 120)
     assert attempt.job_id == job_id
@@ -101,7 +101,7 @@ async def test_a_lease_that_cannot_be_renewed_does_not_let_the_others_run_out(sc
     await scheduler.submit(NULL, NULL, NULL)
     attempts = await scheduler.claim()
     scheduler.poison("attempts.find_known", attempts[1].attempt_id)
-    held = [HeldAttempt(attempt_id=one.attempt_id, lease_token=one.lease_token) for one in attempts]
+    held = [LeasedAttempt(attempt_id=one.attempt_id, lease_token=one.lease_token) for one in attempts]
     answer = await scheduler.dispatch.beat(HeartbeatRequest(worker_id="w1", attempts=held))
     assert answer.renewed == [attempts[0].attempt_id, attempts[2].attempt_id]
     assert answer.closed == []

@@ -14,11 +14,11 @@ from services.scheduler.logic.relay import Relay
 from services.scheduler.storage.broker_announcer import BrokerAnnouncer
 from services.scheduler.storage.broker_dead_letters import BrokerDeadLetters
 from services.scheduler.storage.dead_letters import SqlDeadLetters
-from shared.amqp.outlet import Outlet
+from shared.amqp.fallback_publisher import FallbackPublisher
 from shared.amqp.ports import Delivery
 from shared.amqp.topology import Topology
 from shared.contracts.errors import ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.testing.broker import FakeBroker, FakeLink
 
 from .conftest import Scheduler
@@ -52,12 +52,12 @@ async def leave(scheduler: Scheduler, *messages: OutboxMessage) -> None:
 
 
 def make_relay(scheduler: Scheduler, store: Any) -> Relay:
-    return Relay(scheduler.transactor, scheduler.bells, store)
+    return Relay(scheduler.transactor, scheduler.wakeups, store)
 
 
 @pytest.fixture
 def letters(scheduler: Scheduler, database: Database) -> DeadLetters:
-    return DeadLetters([SqlDeadLetters(database)], scheduler.bells)
+    return DeadLetters([SqlDeadLetters(database)], scheduler.wakeups)
 
 
 @pytest.mark.parametrize("error", [InvalidInputError("no such product"), TypeError("a defect"), ValueError("another")])
@@ -86,8 +86,8 @@ async def test_a_verdict_that_no_message_can_carry_does_not_stop_the_relay(
 ) -> None:
     topology = Topology("test")
     broker = FakeBroker()
-    outlet = Outlet(FakeLink(), broker.publisher(topology), topology.queue("products"), first_rest_s=0)
-    relay = make_relay(scheduler, BrokerAnnouncer(outlet, Store().announce))
+    publisher = FallbackPublisher(FakeLink(), broker.publisher(topology), topology.queue("products"), first_rest_s=0)
+    relay = make_relay(scheduler, BrokerAnnouncer(publisher, Store().announce))
     verdicts = [{"attempt_id": number, "passed": False, "reason": "x"} for number in range(1, 4)]
     await leave(
         scheduler,
@@ -143,7 +143,7 @@ async def test_the_brokers_dead_letters_are_listed_sent_again_and_discarded(
     topology, broker = Topology("test"), FakeBroker()
     queue = topology.queue("products")
     box = BrokerDeadLetters(broker.queues(topology), topology)
-    letters = DeadLetters([SqlDeadLetters(database), box], scheduler.bells)
+    letters = DeadLetters([SqlDeadLetters(database), box], scheduler.wakeups)
     assert (await letters.select(10)).items == []
     text = b'{"kind": "plan", "payload": {"products": [{"filename": "a", "directory": "d", "generator_task_id": 3}]}}'
     await bury(broker, topology, queue, text, b"\xff nonsense")
@@ -173,9 +173,9 @@ async def test_dead_letters_are_sent_again_or_discarded(scheduler: Scheduler, le
     first, second, *_ = [letter.letter_id for letter in (await letters.select(10)).items]
     assert await letters.discard([first, "d999", "nonsense"], by="ada") == 1
     assert await letters.discard([first], by="ada") == 0
-    scheduler.bells.outbox.clear()
+    scheduler.wakeups.outbox.clear()
     assert await letters.send_again([second], by="ada") == 1
-    assert scheduler.bells.outbox.is_set()
+    assert scheduler.wakeups.outbox.is_set()
     assert await relay.deliver() == 1
     assert len((await letters.select(10)).items) == 3  # it is still bad
     assert await letters.send_again(None, by="ada") == 3

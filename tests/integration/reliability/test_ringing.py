@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.ringing import Ringer, Sweeper
+from services.scheduler.logic.doorbell_relay import DoorbellRelay, DoorbellSweeper
+from services.scheduler.logic.wakeups import Wakeups
 from services.scheduler.storage.broker_queues import BrokerTaskQueues
 from shared.amqp.topology import Topology
 from shared.contracts.errors import UnavailableError
@@ -56,7 +56,7 @@ class Outbox:
         for name, ids in self.waiting.items():
             self.waiting[name] = [found for found in ids if found not in attempt_ids]
 
-    async def find_overheard(self, before: datetime, limit: int) -> dict[str, list[int]]:
+    async def find_unanswered(self, before: datetime, limit: int) -> dict[str, list[int]]:
         return {"a": [1], BAD: [3], "z": [5]}
 
     async def publish(self, attempts: Sequence[tuple[int, str]]) -> set[int]:
@@ -72,8 +72,8 @@ class Belfry:
         self.fake = FakeBroker()
         self.broker = PickyTaskQueues(self.fake.publisher(TOPOLOGY), self.fake.queues(TOPOLOGY), TOPOLOGY)
         self.outbox = Outbox()
-        self.ringer = Ringer(self.outbox, self.broker, Bells(), lambda: self.now)
-        self.sweeper = Sweeper(self.outbox, self.broker, Bells(), lambda: self.now, patience=1, every=1)
+        self.ringer = DoorbellRelay(self.outbox, self.broker, Wakeups(), lambda: self.now)
+        self.sweeper = DoorbellSweeper(self.outbox, self.broker, Wakeups(), lambda: self.now, patience=1, every=1)
 
 
 @pytest.mark.parametrize("place", ["publish", "length", "confirm"])

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from services.scheduler.factory import read_clock
 from services.scheduler.logic.ports import Clock
 from services.scheduler.main import create_app
+from services.scheduler.runtime import read_clock
 from services.scheduler.settings import SchedulerSettings
 from shared.clients.scheduler import SchedulerClient
 from shared.contracts.scheduler import (
@@ -83,7 +83,7 @@ class Bench:
 
     async def claim(self, limit: int = 100, wait: float = 0.0, worker_id: str | None = None) -> list[ClaimedAttempt]:
         limits = {found.name: limit for found in TASK_TYPES}
-        request = ClaimRequest(worker_id=worker_id or self.worker_id, limits=limits, limit=limit, wait=wait)
+        request = ClaimRequest(worker_id=worker_id or self.worker_id, per_type=limits, total=limit, wait=wait)
         return (await self.client.claim(request)).attempts
 
     async def report(

@@ -318,7 +318,7 @@ async def test_a_report_takes_the_room_that_it_makes(bench: Bench) -> None:
     await bench.client.set_rules("null", TaskTypeRules(max_running=1))
     await bench.submit(null(), null())
     (first,) = await bench.claim()
-    claim = ClaimRequest(worker_id="w1", limits={"null": 5}, limit=5)
+    claim = ClaimRequest(worker_id="w1", per_type={"null": 5}, total=5)
     report = AttemptReport(attempt_id=first.attempt_id, lease_token=first.lease_token, state="accepted")
     response = await bench.client.report(ReportRequest(worker_id="w1", reports=[report], claim=claim))
     assert response.claimed is not None

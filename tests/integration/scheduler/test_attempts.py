@@ -13,7 +13,7 @@ from shared.contracts.scheduler import (
     AttemptReport,
     ClaimRequest,
     HeartbeatRequest,
-    HeldAttempt,
+    LeasedAttempt,
     ReportRequest,
 )
 from shared.contracts.states import AttemptState, FailureReason, TaskState
@@ -27,7 +27,7 @@ async def test_a_chain_moves_with_one_request_a_task(bench: Bench) -> None:
     chain = [{"task": "null", "name": "0"}]
     chain += [{"task": "null", "name": str(n), "requires_metadata_from": [str(n - 1)]} for n in range(1, 5)]  # type: ignore[dict-item]
     job_id = await bench.submit(*chain)
-    claim = ClaimRequest(worker_id="w1", limits={"null": 5}, limit=5)
+    claim = ClaimRequest(worker_id="w1", per_type={"null": 5}, total=5)
     (attempt,) = await bench.claim()
     for _ in range(4):
         report = AttemptReport(attempt_id=attempt.attempt_id, lease_token=attempt.lease_token, state="accepted")
@@ -75,10 +75,10 @@ async def test_no_attempt_is_claimed_twice_under_contention(bench: Bench) -> Non
 
 async def test_a_claim_keeps_to_its_limits(bench: Bench) -> None:
     await bench.submit(*[NULL] * 5, *[{"task": "make", "outputs": {"lightcurve": f"{n}.gz"}} for n in range(5)])
-    request = ClaimRequest(worker_id="w1", limits={"null": 2, "make": 1}, limit=10)
+    request = ClaimRequest(worker_id="w1", per_type={"null": 2, "make": 1}, total=10)
     kinds = [attempt.task_type for attempt in (await bench.client.claim(request)).attempts]
     assert sorted(kinds) == ["make", "null", "null"]
-    request = ClaimRequest(worker_id="w1", limits={"make": 9}, limit=2)
+    request = ClaimRequest(worker_id="w1", per_type={"make": 9}, total=2)
     assert [attempt.task_type for attempt in (await bench.client.claim(request)).attempts] == ["make", "make"]
 
 
@@ -163,7 +163,7 @@ async def test_a_heartbeat_keeps_a_lease_and_shows_the_phase(open_bench: OpenBen
         await bench.announce()
         await bench.submit(NULL, NULL)
         kept, dropped = await bench.claim(2)
-        held = [HeldAttempt(attempt_id=kept.attempt_id, lease_token=kept.lease_token, phase="checking")]
+        held = [LeasedAttempt(attempt_id=kept.attempt_id, lease_token=kept.lease_token, phase="checking")]
         clock.move(20)
         answer = await bench.client.beat(HeartbeatRequest(worker_id="w1", attempts=held))
         assert answer.renewed == [kept.attempt_id]
@@ -173,7 +173,7 @@ async def test_a_heartbeat_keeps_a_lease_and_shows_the_phase(open_bench: OpenBen
         assert (await bench.client.get_attempt(dropped.attempt_id)).state is AttemptState.LOST
         assert (await bench.client.get_attempt(kept.attempt_id)).state is AttemptState.CHECKING
         assert (await bench.report(kept)).results[0].recorded
-        closed = [HeldAttempt(attempt_id=dropped.attempt_id, lease_token=dropped.lease_token)]
+        closed = [LeasedAttempt(attempt_id=dropped.attempt_id, lease_token=dropped.lease_token)]
         answer = await bench.client.beat(HeartbeatRequest(worker_id="w1", attempts=closed))
         assert (answer.renewed, answer.closed) == ([], [dropped.attempt_id])
 
@@ -186,7 +186,7 @@ async def test_a_lease_that_lapsed_during_an_outage_is_renewed(open_bench: OpenB
         (attempt,) = await bench.claim(1)
     clock.move(31)
     async with open_bench(clock, lease_seconds=30) as bench:
-        held = [HeldAttempt(attempt_id=attempt.attempt_id, lease_token=attempt.lease_token)]
+        held = [LeasedAttempt(attempt_id=attempt.attempt_id, lease_token=attempt.lease_token)]
         assert (await bench.client.beat(HeartbeatRequest(worker_id="w1", attempts=held))).renewed
         assert (await bench.report(attempt)).results[0].recorded
 

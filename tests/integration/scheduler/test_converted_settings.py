@@ -32,7 +32,7 @@ async def stars(bench: Bench) -> Bench:
 
 
 async def claim(bench: Bench) -> Any:
-    request = ClaimRequest(worker_id=bench.worker_id, limits={"stars": 1}, limit=1)
+    request = ClaimRequest(worker_id=bench.worker_id, per_type={"stars": 1}, total=1)
     (attempt,) = (await bench.client.claim(request)).attempts
     return attempt
 

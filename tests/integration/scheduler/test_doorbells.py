@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.scheduler.domain.changes import Changes
-from services.scheduler.logic.bells import Bells
-from services.scheduler.logic.ringing import MOST_WAITING, Ringer, Sweeper
+from services.scheduler.logic.doorbell_relay import MOST_WAITING, DoorbellRelay, DoorbellSweeper
+from services.scheduler.logic.wakeups import Wakeups
 from services.scheduler.storage.broker_queues import BrokerTaskQueues
 from services.scheduler.storage.sql_queues import SqlTaskQueues
 from shared.amqp.ports import Delivery
 from shared.amqp.topology import Topology
 from shared.background import cancel_and_wait
 from shared.contracts.errors import UnavailableError
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.testing.broker import FakeBroker
 from tests.support.databases import Inspector
 
@@ -33,11 +33,11 @@ class Belfry:
     def __init__(self, database: Database) -> None:
         self.now = datetime.now(UTC)
         self.fake = FakeBroker()
-        self.bells = Bells()
+        self.wakeups = Wakeups()
         self.outbox = SqlTaskQueues(database, self.tell_time)
         self.broker = BrokerTaskQueues(self.fake.publisher(TOPOLOGY), self.fake.queues(TOPOLOGY), TOPOLOGY)
-        self.ringer = Ringer(self.outbox, self.broker, self.bells, self.tell_time)
-        self.sweeper = Sweeper(self.outbox, self.broker, self.bells, self.tell_time, patience=10, every=3600)
+        self.ringer = DoorbellRelay(self.outbox, self.broker, self.wakeups, self.tell_time)
+        self.sweeper = DoorbellSweeper(self.outbox, self.broker, self.wakeups, self.tell_time, patience=10, every=3600)
 
     def tell_time(self) -> datetime:
         return self.now
@@ -112,7 +112,7 @@ async def test_a_commit_wakes_the_ringer(belfry: Belfry, bench: Bench) -> None:
     await bench.submit(NULL)
     changes = Changes(belfry.now)
     changes.queued["null"] = 1
-    belfry.bells.ring(changes)
+    belfry.wakeups.wake(changes)
     async with asyncio.timeout(60):
         await rung
     await cancel_and_wait([ringing])

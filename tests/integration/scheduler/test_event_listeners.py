@@ -12,9 +12,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.scheduler.factory import SchedulerFactory
 from services.scheduler.logic.events import BATCH
 from services.scheduler.main import create_app
+from services.scheduler.runtime import SchedulerRuntime
 from services.scheduler.settings import SchedulerSettings
 from shared.clients.scheduler import SchedulerClient
 from shared.contracts.diagnostics import StateChange
@@ -91,7 +91,7 @@ class Hall:
 
     @property
     def followers(self) -> int:
-        factory: SchedulerFactory = self.app.state.factory
+        factory: SchedulerRuntime = self.app.state.factory
         return factory.events.followers
 
     def listen(self, path: str, **headers: str) -> Listener:

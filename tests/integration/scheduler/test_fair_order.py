@@ -178,7 +178,7 @@ async def test_a_worker_is_given_no_more_than_it_has_room_for(bench: Bench) -> N
     """Of a mixture of long and short tasks, one slot gets one long task, or short ones up to the next long one."""
     types = ["ingest", "null", "null", "null", "ingest", "null", "ingest"]
     await bench.submit(*({"task": task_type, "name": str(n)} for n, task_type in enumerate(types)))
-    request = ClaimRequest(worker_id="w1", limits={"ingest": 1, "null": 250}, limit=250, share_room=True)
+    request = ClaimRequest(worker_id="w1", per_type={"ingest": 1, "null": 250}, total=250, share_room=True)
     taken = []
     while attempts := (await bench.client.claim(request)).attempts:
         taken.append([one.task_name for one in attempts])
@@ -187,6 +187,6 @@ async def test_a_worker_is_given_no_more_than_it_has_room_for(bench: Bench) -> N
 
 async def test_two_slots_are_filled_with_two_long_tasks(bench: Bench) -> None:
     await bench.submit(*({"task": task_type} for task_type in ["ingest", "null", "ingest", "ingest"]))
-    request = ClaimRequest(worker_id="w1", limits={"ingest": 2, "null": 250}, limit=250, share_room=True)
+    request = ClaimRequest(worker_id="w1", per_type={"ingest": 2, "null": 250}, total=250, share_room=True)
     claimed = (await bench.client.claim(request)).attempts
     assert [one.task_type for one in claimed] == ["ingest", "null"]

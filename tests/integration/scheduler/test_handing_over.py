@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
-from services.scheduler.factory import SchedulerFactory
+from services.scheduler.runtime import SchedulerRuntime
 from services.scheduler.settings import SchedulerSettings
 from shared.contracts.scheduler import (
     AttemptReport,
@@ -18,12 +18,12 @@ from shared.contracts.scheduler import (
 from .conftest import TASK_TYPES
 
 
-async def claim(scheduler: SchedulerFactory, wait: float, limit: int = 1) -> list[ClaimedAttempt]:
-    request = ClaimRequest(worker_id="w", limits={"null": limit}, limit=limit, wait=wait)
+async def claim(scheduler: SchedulerRuntime, wait: float, limit: int = 1) -> list[ClaimedAttempt]:
+    request = ClaimRequest(worker_id="w", per_type={"null": limit}, total=limit, wait=wait)
     return (await scheduler.dispatch.claim(request)).attempts
 
 
-async def accept(scheduler: SchedulerFactory, attempts: list[ClaimedAttempt]) -> None:
+async def accept(scheduler: SchedulerRuntime, attempts: list[ClaimedAttempt]) -> None:
     reports = [
         AttemptReport(attempt_id=one.attempt_id, lease_token=one.lease_token, state="accepted") for one in attempts
     ]
@@ -36,7 +36,7 @@ async def test_no_attempt_is_stranded_with_callers_who_leave_at_any_moment(datab
     settings = SchedulerSettings(
         database_url=database_url, product_store_url="http://127.0.0.1:9", reap_seconds=3600, ids_patience_seconds=0
     )
-    scheduler = SchedulerFactory(settings)
+    scheduler = SchedulerRuntime(settings)
     scheduler.prepare()
     await scheduler.start()
     left = 0

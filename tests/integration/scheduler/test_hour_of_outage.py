@@ -8,24 +8,24 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.factory import MIGRATIONS
-from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.assignment import DispatchRules
 from services.scheduler.logic.dispatch import Dispatch
-from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.polls import Polls
-from services.scheduler.logic.recovery import Recovery
+from services.scheduler.logic.reaper import Reaper
 from services.scheduler.logic.submission import Submission
+from services.scheduler.logic.wakeups import Wakeups
+from services.scheduler.runtime import MIGRATIONS
 from services.scheduler.storage.unit_of_work import SqlTransactor
 from shared.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
     ClaimRequest,
     HeartbeatRequest,
-    HeldAttempt,
+    LeasedAttempt,
     ReportRequest,
     WorkerAnnouncement,
 )
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.migrations import upgrade_schema
 from tests.support.databases import Inspector
 
@@ -42,12 +42,12 @@ class Scheduler:
 
     def __init__(self, database: Database, now: datetime) -> None:
         self.now = now
-        bells = Bells()
-        transactor = SqlTransactor(database, lambda: self.now, bells.ring)
+        wakeups = Wakeups()
+        transactor = SqlTransactor(database, lambda: self.now, wakeups.wake)
         polls = Polls(DispatchRules(lease=timedelta(seconds=60), limits=LIMITS))
         self.submission = Submission(transactor, polls, 100)
-        self.dispatch = Dispatch(transactor, bells, lambda: self.now, polls)
-        self.recovery = Recovery(transactor, lambda: self.now, LIMITS, 5)
+        self.dispatch = Dispatch(transactor, wakeups, lambda: self.now, polls)
+        self.recovery = Reaper(transactor, lambda: self.now, LIMITS, 5)
 
     async def announce(self, worker_id: str) -> None:
         await self.dispatch.announce(
@@ -55,7 +55,7 @@ class Scheduler:
         )
 
     async def claim(self, worker_id: str) -> ClaimedAttempt:
-        answer = await self.dispatch.claim(ClaimRequest(worker_id=worker_id, limits={"null": 1}, limit=1))
+        answer = await self.dispatch.claim(ClaimRequest(worker_id=worker_id, per_type={"null": 1}, total=1))
         (attempt,) = answer.attempts
         return attempt
 
@@ -80,7 +80,7 @@ async def test_an_hour_without_a_scheduler_costs_those_who_are_there_nothing(
     kept, lost = await before.claim("stays"), await before.claim("dies")
 
     after = Scheduler(database, noon + timedelta(hours=1))
-    held = [HeldAttempt(attempt_id=kept.attempt_id, lease_token=kept.lease_token)]
+    held = [LeasedAttempt(attempt_id=kept.attempt_id, lease_token=kept.lease_token)]
     answer = await after.dispatch.beat(HeartbeatRequest(worker_id="stays", attempts=held))
     assert (answer.renewed, answer.cancel, answer.closed) == ([kept.attempt_id], [], [])
     assert await after.recovery.reap() == 1

@@ -1,4 +1,4 @@
-"""What users may do to jobs: cancel, pause, try again, excuse, submit once, rehearse. Counts always equal the rows."""
+"""What users may do to jobs: cancel, pause, try again, excuse, submit once, dry_run. Counts always equal the rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.errors import ConflictError, InvalidInputError, InvalidJobError, NotFoundError, ProductExistsError
-from shared.contracts.scheduler import ClaimedAttempt, HeartbeatRequest, HeldAttempt, TaskLine
+from shared.contracts.scheduler import ClaimedAttempt, HeartbeatRequest, LeasedAttempt, TaskLine
 from shared.contracts.states import AttemptState, FailureReason, JobState, TaskState
 from tests.support.databases import Inspector
 
@@ -36,7 +36,7 @@ async def states(bench: Bench, job_id: int) -> dict[str | None, str]:
 
 
 async def beat(bench: Bench, *attempts: ClaimedAttempt) -> list[int]:
-    held = [HeldAttempt(attempt_id=one.attempt_id, lease_token=one.lease_token) for one in attempts]
+    held = [LeasedAttempt(attempt_id=one.attempt_id, lease_token=one.lease_token) for one in attempts]
     return (await bench.client.beat(HeartbeatRequest(worker_id="w1", attempts=held))).cancel
 
 
@@ -343,7 +343,7 @@ async def test_a_key_that_cannot_be_kept_is_refused(bench: Bench, key: str) -> N
     assert (await bench.client.list_jobs()).items == []
 
 
-# --- rehearse -------------------------------------------------------------------------------------------------------
+# --- dry_run -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_plan_counts_and_changes_nothing(bench: Bench) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.scheduler.factory import MIGRATIONS
+from services.scheduler.runtime import MIGRATIONS
 from services.scheduler.storage.schema import SchedulerRow
 from shared.database.migrations import find_drift, upgrade_schema
 from tests.support.databases import Inspector

@@ -47,7 +47,7 @@ class Pipeline:
 
     async def claim(self, limit: int = 1) -> list[ClaimedAttempt]:
         limits = {found.name: 10 for found in TYPES}
-        return (await self.bench.client.claim(ClaimRequest(worker_id="w1", limits=limits, limit=limit))).attempts
+        return (await self.bench.client.claim(ClaimRequest(worker_id="w1", per_type=limits, total=limit))).attempts
 
     async def finish(self, attempt: ClaimedAttempt, content: bytes) -> OutputVersion:
         (slot,) = attempt.outputs

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from services.scheduler.factory import MIGRATIONS
+from services.scheduler.runtime import MIGRATIONS
 from services.scheduler.storage.attempts import AttemptStore
 from services.scheduler.storage.keys import KeyBlocks
 from services.scheduler.storage.queue_order import Queue, find_first_tags
@@ -32,11 +32,11 @@ class Stores:
 
 CALLS: list[tuple[Callable[[Stores], Any], str]] = [
     (lambda stores: stores.attempts.find_expired(datetime.now(UTC), 10), "ix_attempt_lease"),
-    (lambda stores: stores.attempts.find_held_by("w1"), "ix_attempt_lease"),
+    (lambda stores: stores.attempts.find_leased_by("w1"), "ix_attempt_lease"),
     (lambda stores: stores.attempts.find_queued({"null": 3, "make": 2}, 4), "ix_attempt_queue"),
     (lambda stores: find_first_tags(stores.connection, [Queue(1, "null", 0)]), "ix_attempt_queue"),
     (lambda stores: find_first_tags(stores.connection, [Queue(1, "find", 0)]), "ix_attempt_queue"),
-    (lambda stores: stores.attempts.count_held(), "ix_attempt_lease"),
+    (lambda stores: stores.attempts.count_leased(), "ix_attempt_lease"),
     (lambda stores: stores.attempts.release_due(datetime.now(UTC), 10), "ix_attempt_delayed"),
     (lambda stores: stores.attempts.find_overdue(datetime.now(UTC), 10), "ix_attempt_overdue"),
     (lambda stores: stores.attempts.find_next_time(), "ix_attempt_overdue"),

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from sqlalchemy import event
 
-from services.scheduler.factory import MIGRATIONS
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.queues import Queues
+from services.scheduler.logic.wakeups import Wakeups
 from services.scheduler.main import create_app
+from services.scheduler.runtime import MIGRATIONS
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.storage.selection import SelectionStore
 from services.scheduler.storage.unit_of_work import SqlTransactor
@@ -23,7 +23,7 @@ from shared.contracts.diagnostics import JobEnd, StateChange
 from shared.contracts.errors import NotFoundError
 from shared.contracts.queues import RescheduleRequest
 from shared.contracts.states import FailureReason, JobState
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.engines import open_engine
 from shared.database.migrations import upgrade_schema
 from tests.support.databases import Inspector
@@ -169,11 +169,11 @@ async def test_paused_jobs_are_purged_too_and_stay_paused_when_rescheduled(bench
     await bench.client.pause_job(job_id)
     await bench.submit(NULL, MAKE)
     lengths = (await bench.client.list_queues()).items
-    assert [(one.task_type, one.waiting, one.held) for one in lengths] == [("make", 1, 0), ("null", 1, 2)]
+    assert [(one.task_type, one.waiting, one.on_hold) for one in lengths] == [("make", 1, 0), ("null", 1, 2)]
     (attempt,) = await bench.claim(1)
     await bench.report(attempt)
     (_, null) = (await bench.client.list_queues()).items
-    assert (null.waiting, null.held, null.oldest_age) == (0, 2, None)
+    assert (null.waiting, null.on_hold, null.oldest_age) == (0, 2, None)
     assert (await bench.client.purge_queue("null")).purged == 2
     assert [one.task_type for one in (await bench.client.list_queues()).items] == ["make"]
     assert (await bench.client.reschedule(job_id)).rescheduled == 2
@@ -254,7 +254,7 @@ async def test_large_queues_are_moved_in_parts(bench: Bench, database_url: str) 
     database = Database(database_url)
     await database.start()
     try:
-        queues = Queues(SqlTransactor(database, lambda: datetime.now(UTC), Bells().ring), at_once=10)
+        queues = Queues(SqlTransactor(database, lambda: datetime.now(UTC), Wakeups().ring), at_once=10)
         assert (await queues.purge("null", by="ada")).purged == 25
         assert (await queues.reschedule(RescheduleRequest(), job_id=job_id)).rescheduled == 25
     finally:

@@ -19,14 +19,14 @@ import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from services.scheduler.domain.job_mode import JobMode
-from services.scheduler.factory import MIGRATIONS
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.leadership import DeposedError, Election, LeadersTransactor
+from services.scheduler.logic.wakeups import Wakeups
+from services.scheduler.runtime import MIGRATIONS
 from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
 from shared.clients.scheduler import SchedulerClient
 from shared.contracts.errors import UnavailableError
 from shared.contracts.scheduler import HeartbeatRequest
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.migrations import upgrade_schema
 from shared.database.types import count_microseconds
 from tests.support.databases import KINDS, SERVER_KINDS, Inspector
@@ -187,7 +187,7 @@ async def transactors(database_url: str) -> AsyncIterator[tuple[SqlTransactor, S
             database = Database(database_url)
             await database.start()
             stack.push_async_callback(database.stop)
-            found.append(SqlTransactor(database, lambda: datetime.now(UTC), Bells().ring))
+            found.append(SqlTransactor(database, lambda: datetime.now(UTC), Wakeups().ring))
         yield found[0], found[1]
 
 

@@ -72,7 +72,7 @@ async def work(url: str, name: str, accepted: dict[int, int]) -> None:
         reports: list[AttemptReport] = []
         while True:
             try:
-                claim = ClaimRequest(worker_id=name, limits={found.name: 9 for found in TASK_TYPES}, limit=9)
+                claim = ClaimRequest(worker_id=name, per_type={found.name: 9 for found in TASK_TYPES}, total=9)
                 answer = await client.report(ReportRequest(worker_id=name, reports=reports, claim=claim))
             except UnavailableError:
                 await asyncio.sleep(0.02)
@@ -156,7 +156,7 @@ async def test_a_long_poll_ends_with_its_caller(database_url: str) -> None:
             bench = Bench(client, None, "w1")  # type: ignore[arg-type]
             await bench.announce()
             await bench.announce("w2")
-            claim = {"worker_id": "w2", "limits": {"null": 1}, "limit": 1, "wait": 30}
+            claim = {"worker_id": "w2", "per_type": {"null": 1}, "total": 1, "wait": 30}
             for _ in range(5):
                 async with httpx.AsyncClient(timeout=0.2) as impatient:
                     with pytest.raises(httpx.ReadTimeout):

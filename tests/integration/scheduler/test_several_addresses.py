@@ -17,7 +17,7 @@ from shared.contracts.scheduler import (
     AttemptReport,
     ClaimRequest,
     HeartbeatRequest,
-    HeldAttempt,
+    LeasedAttempt,
     ReportRequest,
     WorkerAnnouncement,
 )
@@ -63,7 +63,7 @@ class StandingStill(httpx.AsyncBaseTransport):
         return await self._bench.http._transport.handle_async_request(request)
 
 
-async def beat_for_two_leases(source: SeveralSchedulers, held: list[HeldAttempt], clock: MovableClock) -> None:
+async def beat_for_two_leases(source: SeveralSchedulers, held: list[LeasedAttempt], clock: MovableClock) -> None:
     """Beat as a worker does."""
     for _ in range(8):
         clock.move(LEASE / 4)
@@ -83,9 +83,9 @@ async def test_nothing_is_lost_while_one_of_two_schedulers_stands_still(
     await pair[1].announce("w2")
     await source.announce(WorkerAnnouncement(worker_id="w1", host="h", process_id=1, slots=2, task_types=TASK_TYPES))
     job_id = await pair[1].submit({"task": "null"}, {"task": "null"})
-    claim = ClaimRequest(worker_id="w1", limits={"null": 2}, limit=2)
+    claim = ClaimRequest(worker_id="w1", per_type={"null": 2}, total=2)
     attempts = (await source.claim(claim)).attempts
-    held = [HeldAttempt(attempt_id=found.attempt_id, lease_token=found.lease_token) for found in attempts]
+    held = [LeasedAttempt(attempt_id=found.attempt_id, lease_token=found.lease_token) for found in attempts]
     ways[0].still = True
     await beat_for_two_leases(source, held, clock)
     await pair[1].claim(1, wait=60 if addresses == 1 else 0, worker_id="w2")  # until the reaper has looked
@@ -133,7 +133,7 @@ async def test_what_a_scheduler_hands_out_to_somebody_who_went_elsewhere_goes_ba
     async with open_bench() as bench:
         await bench.announce()
         await bench.submit({"task": "null"})
-        claim = ClaimRequest(worker_id="w1", limits={"null": 1}, limit=1)
+        claim = ClaimRequest(worker_id="w1", per_type={"null": 1}, total=1)
         request = claim if way == "claim" else ReportRequest(worker_id="w1", reports=[], claim=claim)
         await call_and_go(bench, f"/attempts/{way}", request.model_dump_json().encode())
         (attempt,) = await bench.claim(1, wait=60)

@@ -23,18 +23,18 @@ from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.job_mode import JobMode
 from services.scheduler.domain.lifecycle import ATTEMPT_SUCCESSORS
 from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.factory import MIGRATIONS
-from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.assignment import DispatchRules
 from services.scheduler.logic.control import Control
 from services.scheduler.logic.dispatch import Dispatch
 from services.scheduler.logic.expansion import Expansion
-from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.queues import Queues
-from services.scheduler.logic.recovery import Recovery
+from services.scheduler.logic.reaper import Reaper
 from services.scheduler.logic.reuse import Reuse
 from services.scheduler.logic.submission import Submission
 from services.scheduler.logic.timers import Timers
+from services.scheduler.logic.wakeups import Wakeups
+from services.scheduler.runtime import MIGRATIONS
 from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
 from shared.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from shared.contracts.execution import ExecutionRules, TaskTypeRules
@@ -45,7 +45,7 @@ from shared.contracts.scheduler import (
     ClaimedAttempt,
     ClaimRequest,
     HeartbeatRequest,
-    HeldAttempt,
+    LeasedAttempt,
     OutputVersion,
     ReportRequest,
     RetryRequest,
@@ -150,7 +150,7 @@ class SimulatedWorker:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.held: dict[int, ClaimedAttempt] = {}
+        self.on_hold: dict[int, ClaimedAttempt] = {}
 
 
 class World:
@@ -169,15 +169,15 @@ class World:
 
     def restart(self) -> None:
         """A new scheduler process on the same database."""
-        bells, transactor = Bells(), self.transactor
-        transactor.restart(lambda: self.now, bells.ring)
+        wakeups, transactor = Wakeups(), self.transactor
+        transactor.restart(lambda: self.now, wakeups.wake)
         polls = Polls(DispatchRules(lease=LEASE, limits=LIMITS))
-        self.dispatch = Dispatch(transactor, bells, lambda: self.now, polls)
-        self.expansion = Expansion(transactor, bells, LIMITS, 5)
-        self.recovery = Recovery(transactor, lambda: self.now, LIMITS, 1.0)
-        self.timers = Timers(transactor, bells, polls)
-        self.reuse = Reuse(transactor, bells, polls, self.store, LIMITS)
-        self.control = Control(transactor, bells)
+        self.dispatch = Dispatch(transactor, wakeups, lambda: self.now, polls)
+        self.expansion = Expansion(transactor, wakeups, LIMITS, 5)
+        self.recovery = Reaper(transactor, lambda: self.now, LIMITS, 1.0)
+        self.timers = Timers(transactor, wakeups, polls)
+        self.reuse = Reuse(transactor, wakeups, polls, self.store, LIMITS)
+        self.control = Control(transactor, wakeups)
         self.queues = Queues(transactor, at_once=2)
         self.submission = Submission(transactor, polls, 5)
 
@@ -227,17 +227,17 @@ class World:
 
     async def claim(self, worker: SimulatedWorker) -> None:
         limits = {found.name: self.dice.randint(0, 3) for found in TASK_TYPES}
-        request = ClaimRequest(worker_id=worker.name, limits=limits, limit=self.dice.randint(1, 4))
+        request = ClaimRequest(worker_id=worker.name, per_type=limits, total=self.dice.randint(1, 4))
         answer = await self.dispatch.claim(request)
         if self.dice.random() < 0.85:
-            worker.held |= {one.attempt_id: one for one in answer.attempts}
+            worker.on_hold |= {one.attempt_id: one for one in answer.attempts}
 
     async def report(self, worker: SimulatedWorker) -> None:
-        if not worker.held:
+        if not worker.on_hold:
             return
-        some = self.dice.sample(sorted(worker.held), self.dice.randint(1, min(3, len(worker.held))))
-        reports = [self.end_of(worker.held[attempt_id]) for attempt_id in some]
-        claim = ClaimRequest(worker_id=worker.name, limits={"null": 2, "make": 1}, limit=2)
+        some = self.dice.sample(sorted(worker.on_hold), self.dice.randint(1, min(3, len(worker.on_hold))))
+        reports = [self.end_of(worker.on_hold[attempt_id]) for attempt_id in some]
+        claim = ClaimRequest(worker_id=worker.name, per_type={"null": 2, "make": 1}, total=2)
         request = ReportRequest(worker_id=worker.name, reports=reports, claim=self.dice.choice([None, claim]))
         self.said.append(request)
         if self.dice.random() < 0.1:
@@ -245,8 +245,8 @@ class World:
         answer = await self.dispatch.report(request)
         if self.dice.random() < 0.9:
             for result in answer.results:
-                worker.held.pop(result.attempt_id, None)
-            worker.held |= {one.attempt_id: one for one in (answer.claimed.attempts if answer.claimed else [])}
+                worker.on_hold.pop(result.attempt_id, None)
+            worker.on_hold |= {one.attempt_id: one for one in (answer.claimed.attempts if answer.claimed else [])}
             self.note(request, {result.attempt_id for result in answer.results if result.recorded})
 
     async def repeat_a_report(self, _worker: SimulatedWorker) -> None:
@@ -260,19 +260,19 @@ class World:
 
     async def beat(self, worker: SimulatedWorker) -> None:
         held = [
-            HeldAttempt(
+            LeasedAttempt(
                 attempt_id=one.attempt_id,
                 lease_token=one.lease_token,
                 phase=self.dice.choice(["running", "running", "checking"]),
             )
-            for one in worker.held.values()
+            for one in worker.on_hold.values()
         ]
         answer = await self.dispatch.beat(HeartbeatRequest(worker_id=worker.name, attempts=held))
         for attempt_id in answer.closed:
-            worker.held.pop(attempt_id, None)
+            worker.on_hold.pop(attempt_id, None)
 
     async def die(self, worker: SimulatedWorker) -> None:
-        worker.held.clear()
+        worker.on_hold.clear()
         if self.dice.random() < 0.5:
             await self.dispatch.dismiss(worker.name)
 
@@ -379,7 +379,7 @@ class World:
                 pass
             await self.reuse.decide()
             limits = {found.name: 100 for found in TASK_TYPES}
-            answer = await self.dispatch.claim(ClaimRequest(worker_id=good.name, limits=limits, limit=100))
+            answer = await self.dispatch.claim(ClaimRequest(worker_id=good.name, per_type=limits, total=100))
             reports = [self.end_of(one, well=True) for one in answer.attempts]
             await self.dispatch.report(ReportRequest(worker_id=good.name, reports=reports))
             if not self.transactor.query("SELECT 1 FROM job WHERE state = 'running'"):

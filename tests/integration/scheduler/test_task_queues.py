@@ -16,7 +16,7 @@ from services.scheduler.storage.broker_queues import BrokerTaskQueues, Connected
 from services.scheduler.storage.sql_queues import SqlTaskQueues
 from shared.amqp.settings import BrokerSettings
 from shared.amqp.topology import QueueType, Topology
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.testing.broker import FakeBroker
 from tests.support.databases import KINDS, Inspector
 

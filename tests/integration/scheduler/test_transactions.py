@@ -13,11 +13,11 @@ from sqlalchemy import event
 
 from services.scheduler.domain.changes import Changes
 from services.scheduler.domain.job_mode import JobMode
-from services.scheduler.factory import MIGRATIONS
+from services.scheduler.runtime import MIGRATIONS
 from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
 from shared.contracts.scheduler import TaskCounts
 from shared.contracts.states import AttemptState, TaskState
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.migrations import upgrade_schema
 from tests.support.databases import Inspector
 

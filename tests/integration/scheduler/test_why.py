@@ -8,7 +8,7 @@ import pytest
 
 from shared.contracts.diagnostics import WhyCode, WhyView
 from shared.contracts.errors import NotFoundError
-from shared.contracts.scheduler import HeartbeatRequest, HeldAttempt
+from shared.contracts.scheduler import HeartbeatRequest, LeasedAttempt
 
 from .conftest import Bench, MovableClock, OpenBench
 
@@ -94,7 +94,7 @@ async def test_a_running_task_tells_where_and_until_when(bench: Bench) -> None:
     assert found.lease_expires_at is not None
     assert found.lease_expires_at > found.running_since
     assert "is being run by worker w1" in found.words
-    held = [HeldAttempt(attempt_id=attempt.attempt_id, lease_token=attempt.lease_token, phase="checking")]
+    held = [LeasedAttempt(attempt_id=attempt.attempt_id, lease_token=attempt.lease_token, phase="checking")]
     await bench.client.beat(HeartbeatRequest(worker_id="w1", attempts=held))
     assert "is being checked by worker w1" in (await ask(bench, job_id, "mine")).words
 
@@ -162,7 +162,7 @@ async def test_a_paused_job_is_why_nothing_of_it_starts_and_its_tasks_are_held_b
     job_id = await bench.submit({"task": "null", "name": "mine"})
     await bench.client.pause_job(job_id)
     assert (await ask(bench, job_id, "mine")).code is WhyCode.JOB_PAUSED
-    assert [(queue.waiting, queue.held) for queue in (await bench.client.list_queues()).items] == [(0, 1)]
+    assert [(queue.waiting, queue.on_hold) for queue in (await bench.client.list_queues()).items] == [(0, 1)]
     await bench.client.resume_job(job_id)
     assert (await ask(bench, job_id, "mine")).code is WhyCode.WAITING_FOR_WORKER
     assert [queue.waiting for queue in (await bench.client.list_queues()).items] == [1]

@@ -13,10 +13,10 @@ from services.worker.domain.terms import WorkerTerms
 from services.worker.factory import make_environment
 from services.worker.logic.ports import DoorbellSource
 from services.worker.logic.worker import Worker
-from services.worker.storage.child_state import Wear
+from services.worker.storage.child_options import ChildOptions
+from services.worker.storage.child_state import RecyclePolicy
 from services.worker.storage.fork_server import ForkServer
 from services.worker.storage.input_cache import LocalInputCache
-from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.workspace import LocalWorkspace
 from shared.testing.product_store import FakeProductStore
 from shared.testing.scheduler import FakeScheduler
@@ -69,7 +69,7 @@ async def open_trial(
     workspace = LocalWorkspace(folder / "work", "trial-worker")
     scheduler, store = scheduler or FakeScheduler(), store or FakeProductStore()
     cache = LocalInputCache(workspace.cache, 10**8, workspace.incoming)
-    options = NurseryOptions(
+    options = ChildOptions(
         worker_id="trial-worker",
         control=-1,
         events=-1,
@@ -79,7 +79,7 @@ async def open_trial(
         only=only,
         task_type_folder=str(task_type_folder) if task_type_folder else None,
         preload=preload,
-        wear=Wear(attempts=child_attempts),
+        recycling=RecyclePolicy(attempts=child_attempts),
     )
     environment = make_environment() | {"PYTHONPATH": str(ROOT)}
     terms = WorkerTerms(

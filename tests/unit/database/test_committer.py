@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from shared.contracts.errors import InvalidInputError
-from shared.database.engine import Database, DatabaseClosedError
+from shared.database.committer import Database, DatabaseClosedError
 from shared.database.engines import parse_database_url
 
 FIND = text("SELECT id FROM item WHERE id = :id")

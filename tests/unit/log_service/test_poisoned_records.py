@@ -13,7 +13,7 @@ import pytest
 from services.logging.logic.arrivals import Arrivals
 from services.logging.logic.indexing import TextIndexing
 from services.logging.logic.ingestion import Ingestion
-from shared.amqp.recent import MOST_FAILURES, Recent
+from shared.amqp.replay_buffer import MOST_FAILURES, ReplayBuffer
 from shared.contracts.errors import EasError, UnavailableError
 from shared.contracts.logs import LogBatch, LogRecord, StreamEnding
 from shared.journal.journal import REJECTED_NAME, Journal, SpoolBound
@@ -142,7 +142,7 @@ async def test_no_line_is_set_aside_while_the_log_service_fails_at_all(tmp_path:
 
 
 async def test_what_was_published_lately_is_brought_again_whatever_one_message_raises() -> None:
-    recent = Recent(1000)
+    recent = ReplayBuffer(1000)
     brought: list[int] = []
 
     def bring(number: int) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from services.scheduler.domain.changes import OutboxMessage
 from services.scheduler.storage.broker_announcer import MAX_MESSAGE_BYTES, BrokerAnnouncer
-from shared.amqp.outlet import Outlet
+from shared.amqp.fallback_publisher import FallbackPublisher
 from shared.amqp.topology import Topology
 from shared.contracts.errors import UnavailableError
 from shared.contracts.products import PlanMessage, ProductMessage, VerdictMessage
@@ -47,8 +47,8 @@ class OtherWay:
 
 
 def make(broker: FakeBroker, other: OtherWay) -> BrokerAnnouncer:
-    outlet = Outlet(FakeLink(), broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0)
-    return BrokerAnnouncer(outlet, other.announce)
+    publisher = FallbackPublisher(FakeLink(), broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0)
+    return BrokerAnnouncer(publisher, other.announce)
 
 
 async def published(broker: FakeBroker) -> list[PlanMessage | VerdictMessage]:

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.peers import Peers
+from services.scheduler.logic.wakeups import Wakeups
 from shared.background import cancel_and_wait
 
 
@@ -16,7 +16,7 @@ class Lookout:
     """Peers whose looks at the history find what the test says, one after the other."""
 
     def __init__(self) -> None:
-        self.bells = Bells()
+        self.wakeups = Wakeups()
         self._found: asyncio.Queue[int] = asyncio.Queue()
         self._asked = asyncio.Event()
 
@@ -28,16 +28,16 @@ class Lookout:
         """Let the next look find this end of the history. Returns whether it rang."""
         await self._asked.wait()
         self._asked.clear()
-        self.bells.expansion.clear()
+        self.wakeups.expansion.clear()
         self._found.put_nowait(last)
         await self._asked.wait()  # a look is over when the next one begins
-        return self.bells.expansion.is_set()
+        return self.wakeups.expansion.is_set()
 
 
 @pytest.fixture
 async def lookout() -> AsyncIterator[Lookout]:
     found = Lookout()
-    running = asyncio.create_task(Peers(found, found.bells, 0).run())
+    running = asyncio.create_task(Peers(found, found.wakeups, 0).run())
     while await found.look(50):
         pass
     yield found
@@ -45,12 +45,12 @@ async def lookout() -> AsyncIterator[Lookout]:
 
 
 async def test_what_this_scheduler_rang_for_itself_wakes_nobody_again(lookout: Lookout) -> None:
-    lookout.bells.changes += 3
+    lookout.wakeups.changes += 3
     assert not await lookout.look(53)
 
 
 async def test_what_another_did_wakes_those_who_wait_here(lookout: Lookout) -> None:
-    lookout.bells.changes += 3
+    lookout.wakeups.changes += 3
     assert await lookout.look(54)
 
 
@@ -58,5 +58,5 @@ async def test_a_change_that_is_hidden_by_one_of_ours_that_was_not_rung_for_yet_
     lookout: Lookout,
 ) -> None:
     assert await lookout.look(55)  # our five are committed, and rung for just after this look
-    lookout.bells.changes += 5
+    lookout.wakeups.changes += 5
     assert await lookout.look(60)  # five of another: the sum is as before

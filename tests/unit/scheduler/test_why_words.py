@@ -45,8 +45,8 @@ TASK = TaskFacts(
 )
 
 
-def worker(name: str, *, held: int = 0, silent: float = 1, paused: str | None = None) -> WorkerFacts:
-    return WorkerFacts(name, 1, held, NOW - timedelta(seconds=silent), paused)
+def worker(name: str, *, leased: int = 0, silent: float = 1, paused: str | None = None) -> WorkerFacts:
+    return WorkerFacts(name, 1, leased, NOW - timedelta(seconds=silent), paused)
 
 
 def related(task_id: int, state: TaskState, **fields: str) -> RelatedTask:
@@ -72,15 +72,15 @@ def test_a_paused_job_is_the_reason_even_where_workers_are_free() -> None:
     [
         ([], "no worker that runs 'tls' is here", (0, 0)),
         ([worker("a", silent=300)], "no worker that runs 'tls' has been heard since 2026-01-02 02:59:05 UTC", (0, 0)),
-        ([worker("a", held=1), worker("b", held=2)], "all 2 workers that run 'tls' are busy", (2, 0)),
-        ([worker("a", held=1), worker("b")], "1 of 2 workers that run 'tls' can take it at once", (2, 1)),
+        ([worker("a", leased=1), worker("b", leased=2)], "all 2 workers that run 'tls' are busy", (2, 0)),
+        ([worker("a", leased=1), worker("b")], "1 of 2 workers that run 'tls' can take it at once", (2, 1)),
         (
             [worker("a", paused="its disk is full"), worker("b")],
             "1 of 2 workers that run 'tls' can take it at once",
             (2, 1),
         ),
         (
-            [worker("a", paused="its disk is full"), worker("b", held=1)],
+            [worker("a", paused="its disk is full"), worker("b", leased=1)],
             "all 2 workers that run 'tls' are busy",
             (2, 0),
         ),

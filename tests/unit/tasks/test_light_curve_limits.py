@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from services.worker.domain.errors import InputError
 from services.worker.domain.task_type import InputFile, TaskContext, TaskType
 from services.worker.logic.execution import ExecutionLimits
-from services.worker.logic.rehearsal import LoneTask, OneTaskType, run_lone_task
+from services.worker.logic.single_task import OneTaskType, SingleTask, run_single_task
 from services.worker.tasks import binning, detrend, multiply, transit_report, verify
 from services.worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
 from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
@@ -241,9 +241,9 @@ def test_an_input_error_is_logged_in_words_without_a_traceback(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_light_curve(star().select(slice(0, 20)), tmp_path / "in.npz")
-    lone = LoneTask(TLS.name, {"lc_duration": 100}, {"lightcurve": (tmp_path / "in.npz", {})}, {})
+    lone = SingleTask(TLS.name, {"lc_duration": 100}, {"lightcurve": (tmp_path / "in.npz", {})}, {})
 
-    answer = run_lone_task(lone, OneTaskType(TLS), ExecutionLimits(), tmp_path)
+    answer = run_single_task(lone, OneTaskType(TLS), ExecutionLimits(), tmp_path)
 
     assert (answer.state, answer.reason) == ("failed", FailureReason.INPUT)
     (record,) = [found for found in caplog.records if found.levelname == "ERROR"]

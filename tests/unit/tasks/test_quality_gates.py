@@ -14,7 +14,7 @@ import pytest
 from services.worker.domain.assignment import Answer
 from services.worker.domain.task_type import OutputFile, TaskContext, TaskType
 from services.worker.logic.execution import ExecutionLimits
-from services.worker.logic.rehearsal import LoneTask, OneTaskType, run_lone_task
+from services.worker.logic.single_task import OneTaskType, SingleTask, run_single_task
 from services.worker.tasks.example_curves import make_example_light_curve
 from shared.contracts.metadata import Metadata
 from shared.contracts.states import FailureReason
@@ -63,8 +63,8 @@ def run(
     inputs = {slot.name: (star, metadata) for slot in task_type.inputs if slot.required}
     names = {slot.name: slot.name + SUFFIXES.get(slot.name, ".npz") for slot in task_type.outputs} if outputs else {}
     (folder / "run").mkdir()
-    return run_lone_task(
-        LoneTask(name, SETTINGS.get(name, {}), inputs, names),
+    return run_single_task(
+        SingleTask(name, SETTINGS.get(name, {}), inputs, names),
         OneTaskType(dataclasses.replace(task_type, run=run_and_spoil)),
         ExecutionLimits(input_directory=folder / "input"),
         folder / "run",

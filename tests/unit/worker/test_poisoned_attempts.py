@@ -34,15 +34,15 @@ from shared.testing.scheduler import FakeScheduler
 class PromptChild:
     """Answers each attempt at once; raises if it is to be given one that cannot be written down."""
 
-    nursery: PromptNursery
+    child_starter: FakeChildStarter
     pid: int
     said: list[Answer | CheckingNotice] = field(default_factory=list)
 
     def send(self, assignment: Assignment) -> bool:
         if assignment.settings.get("poison") == "send":
             raise ValueError("it cannot be written down")
-        self.said.append(self.nursery.answer(assignment))
-        asyncio.get_running_loop().call_soon(self.nursery.hear, self)
+        self.said.append(self.child_starter.answer(assignment))
+        asyncio.get_running_loop().call_soon(self.child_starter.hear, self)
         return True
 
     def receive(self) -> list[Answer | CheckingNotice]:
@@ -59,7 +59,7 @@ class PromptChild:
         pass
 
 
-class PromptNursery:
+class FakeChildStarter:
     """Where such children come from. The first births may fail."""
 
     def __init__(self, folder: Path) -> None:
@@ -72,7 +72,7 @@ class PromptNursery:
         self.hear, self.bury = on_word, on_death
         return [TaskTypeDescription(name="null", version="1", settings_schema={})]
 
-    async def raise_child(self, slot: int) -> PromptChild:
+    async def start_child(self, slot: int) -> PromptChild:
         if self.stillbirths:
             self.stillbirths -= 1
             raise ValueError("no child")
@@ -127,7 +127,7 @@ class Place:
     scheduler: FakeScheduler
     store: FakeProductStore
     workspace: FragileWorkspace
-    nursery: PromptNursery
+    child_starter: FakeChildStarter
 
     async def reports(self, *attempt_ids: int) -> list[AttemptReport]:
         async with asyncio.timeout(120):
@@ -136,9 +136,9 @@ class Place:
 
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
-    found = Place(FakeScheduler(), FakeProductStore(), FragileWorkspace(tmp_path), PromptNursery(tmp_path))
+    found = Place(FakeScheduler(), FakeProductStore(), FragileWorkspace(tmp_path), FakeChildStarter(tmp_path))
     terms = WorkerTerms("w1", "here", 1, slots=1)
-    worker = Worker(terms, found.scheduler, found.store, found.nursery, found.workspace)
+    worker = Worker(terms, found.scheduler, found.store, found.child_starter, found.workspace)
     running = asyncio.create_task(worker.run())
     yield found
     assert not running.done(), "it goes on"
@@ -189,10 +189,10 @@ async def test_a_folder_that_cannot_be_removed_holds_up_nothing(place: Place) ->
 
 
 async def test_a_slot_whose_child_cannot_be_raised_gets_one_later(tmp_path: Path) -> None:
-    scheduler, nursery = FakeScheduler(), PromptNursery(tmp_path)
-    nursery.stillbirths = 1
+    scheduler, child_starter = FakeScheduler(), FakeChildStarter(tmp_path)
+    child_starter.stillbirths = 1
     terms = WorkerTerms("w1", "here", 1, slots=1)
-    worker = Worker(terms, scheduler, FakeProductStore(), nursery, FragileWorkspace(tmp_path))
+    worker = Worker(terms, scheduler, FakeProductStore(), child_starter, FragileWorkspace(tmp_path))
     running = asyncio.create_task(worker.run())
     report = await asyncio.wait_for(scheduler.report_of(scheduler.add("null")), 120)
     assert report.state == "accepted"

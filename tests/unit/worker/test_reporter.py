@@ -71,7 +71,7 @@ async def open_setting() -> AsyncIterator[Setting]:
     reporter = Reporter(
         scheduler,
         registration,
-        wish=lambda: ClaimRequest(worker_id="w", limits={"null": 1}, limit=1),
+        wish=lambda: ClaimRequest(worker_id="w", per_type={"null": 1}, total=1),
         on_settled=settled.append,
         on_claimed=note_claimed,
         first_pause=0.001,
@@ -90,7 +90,7 @@ async def setting() -> AsyncIterator[Setting]:
 
 async def claim(setting: Setting, count: int) -> list[int]:
     added = [setting.scheduler.add("null") for _ in range(count)]
-    await setting.scheduler.claim(ClaimRequest(worker_id="w", limits={"null": count}, limit=count))
+    await setting.scheduler.claim(ClaimRequest(worker_id="w", per_type={"null": count}, total=count))
     return added
 
 

@@ -12,9 +12,9 @@ from services.worker.domain.assignment import Answer, Assignment, CheckingNotice
 from services.worker.domain.prefetch import RunTimes
 from services.worker.domain.reports import report_overdue
 from services.worker.domain.share import Share
-from services.worker.logic.crew import Crew
-from services.worker.logic.holding import Holding, Stage
+from services.worker.logic.active_attempt import ActiveAttempt, Stage
 from services.worker.logic.ports import Child
+from services.worker.logic.slot_pool import SlotPool
 from shared.contracts.scheduler import ClaimedAttempt, TaskTypeDescription
 from shared.contracts.states import FailureReason
 from tests.support.virtual_time import in_virtual_time
@@ -57,7 +57,7 @@ class PretendedChild:
 
 
 @dataclass
-class PretendedNursery:
+class FakeChildStarter:
     """Where they come from."""
 
     children: list[PretendedChild] = field(default_factory=list)
@@ -68,7 +68,7 @@ class PretendedNursery:
         self.hear, self.bury = on_word, on_death
         return []
 
-    async def raise_child(self, _slot: int) -> PretendedChild:
+    async def start_child(self, _slot: int) -> PretendedChild:
         self.children.append(PretendedChild(100 + len(self.children)))
         return self.children[-1]
 
@@ -81,21 +81,21 @@ class Place:
 
     def __init__(self) -> None:
         self.shift = 0.0
-        self.nursery = PretendedNursery()
+        self.child_starter = FakeChildStarter()
         self.answered: list[int] = []
         self.heard = asyncio.Event()
-        self.lost: list[Holding] = []
+        self.lost: list[ActiveAttempt] = []
         self.place = asyncio.Event()
         self.run_times = RunTimes()
         self.run_times.observe("short", 0.001)
-        self.crew = Crew(
-            self.nursery,
+        self.slot_pool = SlotPool(
+            self.child_starter,
             1,
             self.run_times,
             on_answer=self.take_answer,
-            on_loss=lambda holding, _departure: self.lost.append(holding),
+            on_loss=lambda attempt, _departure: self.lost.append(attempt),
             on_place=self.place.set,
-            on_refused=lambda holding, _error: self.lost.append(holding),
+            on_refused=lambda attempt, _error: self.lost.append(attempt),
             clock=lambda: self.now,
         )
 
@@ -103,20 +103,20 @@ class Place:
     def now(self) -> float:
         return asyncio.get_running_loop().time() + self.shift
 
-    def take_answer(self, holding: Holding, _answer: Answer) -> None:
-        self.answered.append(holding.attempt_id)
+    def take_answer(self, attempt: ActiveAttempt, _answer: Answer) -> None:
+        self.answered.append(attempt.attempt_id)
         self.heard.set()
 
     async def open(self) -> PretendedChild:
-        await self.crew.start(Share())
+        await self.slot_pool.start(Share())
         return await self.new_child()
 
     async def new_child(self) -> PretendedChild:
         await self.place.wait()
         self.place.clear()
-        return self.nursery.children[-1]
+        return self.child_starter.children[-1]
 
-    def give(self, attempt_id: int, run_timeout: float | None = None) -> Holding:
+    def give(self, attempt_id: int, run_timeout: float | None = None) -> ActiveAttempt:
         claimed = ClaimedAttempt(
             attempt_id=attempt_id,
             lease_token="t",
@@ -126,9 +126,9 @@ class Place:
             task_type="short",
             run_timeout=run_timeout,
         )
-        holding = Holding(claimed, assignment=Assignment(attempt_id, 1, 1, "short", ""))
-        self.crew.give(holding)
-        return holding
+        attempt = ActiveAttempt(claimed, assignment=Assignment(attempt_id, 1, 1, "short", ""))
+        self.slot_pool.give(attempt)
+        return attempt
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ async def test_an_attempt_that_runs_too_long_takes_its_child_along_but_not_what_
     assert next_one.stage is Stage.READY
     bench.give(3)
     assert child.unread == [], "a child that is being killed gets nothing more"
-    bench.nursery.bury(child, KILLED)
+    bench.child_starter.bury(child, KILLED)
     assert bench.lost == [slow]
     assert (await bench.new_child()).unread == [2, 3]
 
@@ -168,7 +168,7 @@ async def test_time_waiting_behind_another_attempt_does_not_count(bench: Place) 
     second = bench.give(2, run_timeout=0.1)
     await asyncio.sleep(0.03)
     child.answer(1)
-    bench.nursery.hear(child)
+    bench.child_starter.hear(child)
     child.read()
 
     await killing_of(child)
@@ -200,27 +200,27 @@ async def test_an_attempt_that_has_just_ended_saves_its_child(bench: Place) -> N
 @in_virtual_time
 async def test_what_a_child_has_not_begun_cannot_be_overdue(bench: Place) -> None:
     child = await bench.open()
-    holding = bench.give(1, run_timeout=0.02)
+    attempt = bench.give(1, run_timeout=0.02)
 
     await asyncio.sleep(0.05)
 
     assert not child.killed.is_set()
     assert child.unread == [1]
-    assert not holding.overdue
+    assert not attempt.overdue
 
 
 @in_virtual_time
 async def test_after_a_cancel_the_alarm_is_silent(bench: Place) -> None:
     child = await bench.open()
-    holding = bench.give(1, run_timeout=0.02)
+    attempt = bench.give(1, run_timeout=0.02)
     child.read()
 
-    assert not bench.crew.stop_attempt(holding)
+    assert not bench.slot_pool.stop_attempt(attempt)
     await asyncio.sleep(0.05)
-    bench.nursery.bury(child, KILLED)
+    bench.child_starter.bury(child, KILLED)
 
-    assert bench.lost == [holding]
-    assert not holding.overdue
+    assert bench.lost == [attempt]
+    assert not attempt.overdue
 
 
 @in_virtual_time
@@ -259,11 +259,11 @@ async def test_what_waits_behind_a_run_that_takes_long_is_handed_back_once(bench
     behind = bench.give(2)
     child.read()
 
-    assert bench.crew.relieve() == []
+    assert bench.slot_pool.relieve() == []
     bench.shift = 3.0
-    assert bench.crew.relieve() == [behind]
+    assert bench.slot_pool.relieve() == [behind]
     child.answer(1)
-    bench.nursery.hear(child)
+    bench.child_starter.hear(child)
 
     bench.give(3)
     bench.give(4)

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from eas import Example, Field, Slot, TaskContext, TaskSettings, TaskType, accept, reject
+
 from services.worker.domain.inspection import inspect_task_type
 from services.worker.domain.quality import QualityCheck
 from services.worker.logic.execution import ExecutionLimits
-from services.worker.logic.rehearsal import try_example
+from services.worker.logic.single_task import try_example
 from services.worker.storage.targets import find_targets
 
 ROOT = Path(__file__).parents[3]
@@ -138,7 +138,7 @@ def test_nested_settings_are_looked_at() -> None:
     assert advice(settings=Nested) == []
 
 
-def rehearse(folder: Path, *checks: QualityCheck, **changes: Any) -> tuple[list[str], str]:
+def dry_run(folder: Path, *checks: QualityCheck, **changes: Any) -> tuple[list[str], str]:
     task_type = dataclasses.replace(GOOD, **changes)
     assert task_type.example is not None
     findings, said = try_example(task_type, task_type.example, checks, ExecutionLimits(), folder)
@@ -146,7 +146,7 @@ def rehearse(folder: Path, *checks: QualityCheck, **changes: Any) -> tuple[list[
 
 
 def test_an_example_that_is_accepted_is_timed(tmp_path: Path) -> None:
-    findings, said = rehearse(tmp_path)
+    findings, said = dry_run(tmp_path)
     assert findings == []
     assert said.startswith("accepted in ")
 
@@ -169,21 +169,21 @@ def fail(path: Path) -> None:
     ],
 )
 def test_trying_finds_what_looking_does_not(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
-    findings, _ = rehearse(tmp_path, **changes)
+    findings, _ = dry_run(tmp_path, **changes)
     assert any(words in finding for finding in findings), findings
 
 
 def test_a_seed_may_act_where_it_is_declared(tmp_path: Path) -> None:
-    assert rehearse(tmp_path, run=write("{seed}"))[0] == []
+    assert dry_run(tmp_path, run=write("{seed}"))[0] == []
 
 
 def test_checks_judge_the_example(tmp_path: Path) -> None:
     no = QualityCheck("no", lambda context, metadata: reject("never"), frozenset({"good"}))
     yes = QualityCheck("yes", lambda context, metadata: accept(), frozenset({"good"}))
     (tmp_path / "yes").mkdir()
-    assert rehearse(tmp_path / "yes", yes)[0] == []
+    assert dry_run(tmp_path / "yes", yes)[0] == []
     (tmp_path / "no").mkdir()
-    assert rehearse(tmp_path / "no", yes, no)[0] == ["error: the example was rejected: no: never"]
+    assert dry_run(tmp_path / "no", yes, no)[0] == ["error: the example was rejected: no: never"]
 
 
 @pytest.mark.parametrize(

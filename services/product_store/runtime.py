@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.product_store.logic.adoption import Adoptions
-from services.product_store.logic.deposit import Depositary
+from services.product_store.logic.deposit import DepositService
 from services.product_store.logic.fixity import Fixity
 from services.product_store.logic.ids import CLOSED, IdComparison
 from services.product_store.logic.inventory import Inventory
@@ -31,7 +31,7 @@ from services.product_store.storage.partials import PartialArchive
 from services.product_store.storage.preview_processes import PreviewProcesses
 from services.product_store.storage.spool import ArchiveError
 from shared.background import attempt_step, cancel_and_wait, keep_running
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.migrations import upgrade_schema
 from shared.database.next_keys import raise_next_key
 from shared.database.restored import is_marked_restored, remove_restored_mark
@@ -62,7 +62,7 @@ def make_archive(settings: ProductStoreSettings) -> FileArchive | BucketArchive:
     return BucketArchive(address, settings.spool, threads=settings.archive_threads)
 
 
-class ProductStoreFactory:
+class ProductStoreRuntime:
     """Makes the service's parts around one database and one archive."""
 
     def __init__(self, settings: ProductStoreSettings) -> None:
@@ -72,13 +72,13 @@ class ProductStoreFactory:
         self._recovery = Recovery(self._catalog, self._archive)
         self.planning = Planning(self._catalog)
         self.quarantine = Quarantine(self._catalog, self._archive, _now)
-        self.depositary = Depositary(
+        self.deposit_service = DepositService(
             self._catalog, self._archive, self._recovery, self.quarantine, _now, max_size=settings.max_version_bytes
         )
         self.uploads = ResumableUploads(
             self._catalog,
             PartialArchive(self._archive),
-            self.depositary,
+            self.deposit_service,
             _now,
             lifetime=timedelta(hours=settings.upload_hours),
         )

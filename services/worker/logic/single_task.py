@@ -23,7 +23,7 @@ ATTEMPT = 1
 
 
 @dataclass(frozen=True)
-class LoneTask:
+class SingleTask:
     """A task that belongs to no job.
 
     Parameters
@@ -92,8 +92,8 @@ class OneTaskType:
         return [check for check in self.checks if check.concerns(name)]
 
 
-def run_lone_task(
-    task: LoneTask,
+def run_single_task(
+    task: SingleTask,
     catalog: TaskTypeCatalog,
     limits: ExecutionLimits,
     folder: Path,
@@ -172,7 +172,7 @@ def try_example(
     return findings, said
 
 
-def _prepare(task_type: TaskType, example: Example, folder: Path) -> LoneTask:
+def _prepare(task_type: TaskType, example: Example, folder: Path) -> SingleTask:
     inputs = {}
     for slot, make in example.inputs.items():
         path = folder / f"example_{slot}"
@@ -180,7 +180,7 @@ def _prepare(task_type: TaskType, example: Example, folder: Path) -> LoneTask:
     outputs = example.outputs
     if outputs is None:
         outputs = {slot.name: f"{slot.name}{_suffix(slot)}" for slot in task_type.outputs}
-    return LoneTask(task_type.name, example.settings, inputs, outputs, seed=1)
+    return SingleTask(task_type.name, example.settings, inputs, outputs, seed=1)
 
 
 def _suffix(slot: Slot) -> str:
@@ -189,9 +189,9 @@ def _suffix(slot: Slot) -> str:
     )
 
 
-def _run_in(folder: Path, task: LoneTask, catalog: TaskTypeCatalog, limits: ExecutionLimits) -> Answer:
+def _run_in(folder: Path, task: SingleTask, catalog: TaskTypeCatalog, limits: ExecutionLimits) -> Answer:
     folder.mkdir()
-    return run_lone_task(task, catalog, limits, folder)
+    return run_single_task(task, catalog, limits, folder)
 
 
 def _content(answer: Answer) -> object:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from shared.amqp.errors import BrokerUnavailableError
-from shared.amqp.outlet import Outlet
+from shared.amqp.fallback_publisher import FallbackPublisher
 from shared.amqp.ports import Message, Outcome
-from shared.amqp.recent import Recent
+from shared.amqp.replay_buffer import ReplayBuffer
 from shared.amqp.topology import QueueType, Topology
 from shared.contracts.errors import InvalidInputError, UnavailableError
 from shared.testing.broker import FakeBroker, FakeLink
@@ -63,39 +63,39 @@ class OtherWay:
 
 async def test_what_was_put_is_in_the_queue() -> None:
     broker = FakeBroker()
-    await Outlet(FakeLink(), Publisher(broker), QUEUE).put(b"x", bring_nothing)
+    await FallbackPublisher(FakeLink(), Publisher(broker), QUEUE).put(b"x", bring_nothing)
     assert await broker.queues(TOPOLOGY).fetch_and_acknowledge(QUEUE) == b"x"
 
 
 async def test_without_a_connection_nobody_waits_for_one() -> None:
     publisher = Publisher(FakeBroker())
     with pytest.raises(BrokerUnavailableError):
-        await Outlet(FakeLink(is_up=False), publisher, QUEUE).put(b"x", bring_nothing)
+        await FallbackPublisher(FakeLink(is_up=False), publisher, QUEUE).put(b"x", bring_nothing)
     assert publisher.asked == []
 
 
 async def test_after_a_failure_the_broker_is_left_alone_for_a_while() -> None:
     broker = FakeBroker()
     publisher = Publisher(broker)
-    outlet = Outlet(FakeLink(), publisher, QUEUE, first_rest_s=60)
+    fallback = FallbackPublisher(FakeLink(), publisher, QUEUE, first_rest_s=60)
     broker.stop()
     for _ in range(3):
         with pytest.raises(BrokerUnavailableError):
-            await outlet.put(b"x", bring_nothing)
+            await fallback.put(b"x", bring_nothing)
     assert len(publisher.asked) == 1
 
 
 async def test_it_comes_back_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     broker = FakeBroker()
-    outlet = Outlet(FakeLink(), Publisher(broker), QUEUE, first_rest_s=0)
+    publisher = FallbackPublisher(FakeLink(), Publisher(broker), QUEUE, first_rest_s=0)
     broker.stop()
     for _ in range(3):
         with pytest.raises(BrokerUnavailableError):
-            await outlet.put(b"x", bring_nothing)
+            await publisher.put(b"x", bring_nothing)
     broker.start()
     for _ in range(3):
-        await outlet.put(b"x", bring_nothing)
+        await publisher.put(b"x", bring_nothing)
     assert await broker.queues(TOPOLOGY).length(QUEUE) == 3
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
@@ -104,33 +104,33 @@ async def test_a_queue_of_another_kind_is_as_good_as_none() -> None:
     broker = FakeBroker()
     broker.declare(Topology("test", QueueType.QUORUM), QUEUE)
     with pytest.raises(BrokerUnavailableError, match="quorum"):
-        await Outlet(FakeLink(), Publisher(broker), QUEUE).put(b"x", bring_nothing)
+        await FallbackPublisher(FakeLink(), Publisher(broker), QUEUE).put(b"x", bring_nothing)
 
 
 @pytest.mark.parametrize("error", [None, UnavailableError("away"), InvalidInputError("no"), RuntimeError("a bug")])
 async def test_what_a_lost_broker_may_have_lost_is_brought_the_other_way(error: Exception | None) -> None:
     link, other = FakeLink(), OtherWay()
-    outlet = Outlet(link, Publisher(FakeBroker()), QUEUE, first_rest_s=0)
-    await outlet.start()
+    publisher = FallbackPublisher(link, Publisher(FakeBroker()), QUEUE, first_rest_s=0)
+    await publisher.start()
     for body in (b"1", b"2"):
-        await outlet.put(body, other.bringing(body))
+        await publisher.put(body, other.bringing(body))
     assert other.brought.empty()
     other.errors = [error] if error else []
     link.lose()
     brought = {await other.take()} if isinstance(error, InvalidInputError) else {await other.take(), await other.take()}
     assert brought == ({b"2"} if isinstance(error, InvalidInputError) else {b"1", b"2"})
     # and only what may have been lost since
-    await outlet.put(b"3", other.bringing(b"3"))
+    await publisher.put(b"3", other.bringing(b"3"))
     link.lose()
     assert await other.take() == b"3"
-    await outlet.close()
+    await publisher.close()
     assert other.brought.empty()
 
 
 async def test_what_could_not_be_brought_is_tried_once_more_at_the_end() -> None:
     link, other = FakeLink(), OtherWay()
-    outlet = Outlet(link, Publisher(FakeBroker()), QUEUE, first_rest_s=600)
-    await outlet.start()
+    publisher = FallbackPublisher(link, Publisher(FakeBroker()), QUEUE, first_rest_s=600)
+    await publisher.start()
     tried = asyncio.Event()
 
     async def bring() -> None:
@@ -139,15 +139,15 @@ async def test_what_could_not_be_brought_is_tried_once_more_at_the_end() -> None
             raise UnavailableError("away")
         await other.bringing(b"1")()
 
-    await outlet.put(b"1", bring)
+    await publisher.put(b"1", bring)
     link.lose()
     await asyncio.wait_for(tried.wait(), 60)
-    await outlet.close()
+    await publisher.close()
     assert await other.take() == b"1"
 
 
 async def test_no_more_is_kept_than_a_bound() -> None:
-    recent, other = Recent(most_bytes=10), OtherWay()
+    recent, other = ReplayBuffer(most_bytes=10), OtherWay()
     for number in range(5):
         recent.add(4, other.bringing(b"%d" % number))
     await recent.bring()

@@ -1,4 +1,4 @@
-"""The crew: as many workers as there are places, whatever happens to them."""
+"""The pool: as many workers as there are places, whatever happens to them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 import pytest
 
 from services.control.domain.errors import SuiteStartError
-from services.control.logic.crew import Crew
 from services.control.logic.predecessors import dismiss_predecessors
 from services.control.logic.stop_requests import StopRequests
+from services.control.logic.worker_pool import WorkerPool
 from shared.contracts.errors import NotFoundError
 from shared.contracts.scheduler import WorkerView
 
@@ -113,10 +113,10 @@ async def never() -> None:
 
 async def test_workers_are_started_and_stopped() -> None:
     stage = Stage()
-    crew = Crew(stage.start_worker, stage, size=3, patience=10)
+    pool = WorkerPool(stage.start_worker, stage, size=3, patience=10)
 
-    await crew.start()
-    await crew.stop(never)
+    await pool.start()
+    await pool.stop(never)
 
     assert len({puppet.worker_id for puppet in stage.puppets}) == 3
     assert sorted(stage.dismissed) == sorted(puppet.worker_id for puppet in stage.puppets)
@@ -125,8 +125,8 @@ async def test_workers_are_started_and_stopped() -> None:
 
 async def test_a_worker_that_dies_is_dismissed_and_replaced(caplog: pytest.LogCaptureFixture) -> None:
     stage = Stage()
-    crew = Crew(stage.start_worker, stage, size=2, patience=10)
-    await crew.start()
+    pool = WorkerPool(stage.start_worker, stage, size=2, patience=10)
+    await pool.start()
 
     victim = stage.puppets[0]
     victim.die(-9)
@@ -136,24 +136,24 @@ async def test_a_worker_that_dies_is_dismissed_and_replaced(caplog: pytest.LogCa
     assert stage.puppets[2].worker_id != victim.worker_id
     assert f"worker {victim.worker_id} was killed by signal 9" in caplog.text
     assert "no module named science" in caplog.text
-    await crew.stop(never)
+    await pool.stop(never)
 
 
 async def test_workers_that_cannot_start_end_the_suite() -> None:
     stage = Stage(announcing=False)
-    crew = Crew(stage.start_worker, stage, size=3, patience=10)
+    pool = WorkerPool(stage.start_worker, stage, size=3, patience=10)
 
     with pytest.raises(SuiteStartError, match=r"the workers do not start: .* status 1 .*no module named science"):
-        await crew.start()
-    await crew.stop(never)
+        await pool.start()
+    await pool.stop(never)
 
 
 async def test_a_full_disk_that_keeps_workers_from_starting_is_named() -> None:
     stage = Stage(disk_is_full=True)
-    crew = Crew(stage.start_worker, stage, size=3, patience=10)
+    pool = WorkerPool(stage.start_worker, stage, size=3, patience=10)
     with pytest.raises(SuiteStartError, match=r"do not start: .*No space left on device: '/data/worker-logs/"):
-        await crew.start()
-    await crew.stop(never)
+        await pool.start()
+    await pool.stop(never)
 
 
 @pytest.mark.parametrize("error", [TypeError("a defect"), OSError(errno.EMFILE, "too many open files")])
@@ -166,11 +166,11 @@ async def test_a_place_is_filled_again_whatever_keeps_a_worker_from_starting_onc
             raise failures.pop()
         return await stage.start_worker(worker_id)
 
-    crew = Crew(start_worker, stage, size=2, patience=10)
-    await crew.start()
+    pool = WorkerPool(start_worker, stage, size=2, patience=10)
+    await pool.start()
     stage.puppets[0].die(1)
     await stage.until(lambda: len(stage.puppets) == 3)
-    await crew.stop(never)
+    await pool.stop(never)
 
 
 async def test_impatience_first_hurries_workers_and_then_kills_them() -> None:
@@ -180,10 +180,10 @@ async def test_impatience_first_hurries_workers_and_then_kills_them() -> None:
     async def hurry() -> None:
         await wishes.get()
 
-    crew = Crew(stage.start_worker, stage, size=1, patience=100)
-    await crew.start()
+    pool = WorkerPool(stage.start_worker, stage, size=1, patience=100)
+    await pool.start()
     (puppet,) = stage.puppets
-    stopping = asyncio.create_task(crew.stop(hurry))
+    stopping = asyncio.create_task(pool.stop(hurry))
 
     wishes.put_nowait("faster")
     await puppet.until(lambda: puppet.asked == 2)
@@ -207,10 +207,10 @@ async def test_a_repeated_request_wakes_only_those_who_wait_for_another() -> Non
 
 async def test_workers_that_do_not_stop_in_time_are_killed() -> None:
     stage = Stage(obedience=99)
-    crew = Crew(stage.start_worker, stage, size=2, patience=0.01)
-    await crew.start()
+    pool = WorkerPool(stage.start_worker, stage, size=2, patience=0.01)
+    await pool.start()
 
-    await crew.stop(never)
+    await pool.stop(never)
 
     assert all(puppet.killed for puppet in stage.puppets)
 

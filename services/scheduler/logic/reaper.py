@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 _AT_ONCE = 500
 
 
-class Recovery:
+class Reaper:
     """Finds attempts that nobody works on any more."""
 
     def __init__(

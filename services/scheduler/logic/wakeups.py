@@ -19,7 +19,7 @@ class Waiter:
     event: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Bells:
+class Wakeups:
     """Rung after a commit. A bell that nobody hears is harmless: those who wait also look by themselves."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Bells:
         self._waiters: dict[Waiter, None] = {}
         self._job_waiters: dict[int, set[asyncio.Event]] = {}
         self._followers: set[asyncio.Event] = set()
-        #: How many changes of state bells were rung for.
+        #: How many changes of state wakeups were rung for.
         self.changes = 0
 
     @contextmanager
@@ -105,7 +105,7 @@ class Bells:
                 event.set()
         self.wake_claims()
 
-    def ring(self, changes: Changes) -> None:
+    def wake(self, changes: Changes) -> None:
         """Wake whoever the committed changes concern."""
         self.changes += len(changes.transitions)
         queued = {name for name, count in changes.queued.items() if count > 0}

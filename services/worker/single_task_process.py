@@ -26,14 +26,14 @@ from services.worker.domain.task_type import TaskType
 from services.worker.factory import find_memory_gb, make_environment
 from services.worker.logic.execution import ExecutionLimits
 from services.worker.logic.ports import Guard
-from services.worker.logic.rehearsal import LoneTask, run_lone_task, try_example
+from services.worker.logic.single_task import SingleTask, run_single_task, try_example
 from services.worker.settings import MAX_PROCESSES
 from services.worker.storage.attempt_guard import AttemptGuard
 from services.worker.storage.attempt_page import AttemptPage
-from services.worker.storage.child_state import NO_WEAR
-from services.worker.storage.lone_child import PlainStreams, watch_lone_child
+from services.worker.storage.child_state import NO_RECYCLING
 from services.worker.storage.process_bonds import die_with_parent
 from services.worker.storage.run_files import find_inputs, open_run_file, put_file, write_metadata
+from services.worker.storage.single_task_child import PlainStreams, watch_single_task_child
 from services.worker.storage.targets import Target, find_targets
 from services.worker.storage.task_type_files import TaskTypeError
 from services.worker.storage.task_types import InstalledTaskTypes, describe_task_type
@@ -44,10 +44,10 @@ from shared.contracts.authoring import (
     Finding,
     Inspection,
     InspectionRequest,
-    LoneLimits,
-    LoneOutput,
-    LoneRun,
-    LoneRunRequest,
+    SingleTaskLimits,
+    SingleTaskOutput,
+    SingleTaskRequest,
+    SingleTaskRun,
 )
 from shared.contracts.states import FailureReason
 
@@ -55,7 +55,7 @@ from shared.contracts.states import FailureReason
 _VERSION = "version.txt"
 
 
-def watch_task(request: LoneRunRequest, asked: AuthoringRequest) -> None:
+def watch_task(request: SingleTaskRequest, asked: AuthoringRequest) -> None:
     """Run the task of a file in a child that is kept within its limits, and see that there is an answer.
 
     Where the child dies without having run a task, so does this process, and there is none.
@@ -65,20 +65,20 @@ def watch_task(request: LoneRunRequest, asked: AuthoringRequest) -> None:
     except RunFileError as error:
         _leave(AuthoringAnswer(refusal=str(error)), asked)
         return
-    defaults = LoneLimits(memory_gb=find_memory_gb(), max_processes=MAX_PROCESSES)
+    defaults = SingleTaskLimits(memory_gb=find_memory_gb(), max_processes=MAX_PROCESSES)
     limits = request.limits.over(file.limits).over(defaults)
 
     def work(page: AttemptPage) -> None:
         own = AttemptLimits(limits.memory_gb, limits.cpu_timeout, limits.disk_gb, limits.max_processes)
-        _leave(_answer_run(request, asked, file, AttemptGuard(page, PlainStreams(), own, NO_WEAR)), asked)
+        _leave(_answer_run(request, asked, file, AttemptGuard(page, PlainStreams(), own, NO_RECYCLING)), asked)
 
-    end = watch_lone_child(work, asked.folder, limits.run_timeout)
+    end = watch_single_task_child(work, asked.folder, limits.run_timeout)
     if asked.answer.exists():
         return
     reason, message = explain_death(end.departure)
     if end.running is None or reason is FailureReason.LOST or end.departure.status == WORKER_FAULT:
         _follow(end.departure)
-    failed = LoneRun(
+    failed = SingleTaskRun(
         task_type=file.task_type,
         version=asked.answer.with_name(_VERSION).read_text("utf-8"),
         job_name=file.job_name,
@@ -109,14 +109,14 @@ def _leave(answer: AuthoringAnswer, asked: AuthoringRequest) -> None:
     part.replace(asked.answer)
 
 
-def _answer_run(request: LoneRunRequest, asked: AuthoringRequest, file: RunFile, guard: Guard) -> AuthoringAnswer:
+def _answer_run(request: SingleTaskRequest, asked: AuthoringRequest, file: RunFile, guard: Guard) -> AuthoringAnswer:
     try:
         return AuthoringAnswer(run=run_task(request, asked, file, guard))
     except (RunFileError, TaskTypeError) as error:
         return AuthoringAnswer(refusal=str(error))
 
 
-def run_task(request: LoneRunRequest, asked: AuthoringRequest, file: RunFile, guard: Guard) -> LoneRun:
+def run_task(request: SingleTaskRequest, asked: AuthoringRequest, file: RunFile, guard: Guard) -> SingleTaskRun:
     """Run the task of a file and put its outputs where the file says.
 
     Raises
@@ -130,7 +130,7 @@ def run_task(request: LoneRunRequest, asked: AuthoringRequest, file: RunFile, gu
     catalog = InstalledTaskTypes.discover(folder=asked.task_types)
     task_type = _find(catalog, file)
     fit_slots(file, task_type)
-    task = LoneTask(
+    task = SingleTask(
         task_type.name,
         read_settings(file, task_type),
         find_inputs(file, folders),
@@ -139,8 +139,8 @@ def run_task(request: LoneRunRequest, asked: AuthoringRequest, file: RunFile, gu
     )
     limits = ExecutionLimits(asked.cpus, asked.input_directory, asked.commands)
     asked.answer.with_name(_VERSION).write_text(task_type.version, "utf-8")
-    answer = run_lone_task(task, catalog, limits, asked.folder, guard)
-    return LoneRun(
+    answer = run_single_task(task, catalog, limits, asked.folder, guard)
+    return SingleTaskRun(
         task_type=task_type.name,
         version=task_type.version,
         job_name=file.job_name,
@@ -169,7 +169,9 @@ def _find(catalog: InstalledTaskTypes, file: RunFile) -> TaskType:
     return found
 
 
-def _put_output(output: AnsweredOutput, answer: Answer, file: RunFile, folder: Path, keep_metadata: bool) -> LoneOutput:
+def _put_output(
+    output: AnsweredOutput, answer: Answer, file: RunFile, folder: Path, keep_metadata: bool
+) -> SingleTaskOutput:
     made = Path(output.path)
     name = file.outputs.get(output.slot) or output.filename
     if output.slot not in file.outputs and Path(name).name != name:
@@ -181,7 +183,7 @@ def _put_output(output: AnsweredOutput, answer: Answer, file: RunFile, folder: P
     put_file(made, target)
     if keep_metadata:
         write_metadata(target, output.metadata)
-    return LoneOutput(
+    return SingleTaskOutput(
         slot=output.slot,
         path=target,
         size=made.stat().st_size,
@@ -270,12 +272,12 @@ def main() -> None:
     environment = set_share(make_environment(), Share(threads=asked.cpus))
     os.environ.clear()
     os.environ.update(environment)  # numerical libraries read it when they are imported, which is later
-    level = logging.INFO if isinstance(asked.request, LoneRunRequest) else logging.WARNING
+    level = logging.INFO if isinstance(asked.request, SingleTaskRequest) else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     match asked.request:
-        case LoneRunRequest():
+        case SingleTaskRequest():
             watch_task(asked.request, asked)
         case InspectionRequest():
             _leave(_answer_inspection(asked.request, asked), asked)

@@ -19,7 +19,7 @@ LONGEST_PAUSE_S = 5.0
 PATIENCE_S = 600.0
 
 
-class Intake:
+class DurableHandler:
     """A `shared.amqp.ports.Handler` that knows what becomes of a message by what taking it in raises.
 
     Nothing: it is acknowledged. `UnavailableError`: it is tried again, with longer and longer pauses, then goes back to

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 #: Begins the name of every worker that a suite starts itself.
 NAME_PREFIX = "embedded-"
 #: Deaths before the first announcement after which the suite gives up.
-MOST_STILLBORN = 3
+MOST_FAILED_STARTS = 3
 #: A worker that lived for less than this is replaced only after a pause [s].
 SHORT_LIFE = 10.0
 #: That pause doubles, from the first to the longest [s].
@@ -59,7 +59,7 @@ class Registry(Protocol):
         """Declare a worker gone: what it holds is lost at once."""
 
 
-class Crew:
+class WorkerPool:
     """Keeps as many workers alive as there are places.
 
     Parameters
@@ -83,7 +83,7 @@ class Crew:
         self._patience = patience
         self._present: dict[str, Process] = {}
         self._places: list[asyncio.Task[None]] = []
-        self._stillborn: list[str] = []
+        self._failed_starts: list[str] = []
         self._ready = False
         self._stopping = asyncio.Event()
 
@@ -100,8 +100,8 @@ class Crew:
             for place in self._places:
                 if place.done():
                     place.result()
-            if len(self._stillborn) >= MOST_STILLBORN:
-                raise SuiteStartError(f"the workers do not start: {self._stillborn[-1]}")
+            if len(self._failed_starts) >= MOST_FAILED_STARTS:
+                raise SuiteStartError(f"the workers do not start: {self._failed_starts[-1]}")
             known = {view.worker_id for view in await self._registry.list_workers() if not view.gone}
             self._ready = len(self._present) == self._size and self._present.keys() <= known
             await asyncio.sleep(POLL_SECONDS)
@@ -156,7 +156,7 @@ class Crew:
                 return
             logger.warning("%s; another one takes its place", words)
             if not self._ready:
-                self._stillborn.append(words)
+                self._failed_starts.append(words)
             if asyncio.get_running_loop().time() - born_at >= SHORT_LIFE:
                 pause = FIRST_PAUSE
                 continue

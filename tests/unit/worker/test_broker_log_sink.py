@@ -11,8 +11,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from services.worker.storage.log_ways import MAX_MESSAGE_BYTES, BrokerLineSink
-from shared.amqp.outlet import Outlet
+from services.worker.storage.broker_log_sink import MAX_MESSAGE_BYTES, BrokerLineSink
+from shared.amqp.fallback_publisher import FallbackPublisher
 from shared.amqp.topology import Topology
 from shared.contracts.errors import InvalidInputError, UnavailableError
 from shared.contracts.logs import LogBatch
@@ -49,7 +49,7 @@ def other() -> OtherWay:
 
 @pytest.fixture
 def sink(broker: FakeBroker, other: OtherWay) -> BrokerLineSink:
-    return BrokerLineSink(Outlet(FakeLink(), broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0), other)
+    return BrokerLineSink(FallbackPublisher(FakeLink(), broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0), other)
 
 
 def line(sequence: int, message: str = "x") -> bytes:
@@ -117,13 +117,13 @@ async def test_after_the_broker_was_lost_the_last_lines_go_the_other_way_too(
     broker: FakeBroker, other: OtherWay
 ) -> None:
     link = FakeLink()
-    outlet = Outlet(link, broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0)
-    await outlet.start()
-    await BrokerLineSink(outlet, other).ingest_lines([line(0)])
+    publisher = FallbackPublisher(link, broker.publisher(TOPOLOGY), QUEUE, first_rest_s=0)
+    await publisher.start()
+    await BrokerLineSink(publisher, other).ingest_lines([line(0)])
     broker.lose_queues()
     link.lose()
     async with asyncio.timeout(120):
-        while not other.taken:  # noqa: ASYNC110 - the outlet does it by itself
+        while not other.taken:  # noqa: ASYNC110 - the publisher does it by itself
             await asyncio.sleep(0)
-    await outlet.close()
+    await publisher.close()
     assert other.taken == [line(0)]

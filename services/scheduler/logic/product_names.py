@@ -15,7 +15,7 @@ from shared.contracts.states import FailureReason
 Judged = list[tuple[KnownAttempt, AttemptReport]]
 
 
-def refuse_taken_names(unit: UnitOfWork, judged: Judged, promises: Mapping[int, Sequence[Promise]]) -> Judged:
+def refuse_taken_products(unit: UnitOfWork, judged: Judged, promises: Mapping[int, Sequence[Promise]]) -> Judged:
     """Fail attempts that made products under names that are another's.
 
     Re-runs may take names over, and so may a task type that finds again what it had found before.

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from shared.amqp.intake import Intake
+from shared.amqp.durable_handler import DurableHandler
 from shared.amqp.ports import Delivery
 from shared.amqp.topology import Topology
 from shared.contracts.errors import BusyError, InvalidInputError, UnavailableError
@@ -18,12 +18,14 @@ QUEUE = TOPOLOGY.queue("logs")
 DEAD = TOPOLOGY.dead_letter_queue
 
 
-async def attend(broker: FakeBroker, take: Callable[[bytes], Awaitable[object]], *, patience_s: float = 600) -> Intake:
-    intake = Intake(take, patience_s=patience_s)
-    consumer = broker.consumer(TOPOLOGY, intake.handle, prefetch=1)
+async def attend(
+    broker: FakeBroker, take: Callable[[bytes], Awaitable[object]], *, patience_s: float = 600
+) -> DurableHandler:
+    handler = DurableHandler(take, patience_s=patience_s)
+    consumer = broker.consumer(TOPOLOGY, handler.handle, prefetch=1)
     await consumer.add(QUEUE)
     await consumer.start()
-    return intake
+    return handler
 
 
 async def test_a_message_is_gone_after_it_was_taken_and_not_before() -> None:
@@ -98,10 +100,10 @@ async def test_a_service_that_ends_leaves_in_the_queue_what_it_could_not_take() 
         tried.set()
         raise UnavailableError("away")
 
-    intake, left = Intake(take), asyncio.Event()
+    handler, left = DurableHandler(take), asyncio.Event()
 
     async def handle(delivery: Delivery) -> None:
-        await intake.handle(delivery)
+        await handler.handle(delivery)
         left.set()
 
     consumer = broker.consumer(TOPOLOGY, handle, prefetch=1)
@@ -110,7 +112,7 @@ async def test_a_service_that_ends_leaves_in_the_queue_what_it_could_not_take() 
     await broker.queues(TOPOLOGY).publish(QUEUE, b"x")
     await tried.wait()
     await consumer.remove(QUEUE)
-    intake.stop()
+    handler.stop()
     await asyncio.wait_for(left.wait(), 60)
     assert await broker.queues(TOPOLOGY).list_messages(QUEUE, 10) == [b"x"]
 
@@ -126,9 +128,9 @@ async def test_a_message_goes_back_when_patience_has_ended() -> None:
         tries.put_nowait(seen)
         raise UnavailableError("away")
 
-    intake = await attend(broker, take, patience_s=0)
+    handler = await attend(broker, take, patience_s=0)
     await broker.queues(TOPOLOGY).publish(QUEUE, b"x")
     while await asyncio.wait_for(tries.get(), 60) < 3:
         pass
-    intake.stop()
+    handler.stop()
     assert await broker.queues(TOPOLOGY).length(DEAD) == 0

@@ -6,11 +6,11 @@ import json
 from dataclasses import asdict, dataclass, field
 
 from services.worker.domain.limits import NO_LIMITS, AttemptLimits
-from services.worker.storage.child_state import NO_WEAR, Wear
+from services.worker.storage.child_state import NO_RECYCLING, RecyclePolicy
 
 
 @dataclass(frozen=True)
-class NurseryOptions:
+class ChildOptions:
     """How children are to be raised.
 
     Parameters
@@ -41,7 +41,7 @@ class NurseryOptions:
         Those that each slot's children run on; nothing for any: wherever there is room.
     limits
         Of attempts that have none of their own.
-    wear
+    recycling
         When a child is to be replaced.
     promised_room
         What has to be free on the disk before an attempt is taken [bytes]; 0: nobody looks.
@@ -63,7 +63,7 @@ class NurseryOptions:
     gpus: list[list[str]] | None = None
     processors: list[list[int]] = field(default_factory=list)
     limits: AttemptLimits = NO_LIMITS
-    wear: Wear = NO_WEAR
+    recycling: RecyclePolicy = NO_RECYCLING
     promised_room: int = 0
 
     def to_argument(self) -> str:
@@ -71,11 +71,11 @@ class NurseryOptions:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_argument(cls, text: str) -> NurseryOptions:
+    def from_argument(cls, text: str) -> ChildOptions:
         """Read what `to_argument` wrote."""
         fields = json.loads(text)
         for name in ("task_types", "only", "preload_modules"):
             fields[name] = tuple(fields[name])
         fields["limits"] = AttemptLimits(**fields["limits"])
-        fields["wear"] = Wear(**fields["wear"])
+        fields["recycling"] = RecyclePolicy(**fields["recycling"])
         return cls(**fields)

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Literal
 
 from services.worker.domain.assignment import Assignment
-from shared.contracts.scheduler import ClaimedAttempt, HeldAttempt
+from shared.contracts.scheduler import ClaimedAttempt, LeasedAttempt
 
 
 class Stage(Enum):
@@ -23,7 +23,7 @@ class Stage(Enum):
     ENDED = auto()
 
 
-class Wish(Enum):
+class Instruction(Enum):
     """What the scheduler has said of an attempt since it was claimed."""
 
     GO_ON = auto()
@@ -32,7 +32,7 @@ class Wish(Enum):
 
 
 @dataclass(eq=False, slots=True)
-class Holding:
+class ActiveAttempt:
     """One attempt.
 
     Parameters
@@ -61,7 +61,7 @@ class Holding:
 
     claimed: ClaimedAttempt
     stage: Stage = Stage.FETCHING
-    wish: Wish = Wish.GO_ON
+    wish: Instruction = Instruction.GO_ON
     assignment: Assignment | None = None
     transfer: asyncio.Task[None] | None = None
     child_pid: int = 0
@@ -75,8 +75,8 @@ class Holding:
         """Its id."""
         return self.claimed.attempt_id
 
-    def to_held(self) -> HeldAttempt:
+    def to_leased(self) -> LeasedAttempt:
         """Say of it what a heartbeat says."""
         after_run = self.stage in (Stage.CHECKING, Stage.STORING, Stage.ENDED)
         phase: Literal["running", "checking"] = "checking" if after_run else "running"
-        return HeldAttempt(attempt_id=self.attempt_id, lease_token=self.claimed.lease_token, phase=phase)
+        return LeasedAttempt(attempt_id=self.attempt_id, lease_token=self.claimed.lease_token, phase=phase)

@@ -24,7 +24,7 @@ class _Entry:
     failures: int = 0
 
 
-class Recent:
+class ReplayBuffer:
     """Keeps the last of what was published, up to `most_bytes`, with a way to bring each of it without the broker."""
 
     def __init__(self, most_bytes: int) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from shared.amqp.errors import BrokerUnavailableError
 from shared.amqp.ports import Message, Publisher
-from shared.amqp.recent import Recent
+from shared.amqp.replay_buffer import ReplayBuffer
 from shared.background import cancel_and_wait, keep_running
 from shared.contracts.errors import EasError, UnavailableError
 
@@ -19,7 +19,7 @@ FIRST_REST_S = 1.0
 LONGEST_REST_S = 30.0
 
 #: What is kept of what was published.
-RECENT_BYTES = 16_000_000
+REPLAY_BYTES = 16_000_000
 
 
 class Link(Protocol):
@@ -43,7 +43,7 @@ class Link(Protocol):
         ...
 
 
-class Outlet:
+class FallbackPublisher:
     """Publishes to one queue, and says at once where that is not to be had.
 
     A broker that comes back may have lost its disk, or its queues. So what was published last is kept here, and when
@@ -70,7 +70,7 @@ class Outlet:
         self._queue = queue
         self._first_rest = self._rest = first_rest_s
         self._rests_until = 0.0
-        self._recent = Recent(RECENT_BYTES)
+        self._replay_buffer = ReplayBuffer(REPLAY_BYTES)
         self._losses = 0
         self._is_owing = False
         self._watching: asyncio.Task[None] | None = None
@@ -118,7 +118,7 @@ class Outlet:
         if self._away:
             logger.info("messages for the queue %r go through the broker again", self._queue)
         self._away, self._rest = False, self._first_rest
-        self._recent.add(len(body), bring)
+        self._replay_buffer.add(len(body), bring)
 
     async def _watch(self) -> None:
         """Bring again what was published last, whenever the connection was lost."""
@@ -133,7 +133,7 @@ class Outlet:
 
     async def _bring_again(self) -> bool:
         try:
-            await self._recent.bring()
+            await self._replay_buffer.bring()
         except UnavailableError as error:
             logger.warning("what was published last to the queue %r cannot be brought again: %s", self._queue, error)
             return False

@@ -23,12 +23,12 @@ from pathlib import Path
 
 import orjson
 
-from services.worker.child import Birthright, run_child
+from services.worker.child import ChildSetup, run_child
 from services.worker.domain.assignment import WORKER_FAULT
 from services.worker.storage.attempt_page import AttemptPage
+from services.worker.storage.child_options import ChildOptions
 from services.worker.storage.child_process import kill_group
 from services.worker.storage.control_group import OomKills
-from services.worker.storage.nursery_options import NurseryOptions
 from services.worker.storage.process_bonds import adopt_orphans
 from services.worker.storage.process_tree import children_of, end_children, kill_tree
 from services.worker.storage.standard_streams import OutputReader, open_streams
@@ -41,13 +41,13 @@ _LAST_SECONDS = 5.0
 
 
 @dataclass(eq=False)
-class Pupil(WatchedChild):
+class SupervisedChild(WatchedChild):
     """A child with the readers of what it writes."""
 
     readers: list[OutputReader] = field(default_factory=list)
 
 
-class Nursery:
+class ForkServerMain:
     """Forks, watches, kills and reaps children.
 
     Parameters
@@ -58,11 +58,11 @@ class Nursery:
         The children's task types.
     """
 
-    def __init__(self, options: NurseryOptions, catalog: InstalledTaskTypes) -> None:
+    def __init__(self, options: ChildOptions, catalog: InstalledTaskTypes) -> None:
         self._options = options
         self._catalog = catalog
         self._control = socket.socket(fileno=options.control)
-        self._children: dict[int, Pupil] = {}
+        self._children: dict[int, SupervisedChild] = {}
         self._watch = Watch(Path(options.message_folder))
         self._next_look = 0.0
         self._journal = JournalHandler(Path(options.journal_folder), options.worker_id, level=logging.INFO)
@@ -121,7 +121,7 @@ class Nursery:
     def _fork(self, serial: int, slot: int, channel: socket.socket) -> None:
         page = AttemptPage()
         readers, ends = open_streams(page, self._journal)
-        given = Birthright(os.getpid(), slot, page, ends)
+        given = ChildSetup(os.getpid(), slot, page, ends)
         pid = os.fork()
         if pid == 0:
             status = WORKER_FAULT
@@ -139,7 +139,7 @@ class Nursery:
         channel.close()
         for end in ends:
             os.close(end)
-        self._children[pid] = Pupil(pid, page, readers=readers)
+        self._children[pid] = SupervisedChild(pid, page, readers=readers)
         for reader in readers:
             self._selector.register(reader, selectors.EVENT_READ)
         self._tell({"born": serial, "pid": pid})
@@ -176,7 +176,7 @@ class Nursery:
             if pid not in self._children:
                 kill_tree(pid)
 
-    def _bury(self, child: Pupil, code: int) -> None:
+    def _bury(self, child: SupervisedChild, code: int) -> None:
         for reader in child.readers:
             self._selector.unregister(reader)
             reader.close()
@@ -243,7 +243,7 @@ def describe_apart(catalog: InstalledTaskTypes) -> dict[str, object]:
 
 def main() -> None:
     """Run the fork server. Started by the supervisor only."""
-    options = NurseryOptions.from_argument(sys.argv[1])
+    options = ChildOptions.from_argument(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder = Path(options.task_type_folder) if options.task_type_folder else None
     catalog = InstalledTaskTypes.discover(options.task_types, options.only, folder)
@@ -252,7 +252,7 @@ def main() -> None:
         write_event(options.events, {"problems": problems})
     gc.collect()
     gc.freeze()  # what is there by now is shared by all children; collecting it would copy its pages
-    Nursery(options, catalog).serve()
+    ForkServerMain(options, catalog).serve()
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from shared.amqp.intake import Intake
-from shared.amqp.outlet import Outlet
+from shared.amqp.durable_handler import DurableHandler
+from shared.amqp.fallback_publisher import FallbackPublisher
 from shared.amqp.settings import BrokerChoice
 
 
-def make_outlet(choice: BrokerChoice, kind: str, *, name: str) -> Outlet | None:
+def make_fallback_publisher(choice: BrokerChoice, kind: str, *, name: str) -> FallbackPublisher | None:
     """Make an outlet, to be started and closed; None where there is no broker.
 
     Parameters
@@ -29,11 +29,11 @@ def make_outlet(choice: BrokerChoice, kind: str, *, name: str) -> Outlet | None:
     from shared.amqp.publisher import QueuePublisher
 
     connection = BrokerConnection(settings, name=name)
-    return Outlet(connection, QueuePublisher(connection, topology), topology.queue(kind))
+    return FallbackPublisher(connection, QueuePublisher(connection, topology), topology.queue(kind))
 
 
 @asynccontextmanager
-async def take_in(
+async def consume_queue(
     choice: BrokerChoice, kind: str, take: Callable[[bytes], Awaitable[object]], *, name: str, prefetch: int
 ) -> AsyncIterator[None]:
     """Take in what comes to a queue for as long as this lasts; nothing where there is no broker.
@@ -41,7 +41,7 @@ async def take_in(
     Parameters
     ----------
     take
-        See `shared.amqp.intake.Intake`.
+        See `shared.amqp.durable_handler.DurableHandler`.
     prefetch
         How many messages are handled at the same time.
     """
@@ -54,12 +54,12 @@ async def take_in(
 
     async with AsyncExitStack() as stack:
         connection = BrokerConnection(settings, name=name)
-        intake = Intake(take)
-        consumer = QueueConsumer(connection, topology, intake.handle, prefetch=prefetch)
+        handler = DurableHandler(take)
+        consumer = QueueConsumer(connection, topology, handler.handle, prefetch=prefetch)
         await consumer.add(topology.queue(kind))
         stack.push_async_callback(connection.close)
         await connection.start()
         stack.push_async_callback(consumer.close)
         await consumer.start()
-        stack.callback(intake.stop)
+        stack.callback(handler.stop)
         yield

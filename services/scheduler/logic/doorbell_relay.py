@@ -7,8 +7,8 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from services.scheduler.logic.bells import Bells
 from services.scheduler.logic.ports import Clock, DoorbellOutbox, TaskQueues
+from services.scheduler.logic.wakeups import Wakeups
 from shared.contracts.errors import UnavailableError
 from shared.isolation import describe_error, handle_each, is_passing
 
@@ -28,11 +28,11 @@ _FIRST_SILENCE = timedelta(seconds=10)
 _LONGEST_SILENCE = timedelta(minutes=10)
 
 
-class NotRungError(RuntimeError):
+class DoorbellNotPublishedError(RuntimeError):
     """The broker did not confirm doorbells."""
 
 
-class Ringer:
+class DoorbellRelay:
     """Moves doorbells to the broker, as soon as the attempts are committed.
 
     It publishes first and takes note second: a scheduler that dies in between leaves doorbells that ring twice.
@@ -43,16 +43,16 @@ class Ringer:
         The doorbells in the database.
     broker
         Where workers hear them.
-    bells
+    wakeups
         Of this scheduler.
     clock
         Tells the time.
     """
 
-    def __init__(self, outbox: DoorbellOutbox, broker: TaskQueues, bells: Bells, clock: Clock) -> None:
+    def __init__(self, outbox: DoorbellOutbox, broker: TaskQueues, wakeups: Wakeups, clock: Clock) -> None:
         self._outbox = outbox
         self._broker = broker
-        self._bells = bells
+        self._wakeups = wakeups
         self._clock = clock
         self._muted: dict[str, tuple[datetime, timedelta]] = {}
         self._left: dict[str, int] = {}
@@ -62,7 +62,7 @@ class Ringer:
         """Ring for ever. While the broker is away wait longer and longer; workers ask by themselves meanwhile."""
         pause = _FIRST_PAUSE_S
         while True:
-            self._bells.doorbells.clear()
+            self._wakeups.doorbells.clear()
             try:
                 while await self.ring_some():
                     pause = _FIRST_PAUSE_S
@@ -72,7 +72,7 @@ class Ringer:
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
                 continue
             try:
-                await asyncio.wait_for(self._bells.doorbells.wait(), _LOOK_EVERY_S)
+                await asyncio.wait_for(self._wakeups.doorbells.wait(), _LOOK_EVERY_S)
             except TimeoutError:
                 continue
 
@@ -101,7 +101,7 @@ class Ringer:
             count += len(rung)
             waiting.update({name: [one for one in waiting[name] if one not in rung] for name in task_types})
             if len(rung) < len(some):
-                raise NotRungError(f"the broker confirmed {len(rung)} of {len(some)} doorbells")
+                raise DoorbellNotPublishedError(f"the broker confirmed {len(rung)} of {len(some)} doorbells")
             for name in task_types:
                 self._muted.pop(name, None)
 
@@ -151,15 +151,15 @@ class Ringer:
         return found
 
 
-class Sweeper:
+class DoorbellSweeper:
     """Rings again for attempts that were rung for, that nobody took, and whose queue at the broker is empty.
 
     So it is when a broker lost its queues, or a worker that heard a doorbell died before it asked.
 
     Parameters
     ----------
-    outbox, broker, bells, clock
-        As of `Ringer`.
+    outbox, broker, wakeups, clock
+        As of `DoorbellRelay`.
     patience
         How long a doorbell may be unheard [s].
     every
@@ -170,7 +170,7 @@ class Sweeper:
         self,
         outbox: DoorbellOutbox,
         broker: TaskQueues,
-        bells: Bells,
+        wakeups: Wakeups,
         clock: Clock,
         *,
         patience: float,
@@ -178,7 +178,7 @@ class Sweeper:
     ) -> None:
         self._outbox = outbox
         self._broker = broker
-        self._bells = bells
+        self._wakeups = wakeups
         self._clock = clock
         self._patience = timedelta(seconds=patience)
         self._every = every
@@ -195,7 +195,7 @@ class Sweeper:
     async def sweep(self) -> int:
         """Ring again. Returns for how many attempts."""
         again: list[tuple[int, str]] = []
-        overheard = await self._outbox.find_overheard(self._clock() - self._patience, _AT_ONCE)
+        overheard = await self._outbox.find_unanswered(self._clock() - self._patience, _AT_ONCE)
         for task_type, attempt_ids in overheard.items():
             try:
                 if await self._broker.length(task_type) == 0:
@@ -207,5 +207,5 @@ class Sweeper:
         if again:
             logger.warning("%d attempts were rung for and not taken: ringing again", len(again))
             await self._outbox.publish(again)
-            self._bells.doorbells.set()
+            self._wakeups.doorbells.set()
         return len(again)

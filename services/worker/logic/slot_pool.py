@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from services.worker.domain.assignment import Answer, CheckingNotice, Departure
 from services.worker.domain.prefetch import RunTimes, SlotLoad
 from services.worker.domain.share import Share
-from services.worker.logic.holding import Holding, Stage
-from services.worker.logic.ports import Child, Nursery
+from services.worker.logic.active_attempt import ActiveAttempt, Stage
+from services.worker.logic.ports import Child, ChildStarter
 from shared.contracts.scheduler import TaskTypeDescription
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Slot:
 
     number: int
     child: Child | None = None
-    queue: deque[Holding] = field(default_factory=deque)
+    queue: deque[ActiveAttempt] = field(default_factory=deque)
     work: float = 0.0
     busy_since: float = 0.0
     born_at: float = 0.0
@@ -60,12 +60,12 @@ class Slot:
         return self.child is not None and not self.doomed
 
 
-class Crew:
+class SlotPool:
     """Gives attempts to children and takes their answers.
 
     Parameters
     ----------
-    nursery
+    child_starter
         Where children come from.
     size
         Number of slots.
@@ -89,19 +89,19 @@ class Crew:
 
     def __init__(
         self,
-        nursery: Nursery,
+        child_starter: ChildStarter,
         size: int,
         run_times: RunTimes,
         *,
-        on_answer: Callable[[Holding, Answer], None],
-        on_loss: Callable[[Holding, Departure], None],
+        on_answer: Callable[[ActiveAttempt, Answer], None],
+        on_loss: Callable[[ActiveAttempt, Departure], None],
         on_place: Callable[[], None],
         on_due: Callable[[], None] = lambda: None,
-        on_refused: Callable[[Holding, Exception], None],
+        on_refused: Callable[[ActiveAttempt, Exception], None],
         on_gone: Callable[[int], None] = lambda _: None,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self._nursery = nursery
+        self._child_starter = child_starter
         self._run_times = run_times
         self._on_answer = on_answer
         self._on_loss = on_loss
@@ -111,20 +111,20 @@ class Crew:
         self._on_gone = on_gone
         self._slots = [Slot(number) for number in range(size)]
         self._by_pid: dict[int, Slot] = {}
-        self._stillborn: set[int] = set()
-        self._ready: deque[Holding] = deque()
+        self._died_at_start: set[int] = set()
+        self._ready: deque[ActiveAttempt] = deque()
         self._refills: set[asyncio.Task[None]] = set()
         self._clock = clock or asyncio.get_running_loop().time
         self._closing = False
 
     @property
-    def ready(self) -> deque[Holding]:
+    def ready(self) -> deque[ActiveAttempt]:
         """Attempts that no child has yet."""
         return self._ready
 
     async def start(self, share: Share) -> list[TaskTypeDescription]:
         """Begin to raise children, each with a share. Returns what they can run; `on_place` says when each is ready."""
-        types = await self._nursery.start(share, on_word=self._hear, on_death=self._bury)
+        types = await self._child_starter.start(share, on_word=self._hear, on_death=self._bury)
         for slot in self._slots:
             self._start_refill(slot, 0.0)
         return types
@@ -134,49 +134,49 @@ class Crew:
         now = self._clock()
         return [slot.load(now, self._run_times) for slot in self._slots if slot.is_open]
 
-    def give(self, holding: Holding) -> None:
+    def give(self, attempt: ActiveAttempt) -> None:
         """Run an attempt as soon as there is a place."""
-        holding.stage = Stage.READY
-        holding.ready_since = self._clock()
-        self._ready.append(holding)
+        attempt.stage = Stage.READY
+        attempt.ready_since = self._clock()
+        self._ready.append(attempt)
         self.dispatch()
 
     def dispatch(self) -> None:
         """Hand what is ready to children: to idle ones first, then as prefetched work to those with short tasks."""
         while self._ready and (slot := self._choose(self._ready[0])) is not None:
-            holding = self._ready[0]
-            assert slot.child is not None and holding.assignment is not None  # noqa: S101, PT018 - chosen, ready
+            attempt = self._ready[0]
+            assert slot.child is not None and attempt.assignment is not None  # noqa: S101, PT018 - chosen, ready
             try:
-                if not slot.child.send(holding.assignment):
+                if not slot.child.send(attempt.assignment):
                     return
             except Exception as error:  # a long one goes through a file, and the disk is full, say
                 self._ready.popleft()
-                self._on_refused(holding, error)
+                self._on_refused(attempt, error)
                 continue
             self._ready.popleft()
-            holding.stage = Stage.GIVEN
-            holding.child_pid = slot.child.pid
-            holding.estimate = self._run_times.estimate(holding.claimed.task_type)
-            holding.expected = self._run_times.expect(holding.claimed.task_type)
-            slot.queue.append(holding)
-            slot.work += holding.estimate
+            attempt.stage = Stage.GIVEN
+            attempt.child_pid = slot.child.pid
+            attempt.estimate = self._run_times.estimate(attempt.claimed.task_type)
+            attempt.expected = self._run_times.expect(attempt.claimed.task_type)
+            slot.queue.append(attempt)
+            slot.work += attempt.estimate
             if len(slot.queue) == 1:
                 self._begin_first(slot)
 
-    def stop_attempt(self, holding: Holding) -> bool:
+    def stop_attempt(self, attempt: ActiveAttempt) -> bool:
         """Take an attempt out. True: it had not begun. False: its child is being killed, `on_loss` will follow."""
-        if holding.stage is Stage.READY:
-            self._ready.remove(holding)
+        if attempt.stage is Stage.READY:
+            self._ready.remove(attempt)
             return True
-        slot = next(slot for slot in self._slots if holding in slot.queue)
-        self._doom(slot, holding)
-        unstarted = holding in self._ready
+        slot = next(slot for slot in self._slots if attempt in slot.queue)
+        self._doom(slot, attempt)
+        unstarted = attempt in self._ready
         if unstarted:
-            self._ready.remove(holding)
+            self._ready.remove(attempt)
         self.dispatch()
         return unstarted
 
-    def relieve(self) -> list[Holding]:
+    def relieve(self) -> list[ActiveAttempt]:
         """Move prefetched attempts away from slots that are stuck. Returns those that should go to another worker."""
         now = self._clock()
         for slot in self._slots:
@@ -185,9 +185,9 @@ class Crew:
         self.dispatch()
         if any(self._is_soon_free(slot, now) for slot in self._slots):
             return []
-        tired = [holding for holding in self._ready if now - holding.ready_since > STUCK_AFTER]
-        for holding in tired:
-            self._ready.remove(holding)
+        tired = [attempt for attempt in self._ready if now - attempt.ready_since > STUCK_AFTER]
+        for attempt in tired:
+            self._ready.remove(attempt)
         if tired:
             for task_type in {slot.queue[0].claimed.task_type for slot in self._slots if slot.queue}:
                 self._run_times.observe_delay(task_type)
@@ -201,12 +201,12 @@ class Crew:
         left = first.expected - (now - slot.busy_since)
         return -STUCK_AFTER <= left <= self._run_times.ahead(first.claimed.task_type) + STUCK_AFTER
 
-    def take_unstarted(self) -> list[Holding]:
+    def take_unstarted(self) -> list[ActiveAttempt]:
         """Take back everything that has not begun, and give out nothing more."""
         self._closing = True
         return self.recall_unstarted()
 
-    def recall_unstarted(self) -> list[Holding]:
+    def recall_unstarted(self) -> list[ActiveAttempt]:
         """Take back everything that has not begun."""
         for slot in self._slots:
             self._recall(slot)
@@ -222,13 +222,13 @@ class Crew:
         for task in self._refills:
             task.cancel()
         await asyncio.gather(*self._refills, return_exceptions=True)
-        await self._nursery.stop()
+        await self._child_starter.stop()
 
-    def _choose(self, holding: Holding) -> Slot | None:
+    def _choose(self, attempt: ActiveAttempt) -> Slot | None:
         if self._closing:
             return None
         best, most = None, 0.0
-        task_type, now = holding.claimed.task_type, self._clock()
+        task_type, now = attempt.claimed.task_type, self._clock()
         short = self._run_times.is_short(task_type)
         for slot in self._slots:
             if not slot.is_open:
@@ -249,33 +249,33 @@ class Crew:
 
     def _take_words(self, slot: Slot, child: Child) -> None:
         for word in child.receive():
-            holding = next((found for found in slot.queue if found.attempt_id == word.attempt_id), None)
-            if holding is None:
+            attempt = next((found for found in slot.queue if found.attempt_id == word.attempt_id), None)
+            if attempt is None:
                 logger.error("child %d spoke of attempt %d, which it does not have", child.pid, word.attempt_id)
             elif isinstance(word, CheckingNotice):
-                holding.stage = Stage.CHECKING
+                attempt.stage = Stage.CHECKING
             else:
-                self._leave(slot, holding)
+                self._leave(slot, attempt)
                 self._begin_first(slot)
-                self._run_times.observe(holding.claimed.task_type, word.ended_at - word.started_at)
-                self._on_answer(holding, word)
+                self._run_times.observe(attempt.claimed.task_type, word.ended_at - word.started_at)
+                self._on_answer(attempt, word)
 
     def _recall(self, slot: Slot) -> None:
         """Put what the slot's child has not begun back in front of what is ready."""
         if slot.child is None or not slot.queue:
             return
-        by_id = {holding.attempt_id: holding for holding in slot.queue}
+        by_id = {attempt.attempt_id: attempt for attempt in slot.queue}
         recalled = [by_id[attempt_id] for attempt_id in slot.child.recall() if attempt_id in by_id]
-        for holding in recalled:
-            self._leave(slot, holding)
-            holding.stage = Stage.READY
+        for attempt in recalled:
+            self._leave(slot, attempt)
+            attempt.stage = Stage.READY
         self._ready.extendleft(reversed(recalled))
 
-    def _leave(self, slot: Slot, holding: Holding) -> None:
-        if holding is slot.queue[0]:
+    def _leave(self, slot: Slot, attempt: ActiveAttempt) -> None:
+        if attempt is slot.queue[0]:
             _silence(slot)
-        slot.queue.remove(holding)
-        slot.work = slot.work - holding.estimate if slot.queue else 0.0
+        slot.queue.remove(attempt)
+        slot.work = slot.work - attempt.estimate if slot.queue else 0.0
 
     def _begin_first(self, slot: Slot) -> None:
         """The child begins the first of its attempts now."""
@@ -288,24 +288,24 @@ class Crew:
             if early > 0:
                 slot.due = asyncio.get_running_loop().call_later(early + DUE_MARGIN, self._on_due)
 
-    def _expire(self, slot: Slot, holding: Holding, seconds: float) -> None:
+    def _expire(self, slot: Slot, attempt: ActiveAttempt, seconds: float) -> None:
         """An attempt has run for as long as it may."""
-        if self._doom(slot, holding):
-            logger.warning("attempt %d has run for longer than %.15g s", holding.attempt_id, seconds)
-            holding.overdue = True
-            self._run_times.observe(holding.claimed.task_type, seconds)
+        if self._doom(slot, attempt):
+            logger.warning("attempt %d has run for longer than %.15g s", attempt.attempt_id, seconds)
+            attempt.overdue = True
+            self._run_times.observe(attempt.claimed.task_type, seconds)
         self.dispatch()
 
-    def _doom(self, slot: Slot, holding: Holding) -> bool:
+    def _doom(self, slot: Slot, attempt: ActiveAttempt) -> bool:
         """Kill the child if it runs this attempt, and save what it has not begun. Tells whether it is being killed.
 
         The child may go on to its next attempt meanwhile. So what it has not begun is taken back first; what it has
         said by then tells whether it still runs this one.
         """
         self._recall(slot)
-        if slot.child is not None and holding in slot.queue:
+        if slot.child is not None and attempt in slot.queue:
             self._take_words(slot, slot.child)
-        if slot.child is None or holding not in slot.queue:
+        if slot.child is None or attempt not in slot.queue:
             return False
         _silence(slot)
         slot.doomed = True
@@ -317,7 +317,7 @@ class Crew:
         slot = self._by_pid.pop(child.pid, None)
         self._on_gone(child.pid)
         if slot is None:
-            self._stillborn.add(child.pid)
+            self._died_at_start.add(child.pid)
             return
         self._take_words(slot, child)
         self._recall(slot)
@@ -331,9 +331,9 @@ class Crew:
         slot.work = 0.0
         if not self._closing:
             self._start_refill(slot, EARLY_DEATH if early else 0.0)
-        for holding in victims:
-            logger.warning("attempt %d: child %d %s", holding.attempt_id, child.pid, departure)
-            self._on_loss(holding, departure)
+        for attempt in victims:
+            logger.warning("attempt %d: child %d %s", attempt.attempt_id, child.pid, departure)
+            self._on_loss(attempt, departure)
         self.dispatch()
 
     def _start_refill(self, slot: Slot, pause: float) -> None:
@@ -355,11 +355,11 @@ class Crew:
         if pause:
             logger.error("a child died right after its birth; waiting %.0f s before the next", pause)
             await asyncio.sleep(pause)
-        child = await self._nursery.raise_child(slot.number)
-        while child.pid in self._stillborn:
-            self._stillborn.discard(child.pid)
+        child = await self._child_starter.start_child(slot.number)
+        while child.pid in self._died_at_start:
+            self._died_at_start.discard(child.pid)
             await asyncio.sleep(EARLY_DEATH)
-            child = await self._nursery.raise_child(slot.number)
+            child = await self._child_starter.start_child(slot.number)
         slot.child = child
         slot.born_at = self._clock()
         self._by_pid[child.pid] = slot

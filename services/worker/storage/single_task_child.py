@@ -36,7 +36,7 @@ class PlainStreams:
 
 
 @dataclass(frozen=True, slots=True)
-class LoneEnd:
+class SingleTaskEnd:
     """How the child ended.
 
     Parameters
@@ -55,7 +55,9 @@ class LoneEnd:
     cpu_time: float
 
 
-def watch_lone_child(work: Callable[[AttemptPage], None], folder: Path, run_timeout: float | None) -> LoneEnd:
+def watch_single_task_child(
+    work: Callable[[AttemptPage], None], folder: Path, run_timeout: float | None
+) -> SingleTaskEnd:
     """Do something in a child until it ends, and end whatever comes from it.
 
     Parameters
@@ -87,7 +89,7 @@ def watch_lone_child(work: Callable[[AttemptPage], None], folder: Path, run_time
     end_children(_LAST_SECONDS)
     code = os.waitstatus_to_exitcode(status)
     cause_of_death = child.cause or kills.explain(code, running.attempt_id if running else None)
-    return LoneEnd(
+    return SingleTaskEnd(
         Departure(-code if code < 0 else None, code if code >= 0 else None, page.peak or None, cause_of_death),
         running,
         time.monotonic() - began if began else 0.0,

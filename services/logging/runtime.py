@@ -17,13 +17,13 @@ from services.logging.storage.records import RecordCatalog
 from services.logging.storage.retention import RecordRemoval
 from services.logging.storage.tallies import TallyCatalog
 from services.logging.storage.text_indexes import make_text_index
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.migrations import upgrade_schema
 
 MIGRATIONS = DATABASE.migrations
 
 
-class LoggingFactory:
+class LoggingRuntime:
     """Makes the service's parts around one database."""
 
     def __init__(self, settings: LoggingSettings) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from pydantic import ValidationError
 
 from shared.amqp.errors import BrokerUnavailableError
-from shared.amqp.outlet import Outlet
+from shared.amqp.fallback_publisher import FallbackPublisher
 from shared.contracts.errors import InvalidInputError, TooLargeError
 from shared.contracts.logs import LogBatch, join_lines
 from shared.journal.shipper import LineSink
@@ -25,14 +25,14 @@ class BrokerLineSink:
 
     Parameters
     ----------
-    outlet
+    publisher
         The queue of the log service.
     other
         The way while the broker cannot be reached.
     """
 
-    def __init__(self, outlet: Outlet, other: LineSink) -> None:
-        self._outlet = outlet
+    def __init__(self, publisher: FallbackPublisher, other: LineSink) -> None:
+        self._publisher = publisher
         self._other = other
 
     async def ingest_lines(self, lines: Sequence[bytes]) -> None:
@@ -44,7 +44,7 @@ class BrokerLineSink:
             if len(body) > MAX_MESSAGE_BYTES:
                 raise BrokerUnavailableError("the record is too long for a message")
             _check(body)
-            await self._outlet.put(body, partial(self._other.ingest_lines, lines))
+            await self._publisher.put(body, partial(self._other.ingest_lines, lines))
         except BrokerUnavailableError:
             await self._other.ingest_lines(lines)
 

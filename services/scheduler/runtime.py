@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from services.scheduler.domain.policies import RetryLimits
 from services.scheduler.domain.why import WhyRules
-from services.scheduler.logic.bells import Bells
+from services.scheduler.logic.assignment import DispatchRules
 from services.scheduler.logic.control import Control
 from services.scheduler.logic.dead_letters import DeadLetters
 from services.scheduler.logic.dispatch import Dispatch
+from services.scheduler.logic.doorbell_relay import DoorbellRelay, DoorbellSweeper
 from services.scheduler.logic.events import Events
 from services.scheduler.logic.expansion import Expansion
 from services.scheduler.logic.explanation import Explanation
-from services.scheduler.logic.handout import DispatchRules
 from services.scheduler.logic.ids import CLOSED, GatedTransactor, IdComparison
 from services.scheduler.logic.inquiry import Inquiry
 from services.scheduler.logic.leadership import Election, LeadersTransactor
@@ -27,12 +27,12 @@ from services.scheduler.logic.polls import Polls
 from services.scheduler.logic.ports import Clock, DeadLetterBox, ProductAnnouncer
 from services.scheduler.logic.provenance import Provenance
 from services.scheduler.logic.queues import Queues
-from services.scheduler.logic.recovery import Recovery
+from services.scheduler.logic.reaper import Reaper
 from services.scheduler.logic.relay import Relay
 from services.scheduler.logic.reuse import Reuse
-from services.scheduler.logic.ringing import Ringer, Sweeper
 from services.scheduler.logic.submission import Submission
 from services.scheduler.logic.timers import Timers
+from services.scheduler.logic.wakeups import Wakeups
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.storage.broker_announcer import BrokerAnnouncer
 from services.scheduler.storage.containers import ContainerCatalog
@@ -50,10 +50,10 @@ from services.scheduler.storage.result_tables import ResultTableReader
 from services.scheduler.storage.sql_queues import SqlTaskQueues
 from services.scheduler.storage.unit_of_work import SqlTransactor
 from services.scheduler.storage.views import SchedulerViews
-from shared.amqp.rooms import make_outlet
+from shared.amqp.wiring import make_fallback_publisher
 from shared.background import cancel_and_wait, keep_running
 from shared.contracts.products import PRODUCT_QUEUE
-from shared.database.engine import Database
+from shared.database.committer import Database
 from shared.database.migrations import upgrade_schema
 from shared.database.next_keys import raise_next_key
 from shared.database.restored import is_marked_restored, remove_restored_mark
@@ -77,7 +77,7 @@ def _find_log_service(settings: SchedulerSettings) -> HttpLogService | None:
     return HttpLogService(settings.log_service_url, token.get_secret_value() if token else None)
 
 
-class SchedulerFactory:
+class SchedulerRuntime:
     """Makes the service's parts around one database.
 
     Parameters
@@ -93,13 +93,13 @@ class SchedulerFactory:
             attempts=settings.max_attempts, losses=settings.max_losses, delay=settings.retry_delay_seconds
         )
         rules = DispatchRules(lease=timedelta(seconds=settings.lease_seconds), limits=limits)
-        bells = Bells()
+        wakeups = Wakeups()
         polls = Polls(rules)
         token = settings.product_store_token
         self._database = Database(settings.database_url, cache_mb=settings.sqlite_cache_mb)
         self._announcer = HttpProductAnnouncer(settings.product_store_url, token.get_secret_value() if token else None)
-        self._outlet = make_outlet(settings, PRODUCT_QUEUE, name="scheduler products")
-        free = SqlTransactor(self._database, clock, bells.ring)
+        self._product_publisher = make_fallback_publisher(settings, PRODUCT_QUEUE, name="scheduler products")
+        free = SqlTransactor(self._database, clock, wakeups.wake)
         gate = IdGate(CLOSED)
         # Whoever comes just after a start waits until ids are given; one second more than that may take.
         transactor = GatedTransactor(free, gate, seconds=settings.ids_patience_seconds + 1)
@@ -107,37 +107,37 @@ class SchedulerFactory:
         self.views = SchedulerViews(self._database)
         self.containers = ContainerCatalog(self._database)
         self.submission = Submission(transactor, polls, settings.max_iterations)
-        self.dispatch = Dispatch(transactor, bells, clock, polls)
-        self.control = Control(transactor, bells)
+        self.dispatch = Dispatch(transactor, wakeups, clock, polls)
+        self.control = Control(transactor, wakeups)
         self._broker = self._find_broker(settings)
         boxes: list[DeadLetterBox] = [SqlDeadLetters(self._database)]
         if self._broker is not None:
             boxes.append(self._broker.dead_letters)
-        self.dead_letters = DeadLetters(boxes, bells)
+        self.dead_letters = DeadLetters(boxes, wakeups)
         self.queues = Queues(transactor, self._broker)
-        self.inquiry = Inquiry(self.views, bells)
+        self.inquiry = Inquiry(self.views, wakeups)
         self.explanation = Explanation(ExplanationReader(self._database), clock, WhyRules(limits, 2 * rules.lease))
         self.provenance = Provenance(self._announcer, ProvenanceReader(self._database))
         self.overrides = Overrides(transactor, self.provenance)
         self.diagnostics = DiagnosticsReader(self._database, clock, rules.lease / 4)
         self.result_tables = ResultTableReader(self._database)
         changes = ChangeReader(self._database)
-        self.events = Events(changes, bells, settings.event_heartbeat_seconds)
+        self.events = Events(changes, wakeups, settings.event_heartbeat_seconds)
         lease = timedelta(seconds=settings.leader_lease_seconds)
         self.leadership = LeadershipReader(self._database)
         self._election = Election(free, clock, settings.find_replica_name(), lease, self.leadership.find)
         leaders = LeadersTransactor(GatedTransactor(free, gate, seconds=None), self._election)
         self._leaders_loops = {
-            "expansion": Expansion(leaders, bells, limits, settings.max_iterations).run,
-            "recovery": Recovery(leaders, clock, limits, settings.reap_seconds, rules.lease).run,
-            "reuse": Reuse(leaders, bells, polls, self._announcer, limits).run,
-            "timers": Timers(leaders, bells, polls).run,
-            "relay": Relay(leaders, bells, self._choose_announcer()).run,
+            "expansion": Expansion(leaders, wakeups, limits, settings.max_iterations).run,
+            "recovery": Reaper(leaders, clock, limits, settings.reap_seconds, rules.lease).run,
+            "reuse": Reuse(leaders, wakeups, polls, self._announcer, limits).run,
+            "timers": Timers(leaders, wakeups, polls).run,
+            "relay": Relay(leaders, wakeups, self._choose_announcer()).run,
         }
         outbox = SqlTaskQueues(self._database, clock)
         if self._broker is not None:
             patience, every = settings.ring_again_seconds, settings.sweep_seconds
-            sweeper = Sweeper(outbox, self._broker, bells, clock, patience=patience, every=every)
+            sweeper = DoorbellSweeper(outbox, self._broker, wakeups, clock, patience=patience, every=every)
             self._leaders_loops["sweeper"] = sweeper.run
         self._log_service = _find_log_service(settings)
         url = settings.database_url
@@ -157,16 +157,16 @@ class SchedulerFactory:
             "ids": self._ids.run,
         }
         if not self._database.is_file:
-            self._own_loops["peers"] = Peers(changes, bells, settings.peer_seconds).run
+            self._own_loops["peers"] = Peers(changes, wakeups, settings.peer_seconds).run
         if self._broker is not None:
-            self._own_loops["ringer"] = Ringer(outbox, self._broker, bells, clock).run
+            self._own_loops["ringer"] = DoorbellRelay(outbox, self._broker, wakeups, clock).run
         self._running: list[asyncio.Task[None]] = []
 
     def _choose_announcer(self) -> ProductAnnouncer:
         """Tell the product store through the broker where there is one."""
-        if self._outlet is None:
+        if self._product_publisher is None:
             return self._announcer
-        return BrokerAnnouncer(self._outlet, self._announcer.announce)
+        return BrokerAnnouncer(self._product_publisher, self._announcer.announce)
 
     @staticmethod
     def _find_broker(settings: SchedulerSettings) -> ConnectedTaskQueues | None:
@@ -196,8 +196,8 @@ class SchedulerFactory:
     async def start(self) -> None:
         """Accept commands and begin what runs in the background."""
         await self._database.start()
-        if self._outlet is not None:
-            await self._outlet.start()
+        if self._product_publisher is not None:
+            await self._product_publisher.start()
         if self._broker is not None:
             await self._broker.start()
         self._ids.start(marked=self._marked)
@@ -210,8 +210,8 @@ class SchedulerFactory:
         """End the background, commit what was accepted, and close."""
         await cancel_and_wait(self._running)
         await self._election.stop()
-        if self._outlet is not None:
-            await self._outlet.close()
+        if self._product_publisher is not None:
+            await self._product_publisher.close()
         if self._broker is not None:
             await self._broker.close()
         await self._announcer.close()

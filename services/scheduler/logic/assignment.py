@@ -36,25 +36,25 @@ class DispatchRules:
     limits: RetryLimits
 
 
-def hand_out(unit: UnitOfWork, request: ClaimRequest, rules: DispatchRules) -> list[ClaimedAttempt]:
+def assign_queued(unit: UnitOfWork, request: ClaimRequest, rules: DispatchRules) -> list[ClaimedAttempt]:
     """Take the first attempts that a claim asks for: none for a worker that is not known, or was declared gone.
 
     Some may fail here, so that fewer come back.
     """
-    return hand_out_chosen(unit, choose_attempts(unit, request), request.worker_id, rules)
+    return assign_chosen(unit, choose_attempts(unit, request), request.worker_id, rules)
 
 
 def choose_attempts(unit: UnitOfWork, request: ClaimRequest) -> list[QueuedAttempt]:
     """List the attempts that a claim would get, and leave them where they are."""
-    wanted = {name: most for name, most in request.limits.items() if name not in FLOW_TYPES}
+    wanted = {name: most for name, most in request.per_type.items() if name not in FLOW_TYPES}
     of_types = unit.registry.find_rules()
     if any(name in wanted and found.max_running is not None for name, found in of_types.items()):
-        wanted = count_room(wanted, unit.attempts.count_held(), of_types)
-    queued = unit.attempts.find_queued(wanted, request.limit, worker_id=request.worker_id)
-    return fill_room(request.limits, queued) if request.share_room else queued
+        wanted = count_room(wanted, unit.attempts.count_leased(), of_types)
+    queued = unit.attempts.find_queued(wanted, request.total, worker_id=request.worker_id)
+    return fill_room(request.per_type, queued) if request.share_room else queued
 
 
-def hand_out_chosen(
+def assign_chosen(
     unit: UnitOfWork, queued: Sequence[QueuedAttempt], worker_id: str, rules: DispatchRules
 ) -> list[ClaimedAttempt]:
     """Take attempts for a worker. Raises where another transaction has taken one of them."""
@@ -62,10 +62,10 @@ def hand_out_chosen(
         return []
     token = token_hex(8)
     take_attempts(unit, queued, worker_id, token, rules.lease)
-    return _Briefing(unit, token, rules.limits).brief(queued)
+    return AssignmentBuilder(unit, token, rules.limits).brief(queued)
 
 
-class _Briefing:
+class AssignmentBuilder:
     """Puts together all that a worker needs to know of the attempts it has just been given."""
 
     def __init__(self, unit: UnitOfWork, lease_token: str, limits: RetryLimits) -> None:
