@@ -44,4 +44,4 @@ deploy/install.sh "$venv" "$lock"
 $pip install --quiet --no-deps --no-build-isolation --editable .
 
 echo "setup: compiling the numerical kernels (half a minute)" >&2
-"$venv/bin/python" -m services.worker.science.warm_up
+"$venv/bin/python" -m eas_worker.science.warm_up

@@ -12,16 +12,15 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from eas.authoring.task_type import Slot, TaskSettings, TaskType
+from eas_logging.settings import LoggingSettings
+from eas_product_store.settings import ProductStoreSettings
+from eas_scheduler.settings import SchedulerSettings
+from eas_worker.settings import WorkerSettings
+from eas_worker.storage.task_types import describe_task_type
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
-
-from services.logging.settings import LoggingSettings
-from services.product_store.settings import ProductStoreSettings
-from services.scheduler.settings import SchedulerSettings
-from services.worker.domain.task_type import Slot, TaskSettings, TaskType
-from services.worker.settings import WorkerSettings
-from services.worker.storage.task_types import describe_task_type
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; edit the code that it describes. -->\n"
@@ -74,7 +73,7 @@ def write_task_types() -> str:
 
 def find_shipped() -> list[EntryPoint]:
     """Find the task types of this distribution, whatever else is installed."""
-    found = [entry for entry in entry_points(group="eas.task_types") if entry.module.startswith("services.")]
+    found = [entry for entry in entry_points(group="eas.task_types") if entry.module.startswith("eas_worker.")]
     return sorted(found, key=lambda entry: entry.name)
 
 
@@ -118,7 +117,7 @@ PAGES = {"settings.md": write_settings, "task_types.md": write_task_types}
 
 
 #: What is written elsewhere, by its path in the repository.
-OTHERS = {"services/scheduler/storage/shipped_task_types.json": write_shipped_task_types}
+OTHERS = {"services/scheduler/eas_scheduler/storage/shipped_task_types.json": write_shipped_task_types}
 
 
 def main() -> None:

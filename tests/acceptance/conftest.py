@@ -33,7 +33,7 @@ ENVIRONMENT = {
 def eas(*arguments: str | Path, text: str | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "services.control.main", *map(str, arguments)],
+        [sys.executable, "-m", "eas_control.main", *map(str, arguments)],
         input=text,
         capture_output=True,
         text=True,
@@ -96,7 +96,7 @@ class RunningSuite:
                     ),
                     sys.executable,
                     "-m",
-                    "services.control.main",
+                    "eas_control.main",
                     "up",
                     "--data",
                     str(data),

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eas.lightcurve import read_light_curve
 
-from shared.lightcurve import read_light_curve
 from tests.acceptance.conftest import ENVIRONMENT, eas, wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -37,7 +37,7 @@ ENDS: dict[str, tuple[int, dict[str, Any]]] = {
     "psls.toml": (0, {"noise_per_sample": 73e-6 * 6**0.5 / 24**0.5, "orbital_period": 3.0}),
     "ingest.toml": (0, {"ingested": 1}),
 }
-EAS = (sys.executable, "-m", "services.control.main")
+EAS = (sys.executable, "-m", "eas_control.main")
 WORDS = '[outputs]\ntext = "words.txt"\n'
 MISDEEDS = """
 import ctypes, os, subprocess, sys, time
@@ -285,7 +285,7 @@ def test_an_interrupt_ends_all_and_leaves_nothing(misdeeds: Path) -> None:
     )
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "services.control.main", "run-task", str(misdeeds / "task.toml")),
+            *(sys.executable, "-m", "eas_control.main", "run-task", str(misdeeds / "task.toml")),
             *("--task-types", str(misdeeds / "misdeeds.py")),
         ],
         env={**ENVIRONMENT, "TMPDIR": str(misdeeds)},
@@ -377,9 +377,9 @@ def test_a_name_that_is_taken_is_said(tmp_path: Path) -> None:
         (tmp_path / f"{file}.py").write_text(text.format(name=name))
     done = eas("task-types", "check", tmp_path)
     assert done.returncode == 1
-    assert "a task type 'null' already, in services.worker.tasks.null:TASK_TYPE" in done.stdout
+    assert "a task type 'null' already, in eas_worker.tasks.null:TASK_TYPE" in done.stdout
     assert f"a task type 'mine' already, in {tmp_path / 'b.py'}" in done.stdout
-    null = Path(__file__).parents[2] / "services" / "worker" / "tasks" / "null.py"
+    null = Path(__file__).parents[2] / "services" / "worker" / "eas_worker" / "tasks" / "null.py"
     assert eas("task-types", "check", null).returncode == 0
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from eas_scheduler.handlers.examples import REGISTRY
 
-from services.scheduler.handlers.examples import REGISTRY
 from tests.acceptance.conftest import ENVIRONMENT, RunningSuite, eas, running_suite, wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -32,9 +32,7 @@ def start_worker(suite: RunningSuite, container: str, folder: Path) -> subproces
     }
     environment = {f"EAS_WORKER_{name}": value for name, value in settings.items()} | {"PYTHONPATH": str(ROOT)}
     with (folder / "worker.log").open("w") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "services.worker.main"], env=ENVIRONMENT | environment, stderr=log
-        )
+        return subprocess.Popen([sys.executable, "-m", "eas_worker.main"], env=ENVIRONMENT | environment, stderr=log)
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from eas import make_example_light_curve
+from eas.lightcurve import read_light_curve
 
-from shared.lightcurve import read_light_curve
 from tests.acceptance.conftest import ENVIRONMENT, RunningSuite
 
 pytestmark = pytest.mark.acceptance
@@ -41,7 +41,7 @@ def place(tmp_path: Path) -> Path:
 def run(place: Path, command: str, **environment: str) -> str:
     """Run a command as it is written, with `eas` on the path."""
     (place / "bin").mkdir(exist_ok=True)
-    (place / "bin" / "eas").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m services.control.main "$@"\n')
+    (place / "bin" / "eas").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m eas_control.main "$@"\n')
     (place / "bin" / "eas").chmod(0o755)
     paths = f"{place / 'bin'}:{os.environ['PATH']}"
     done = subprocess.run(
@@ -93,7 +93,7 @@ def test_a_check_of_the_guide_rejects(place: Path) -> None:
         [
             sys.executable,
             "-m",
-            "services.control.main",
+            "eas_control.main",
             "run-task",
             "smooth.toml",
             "--task-types",

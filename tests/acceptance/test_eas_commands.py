@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eas.client.notebook import connect
 
-from shared.clients.notebook import connect
 from tests.acceptance.conftest import RunningSuite, eas, wait_until
 
 pytestmark = pytest.mark.acceptance
@@ -157,7 +157,7 @@ def test_logs_are_found_by_words_host_and_time_and_exported(suite: RunningSuite,
 
 def test_logs_can_be_followed(suite: RunningSuite, searched: Any) -> None:
     records = suite.ask("logs", "--job", str(searched["job_id"]), "--limit", "2")
-    command = [sys.executable, "-m", "services.control.main", "logs", "--follow", "--ndjson", "--limit", "2"]
+    command = [sys.executable, "-m", "eas_control.main", "logs", "--follow", "--ndjson", "--limit", "2"]
     with subprocess.Popen(
         [*command, "--job", str(searched["job_id"]), "--data", str(suite.data)], stdout=subprocess.PIPE, text=True
     ) as process:

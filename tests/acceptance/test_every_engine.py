@@ -18,19 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eas.amqp.connection import BrokerConnection
+from eas.amqp.ports import Message
+from eas.amqp.publisher import QueuePublisher
+from eas.amqp.settings import BrokerSettings
+from eas.amqp.topology import Topology
+from eas.client.log_service import LogClient
+from eas.client.product_store import ProductStoreClient
+from eas.client.scheduler import SchedulerClient
+from eas.contracts.errors import UnavailableError
+from eas.contracts.logs import Completeness
+from eas.contracts.scheduler import JobView
 from pydantic import SecretStr
 
-from shared.amqp.connection import BrokerConnection
-from shared.amqp.ports import Message
-from shared.amqp.publisher import QueuePublisher
-from shared.amqp.settings import BrokerSettings
-from shared.amqp.topology import Topology
-from shared.clients.log_service import LogClient
-from shared.clients.product_store import ProductStoreClient
-from shared.clients.scheduler import SchedulerClient
-from shared.contracts.errors import UnavailableError
-from shared.contracts.logs import Completeness
-from shared.contracts.scheduler import JobView
 from tests.support.cluster import SERVICES, Cluster
 from tests.support.databases import KINDS, SERVERS, DatabaseServer, Inspector
 from tests.support.private_server import open_server

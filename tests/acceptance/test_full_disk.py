@@ -22,7 +22,7 @@ def test_a_suite_that_has_no_room_to_start_names_the_folder_whose_disk_is_full(t
     disk = tmp_path / "data"
     disk.mkdir()
     script = f'mount -t tmpfs -o size=512k,mode=700 t {disk} && exec "$0" "$@"'
-    command = [sys.executable, "-m", "services.control.main", "up", "--data", str(disk), "--port", "0"]
+    command = [sys.executable, "-m", "eas_control.main", "up", "--data", str(disk), "--port", "0"]
     found = subprocess.run([*MOUNT, script, *command], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert found.returncode == 1
     assert f"no space left on device: {disk}" in found.stderr

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eas.client import notebook
+from eas.client.suite import FileError, JobTimeoutError, SuiteNotFoundError, connect
+from eas.contracts.diagnostics import JobEnd, WhyCode
+from eas.contracts.errors import InvalidInputError, NotFoundError, ProductExistsError, UnauthenticatedError
+from eas.contracts.execution import TaskTypeRules
+from eas.contracts.scheduler import JobView
+from eas.contracts.states import FailureReason, JobState, TaskState
 
-from shared.clients import notebook
-from shared.clients.suite import FileError, JobTimeoutError, SuiteNotFoundError, connect
-from shared.contracts.diagnostics import JobEnd, WhyCode
-from shared.contracts.errors import InvalidInputError, NotFoundError, ProductExistsError, UnauthenticatedError
-from shared.contracts.execution import TaskTypeRules
-from shared.contracts.scheduler import JobView
-from shared.contracts.states import FailureReason, JobState, TaskState
 from tests.acceptance.conftest import ENVIRONMENT, RunningSuite, running_suite
 
 pytestmark = pytest.mark.acceptance
@@ -213,7 +213,7 @@ def test_errors_come_as_what_they_are(client: notebook.Suite, suite: RunningSuit
 
 def test_a_connection_that_nobody_closed_ends_with_the_program(suite: RunningSuite) -> None:
     script = (
-        "import sys; from shared.clients.notebook import connect\n"
+        "import sys; from eas.client.notebook import connect\n"
         "suite = connect(sys.argv[1])\n"
         "changes = suite.watch(after=0)\n"
         "job = suite.submit({'task_list': [{'task': 'null'}]})\n"

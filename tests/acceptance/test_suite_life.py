@@ -166,7 +166,7 @@ def test_a_suite_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 
     with running_suite(tmp_path / "data") as again:
         workers = {worker["worker_id"] for worker in again.ask("workers")}
-        others = [command for command in processes_of(again.data).values() if "services.worker.main" in command]
+        others = [command for command in processes_of(again.data).values() if "eas_worker.main" in command]
         assert len(others) == len(workers) == 2
         wait_until(lambda: again.get("/scheduler/jobs")["items"][0]["state"] == "done", seconds=180)
         attempts = again.attempts(job["job_id"])
@@ -180,7 +180,7 @@ def test_a_suite_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_suite_follows_the_program_that_started_it(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     script = (
-        "import sys; from pathlib import Path; from services.control.storage.suite_process import start_suite\n"
+        "import sys; from pathlib import Path; from eas_control.storage.suite_process import start_suite\n"
         "with start_suite(Path(sys.argv[1]), workers=1):\n    print('up', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

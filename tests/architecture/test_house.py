@@ -91,8 +91,7 @@ def test_no_token_or_password_is_written_down() -> None:
 
 
 def test_type_checkers_of_others_may_trust_the_client() -> None:
-    assert (ROOT / "shared" / "py.typed").exists()
-    assert (ROOT / "eas" / "py.typed").exists()
+    assert (ROOT / "shared" / "eas" / "py.typed").exists()
     assert '"py.typed"' in (ROOT / "pyproject.toml").read_text("utf-8")
 
 

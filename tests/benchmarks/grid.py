@@ -14,10 +14,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
-
-from shared.clients.scheduler import SchedulerClient
-from shared.contracts.errors import UnavailableError
-from shared.contracts.scheduler import (
+from eas.client.scheduler import SchedulerClient
+from eas.contracts.errors import UnavailableError
+from eas.contracts.scheduler import (
     AttemptReport,
     ClaimRequest,
     ReportRequest,
@@ -25,6 +24,7 @@ from shared.contracts.scheduler import (
     TaskTypeDescription,
     WorkerAnnouncement,
 )
+
 from tests.benchmarks.figures import Figure, peak_memory
 
 ROWS, COLUMNS = 178, 179
@@ -70,7 +70,7 @@ async def _lone_scheduler() -> AsyncIterator[tuple[SchedulerClient, int]]:
             "EAS_SCHEDULER_PORT": str(port),
             "EAS_SCHEDULER_IDS_PATIENCE_SECONDS": "0",
         }
-        command = [sys.executable, "-m", "services.scheduler.main"]
+        command = [sys.executable, "-m", "eas_scheduler.main"]
         process = _start(command, environment)
         try:
             async with SchedulerClient(f"http://127.0.0.1:{port}", None) as client:

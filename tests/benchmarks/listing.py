@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from eas.client.product_store import ProductStoreClient
+from eas.database.engines import open_engine
+from eas.database.migrations import upgrade_schema
+from eas_product_store.main import create_app
+from eas_product_store.runtime import MIGRATIONS
+from eas_product_store.settings import ProductStoreSettings
+from eas_product_store.storage.schema import PRODUCTS, VERSIONS
 from sqlalchemy import Engine, insert
 
-from services.product_store.main import create_app
-from services.product_store.runtime import MIGRATIONS
-from services.product_store.settings import ProductStoreSettings
-from services.product_store.storage.schema import PRODUCTS, VERSIONS
-from shared.clients.product_store import ProductStoreClient
-from shared.database.engines import open_engine
-from shared.database.migrations import upgrade_schema
 from tests.benchmarks.figures import Figure
 
 PRODUCTS_COUNT = int(os.environ.get("EAS_BENCH_PRODUCTS", "1000000"))

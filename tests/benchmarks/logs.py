@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import orjson
+from eas.client.log_service import LogClient
+from eas.contracts.log_retention import RetentionPolicy, RetentionRule
+from eas.contracts.logs import ExportForm, LogQuery, LogScope, RecordOrder
 
-from shared.clients.log_service import LogClient
-from shared.contracts.log_retention import RetentionPolicy, RetentionRule
-from shared.contracts.logs import ExportForm, LogQuery, LogScope, RecordOrder
 from tests.benchmarks.embedded_suite import RunningSuite, embedded_suite
 from tests.benchmarks.figures import Figure, peak_memory
 
@@ -201,7 +201,7 @@ def _line(number: int) -> bytes:
             "sequence": number % OF_ATTEMPT,
             "time": START + APART * number,
             "level": 40 if number % 50_000 == 7 else 30 if number % 50 == 7 else 20,
-            "logger": "services.worker.tasks.transit_search_tls",
+            "logger": "eas_worker.tasks.transit_search_tls",
             "message": f"star{number % 5000}: 12 transits found at period {number % 977 / 50:.3f} d{rare}",
             "host": f"node{attempt % 40:02d}",
             "process_id": 5120,

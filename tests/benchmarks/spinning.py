@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
-from services.worker.tasks.light_curve_files import check_light_curves, open_light_curve, write_light_curve_output
-from shared.contracts.metadata import Metadata
+from eas.authoring.light_curve_files import check_light_curves, open_light_curve, write_light_curve
+from eas.authoring.task_type import Slot, TaskContext, TaskSettings, TaskType
+from eas.contracts.metadata import Metadata
 
 #: 96 kB of fluxes.
 SAMPLES = 12_000
@@ -21,8 +21,7 @@ class SpinningSettings(TaskSettings):
 def run(context: TaskContext, settings: SpinningSettings) -> Metadata:
     """Filter noise, or the curve that there is, until the time is over."""
     import numpy as np
-
-    from shared.lightcurve import FixedStepLightCurve
+    from eas.lightcurve import FixedStepLightCurve
 
     end = time.thread_time() + settings.seconds
     if "lightcurve" in context.inputs:
@@ -33,7 +32,7 @@ def run(context: TaskContext, settings: SpinningSettings) -> Metadata:
     while time.thread_time() < end:
         np.fft.irfft(np.fft.rfft(fluxes) * 0.5, SAMPLES)
         turns += 1
-    write_light_curve_output(context, "lightcurve", FixedStepLightCurve(0.0, 0.01, fluxes))
+    write_light_curve(context, "lightcurve", FixedStepLightCurve(0.0, 0.01, fluxes))
     return {"turns": turns}
 
 

@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.clients.product_store import ProductStoreClient
-from shared.clients.small_files import SmallFile
-from shared.contracts.products import UploadParameters
+from eas.client.product_store import ProductStoreClient
+from eas.client.small_files import SmallFile
+from eas.contracts.products import UploadParameters
+
 from tests.benchmarks.embedded_suite import RunningSuite, embedded_suite
 from tests.benchmarks.figures import Figure
 

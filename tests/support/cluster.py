@@ -98,12 +98,12 @@ class Cluster:
 
     def start(self, service: str) -> None:
         """Start a service."""
-        self._spawn(service, f"services.{service}.main", {})
+        self._spawn(service, f"eas_{service}.main", {})
 
     def start_worker(self) -> str:
         """Start a worker under a new name."""
         name = f"worker-{next(self._numbers)}"
-        self._spawn(name, "services.worker.main", {"EAS_WORKER_WORKER_ID": name})
+        self._spawn(name, "eas_worker.main", {"EAS_WORKER_WORKER_ID": name})
         return name
 
     def kill(self, name: str) -> None:

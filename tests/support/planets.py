@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-
-from shared.lightcurve.arrays import FloatArray
+from eas.lightcurve.arrays import FloatArray
 
 SAMPLES = 240
 START = 1400.0

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-
-from shared.contracts.errors import UnavailableError
-from shared.isolation import describe_error, handle_each
+from eas.contracts.errors import UnavailableError
+from eas.isolation import describe_error, handle_each
 
 
 class Handler:

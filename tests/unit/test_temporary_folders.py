@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from shared.temporary_folders import LOCK_NAME, remove_left_behind, temporary_folder
+from eas.temporary_folders import LOCK_NAME, remove_left_behind, temporary_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +58,7 @@ def test_the_folder_of_a_process_that_was_killed_goes_when_nobody_works_in_it_an
     """Only a process of its own can be killed."""
     script = """
 import subprocess, sys, time
-from shared.temporary_folders import TemporaryFolder
+from eas.temporary_folders import TemporaryFolder
 folder = TemporaryFolder("trial")
 child = subprocess.Popen(["sleep", "600"], pass_fds=(folder.lock,))
 print(child.pid, flush=True)
@@ -78,6 +77,6 @@ time.sleep(600)
         os.kill(child, signal.SIGKILL)
     while Path(f"/proc/{child}").exists() and Path(f"/proc/{child}/stat").read_text().split()[2] != "Z":
         os.sched_yield()
-    successor = "from shared.temporary_folders import TemporaryFolder; TemporaryFolder('next').remove()"
+    successor = "from eas.temporary_folders import TemporaryFolder; TemporaryFolder('next').remove()"
     subprocess.run([sys.executable, "-c", successor], cwd=ROOT, env=environment, check=True)
     assert names(place) == []

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
+from eas.amqp.connection import BrokerConnection
+from eas.amqp.consumer import QueueConsumer
+from eas.amqp.errors import BrokerUnavailableError
+from eas.amqp.inspection import QueueInspector
+from eas.amqp.ports import Handler
+from eas.amqp.publisher import QueuePublisher
+from eas.amqp.settings import BrokerSettings
+from eas.amqp.topology import QueueType, Topology
 from pydantic import SecretStr
 
-from shared.amqp.connection import BrokerConnection
-from shared.amqp.consumer import QueueConsumer
-from shared.amqp.errors import BrokerUnavailableError
-from shared.amqp.inspection import QueueInspector
-from shared.amqp.ports import Handler
-from shared.amqp.publisher import QueuePublisher
-from shared.amqp.settings import BrokerSettings
-from shared.amqp.topology import QueueType, Topology
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer
 

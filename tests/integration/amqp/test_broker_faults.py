@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from eas.amqp.errors import BrokerUnavailableError
+from eas.amqp.ports import Delivery, Message
+from eas.amqp.publisher import QueuePublisher
+from eas.amqp.topology import QueueType
 
-from shared.amqp.errors import BrokerUnavailableError
-from shared.amqp.ports import Delivery, Message
-from shared.amqp.publisher import QueuePublisher
-from shared.amqp.topology import QueueType
 from tests.integration.amqp.conftest import RealBroker, talk_to
 from tests.integration.amqp.frame_proxy import FrameProxy
 from tests.support.rabbitmq import RabbitmqServer
@@ -255,4 +255,4 @@ async def test_an_absence_is_said_once(own_server: RabbitmqServer, caplog: pytes
         await asyncio.to_thread(own_server.start)
         await until(lambda: all(connection.is_up for connection in broker.connections), "all are back")
     warnings = [record.name for record in caplog.records if record.levelno >= logging.WARNING]
-    assert warnings == ["shared.amqp.connection"] * len(broker.connections)
+    assert warnings == ["eas.amqp.connection"] * len(broker.connections)

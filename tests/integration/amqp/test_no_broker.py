@@ -27,8 +27,8 @@ asyncio.run(main())
 
 WORKER = """
 import sys
-from services.worker.factory import open_worker
-from services.worker.settings import WorkerSettings
+from eas_worker.factory import open_worker
+from eas_worker.settings import WorkerSettings
 async def main():
     async with open_worker(WorkerSettings()):
         print(sorted({"aio_pika", "aiormq", "pamqp"} & set(sys.modules)))

@@ -10,9 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-
-from shared.clients.transports.bulk import BulkConnections
-from shared.contracts.errors import DigestMismatchError, UnavailableError
+from eas.client.transports.bulk import BulkConnections
+from eas.contracts.errors import DigestMismatchError, UnavailableError
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 

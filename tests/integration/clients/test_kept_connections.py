@@ -8,11 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
-
-from shared.clients.scheduler import SchedulerClient
-from shared.clients.transports.kept_connections import KeptConnections
-from shared.contracts.errors import NotFoundError, UnavailableError
-from shared.contracts.scheduler import ClaimRequest
+from eas.client.scheduler import SchedulerClient
+from eas.client.transports.kept_connections import KeptConnections
+from eas.contracts.errors import NotFoundError, UnavailableError
+from eas.contracts.scheduler import ClaimRequest
 
 CLAIM = ClaimRequest(worker_id="w", per_type={"null": 1})
 

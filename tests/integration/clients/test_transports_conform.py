@@ -15,12 +15,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-
-from shared.clients.proxies import make_client
-from shared.clients.transports.direct import DirectTransport
-from shared.clients.transports.over_httpx import HttpxTransport
-from shared.clients.transports.protocol import Transport
-from shared.contracts.errors import DigestMismatchError, UnavailableError
+from eas.client.proxies import make_client
+from eas.client.transports.direct import DirectTransport
+from eas.client.transports.over_httpx import HttpxTransport
+from eas.client.transports.protocol import Transport
+from eas.contracts.errors import DigestMismatchError, UnavailableError
 
 HEADERS = {"Authorization": "Bearer t"}
 DATA = os.urandom(3 << 20)

@@ -11,17 +11,10 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-
-from services.control.databases import locate_databases
-from services.control.factory import create_suite_app
-from services.control.logic.predecessors import dismiss_predecessors
-from services.control.logic.worker_pool import NAME_PREFIX
-from services.control.storage.data_folder import DataFolder
-from services.control.storage.listener import SuiteServer, local_url, open_listener
-from shared.clients.product_store import ProductStoreClient
-from shared.clients.scheduler import SchedulerClient
-from shared.clients.suite.address import SuiteAddress
-from shared.contracts.scheduler import (
+from eas.client.product_store import ProductStoreClient
+from eas.client.scheduler import SchedulerClient
+from eas.client.suite.address import SuiteAddress
+from eas.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
     ClaimRequest,
@@ -31,6 +24,12 @@ from shared.contracts.scheduler import (
     TaskTypeDescription,
     WorkerAnnouncement,
 )
+from eas_control.databases import locate_databases
+from eas_control.factory import create_suite_app
+from eas_control.logic.predecessors import dismiss_predecessors
+from eas_control.logic.worker_pool import NAME_PREFIX
+from eas_control.storage.data_folder import DataFolder
+from eas_control.storage.listener import SuiteServer, local_url, open_listener
 
 _SHARED = {"version_id", "directory", "filename", "md5", "sha256", "size", "mime_type", "metadata"}
 MAKE = TaskTypeDescription(

@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eas_control.backup import SuiteBackup
+from eas_control.databases import locate_databases
+from eas_control.domain.errors import SuiteStartError
+from eas_control.main import run
+from eas_control.storage.backup_folder import BackupFolder
+from eas_control.storage.data_folder import DataFolder
+from eas_product_store.main import open_copies
+from eas_product_store.settings import ProductStoreSettings
 
-from services.control.backup import SuiteBackup
-from services.control.databases import locate_databases
-from services.control.domain.errors import SuiteStartError
-from services.control.main import run
-from services.control.storage.backup_folder import BackupFolder
-from services.control.storage.data_folder import DataFolder
-from services.product_store.main import open_copies
-from services.product_store.settings import ProductStoreSettings
 from tests.integration.control.conftest import OpenSuite, ServedSuite
 
 
@@ -172,7 +172,7 @@ async def test_a_killed_backup_is_refused_and_continued(
             await suite.finish(attempt, os.urandom(size))
 
     process = subprocess.Popen(  # noqa: ASYNC220 - it starts at once
-        [sys.executable, "-m", "services.control.main", "backup", str(backups), "--data", str(data)],
+        [sys.executable, "-m", "eas_control.main", "backup", str(backups), "--data", str(data)],
         stdout=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 60

@@ -16,7 +16,7 @@ import pytest
 DEAF = ("sh", "-c", 'trap "" INT TERM CHLD HUP; exec "$@"', "sh", sys.executable)
 WAIT = """
 import signal, subprocess, sys
-from shared.signals import choose_stop_signals, hear_signals
+from eas.signals import choose_stop_signals, hear_signals
 hear_signals()
 status = subprocess.run([sys.executable, "-c", "raise SystemExit(3)"]).returncode
 try:
@@ -42,7 +42,7 @@ def test_a_program_hears_what_stops_it_and_how_its_children_end(numbers: list[si
 
 
 def test_a_hangup_stops_a_program_that_was_not_started_to_outlive_it() -> None:
-    script = "import signal; from shared.signals import *; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+    script = "import signal; from eas.signals import *; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
     script += "hear_signals(); print(*choose_stop_signals())"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "2 15 1\n"

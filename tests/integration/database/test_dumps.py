@@ -14,25 +14,25 @@ from pathlib import Path
 
 import orjson
 import pytest
-from sqlalchemy import create_engine
-
-from services.logging.main import describe_database as describe_logs
-from services.product_store.main import describe_database as describe_products
-from services.scheduler.main import describe_database as describe_jobs
-from shared.database.creation import make_database as create
-from shared.database.dump import dump_database
-from shared.database.dump_file import verify_dump
-from shared.database.engines import parse_database_url
-from shared.database.errors import (
+from eas.database.engines import parse_database_url
+from eas.database.errors import (
     DatabaseNotEmptyError,
     DumpError,
     ForeignDatabaseError,
     InterruptedRestoreError,
     NewerDatabaseError,
 )
-from shared.database.inspection import inspect_database
-from shared.database.migrations import upgrade_schema
-from shared.database.restore import restore_database
+from eas.database.migrations import upgrade_schema
+from eas.database_admin.creation import make_database as create
+from eas.database_admin.dump import dump_database
+from eas.database_admin.dump_file import verify_dump
+from eas.database_admin.inspection import inspect_database
+from eas.database_admin.restore import restore_database
+from eas_logging.main import describe_database as describe_logs
+from eas_product_store.main import describe_database as describe_products
+from eas_scheduler.main import describe_database as describe_jobs
+from sqlalchemy import create_engine
+
 from tests.support.databases import Inspector
 from tests.support.postgresql import PostgresqlServer
 
@@ -112,8 +112,8 @@ def is_loading(make_database: Callable[[str], str]) -> Iterator[Callable[[], boo
 
 def start_restore(url: str, path: Path) -> subprocess.Popen[bytes]:
     script = (
-        "import sys; from pathlib import Path; from services.logging.main import describe_database\n"
-        "from shared.database.restore import restore_database\n"
+        "import sys; from pathlib import Path; from eas_logging.main import describe_database\n"
+        "from eas.database_admin.restore import restore_database\n"
         "restore_database(sys.argv[1], describe_database(), Path(sys.argv[2]), overwrite=True)"
     )
     return subprocess.Popen([sys.executable, "-c", script, url, str(path)])
@@ -157,8 +157,8 @@ def test_a_killed_dump_is_no_dump(big_dump: tuple[str, Path], tmp_path: Path) ->
     url, whole = big_dump
     path = tmp_path / "killed.gz"
     script = (
-        "import sys; from pathlib import Path; from services.logging.main import describe_database\n"
-        "from shared.database.dump import dump_database\n"
+        "import sys; from pathlib import Path; from eas_logging.main import describe_database\n"
+        "from eas.database_admin.dump import dump_database\n"
         "dump_database(sys.argv[1], describe_database(), Path(sys.argv[2]))"
     )
     process = subprocess.Popen([sys.executable, "-c", script, url, str(path)])

@@ -13,10 +13,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from eas.database.engines import open_engine
+from eas.database.index_room import INDEX_BYTES
 from sqlalchemy import text
-
-from shared.database.engines import open_engine
-from shared.database.index_room import INDEX_BYTES
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -25,8 +24,8 @@ OPEN_WITH_LITTLE_ROOM = """
 import os, sys
 from pathlib import Path
 from sqlalchemy import text
-from shared.contracts.errors import InsufficientStorageError
-from shared.database.engines import open_engine
+from eas.contracts.errors import InsufficientStorageError
+from eas.database.engines import open_engine
 
 folder = Path(sys.argv[1])
 url = f"sqlite:///{folder}/service.db"

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from eas.database.engines import open_engine
+from eas.database.json_values import JsonKind, compare_json
+from eas.database.types import Json
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, select
-
-from shared.database.engines import open_engine
-from shared.database.json_values import JsonKind, compare_json
-from shared.database.types import Json
 
 STAR = Table(
     "json_star", MetaData(), Column("id", Integer, primary_key=True, autoincrement=False), Column("found", Json)

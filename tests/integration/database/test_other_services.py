@@ -6,16 +6,15 @@ from collections.abc import Callable
 from itertools import permutations
 
 import pytest
+from eas.database.description import DatabaseDescription
+from eas.database.engines import parse_database_url
+from eas.database.errors import ForeignDatabaseError
+from eas.database.migrations import upgrade_schema
+from eas.database_admin.inspection import inspect_database
+from eas_logging.storage.database import DATABASE as LOGGING
+from eas_product_store.storage.database import DATABASE as PRODUCT_STORE
+from eas_scheduler.storage.database import DATABASE as SCHEDULER
 from sqlalchemy import create_engine, inspect
-
-from services.logging.storage.database import DATABASE as LOGGING
-from services.product_store.storage.database import DATABASE as PRODUCT_STORE
-from services.scheduler.storage.database import DATABASE as SCHEDULER
-from shared.database.description import DatabaseDescription
-from shared.database.engines import parse_database_url
-from shared.database.errors import ForeignDatabaseError
-from shared.database.inspection import inspect_database
-from shared.database.migrations import upgrade_schema
 
 
 def read_tables(url: str) -> dict[str, list[str]]:

@@ -24,7 +24,7 @@ def test_a_lone_service_writes_times_and_levels_and_hears_sigint(service: str, t
         f"{prefix}PORT": "0",
         "EAS_PRODUCT_STORE_ARCHIVE": str(tmp_path / "archive"),
     }
-    command = [*DEAF, sys.executable, "-m", f"services.{service}.main"]
+    command = [*DEAF, sys.executable, "-m", f"eas_{service}.main"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         lines = []

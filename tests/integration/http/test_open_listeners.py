@@ -18,7 +18,7 @@ def test_a_service_beyond_loopback_without_tokens_refuses_and_says_why(service: 
         f"{prefix}HOST": "0.0.0.0",
         f"{prefix}PORT": "0",
     }
-    command = [sys.executable, "-m", f"services.{service}.main"]
+    command = [sys.executable, "-m", f"eas_{service}.main"]
     ended = subprocess.run(
         command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )

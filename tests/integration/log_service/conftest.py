@@ -8,12 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from eas.client.log_service import LogClient
+from eas.contracts.logs import LogRecord
+from eas_logging.main import create_app
+from eas_logging.settings import LoggingSettings
 from fastapi import FastAPI
-
-from services.logging.main import create_app
-from services.logging.settings import LoggingSettings
-from shared.clients.log_service import LogClient
-from shared.contracts.logs import LogRecord
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MakeRecord = Callable[..., LogRecord]

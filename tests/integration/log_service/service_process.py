@@ -32,7 +32,7 @@ class LogServiceProcess:
         own = {"EAS_LOGGING_DATABASE_URL": self.database, "EAS_LOGGING_PORT": str(self._port)}
         with (self.folder / "service.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.logging.main"],
+                [sys.executable, "-m", "eas_logging.main"],
                 cwd=ROOT,
                 env={**os.environ, **self._settings, **own},
                 stdout=log,

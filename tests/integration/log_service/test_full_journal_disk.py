@@ -19,11 +19,11 @@ REPOSITORY = Path(__file__).parents[3]
 WRITE = """
 import json, logging, os, sys
 from pathlib import Path
-from shared.journal.handler import JournalHandler
-from shared.journal.journal import list_segments
-from shared.journal.positions import Positions
-from shared.journal.reserve import JournalReserve
-from shared.journal.spool import Spool
+from eas.journal.handler import JournalHandler
+from eas.journal.journal import list_segments
+from eas.journal.positions import Positions
+from eas.journal.reserve import JournalReserve
+from eas.journal.spool import Spool
 
 disk = Path(sys.argv[1])
 spool = disk / "journal"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from eas.client.log_service import LogClient
+from eas.contracts.logs import Completeness, LogBatch, LogQuery, StreamEnding
+from eas_logging.main import create_app
+from eas_logging.settings import LoggingSettings
 from fastapi import FastAPI
 
-from services.logging.main import create_app
-from services.logging.settings import LoggingSettings
-from shared.clients.log_service import LogClient
-from shared.contracts.logs import Completeness, LogBatch, LogQuery, StreamEnding
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 
 pytestmark = pytest.mark.sqlite_only

@@ -9,16 +9,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from eas.contracts.log_retention import RetentionPolicy, RetentionRule
+from eas.contracts.logs import LogQuery
+from eas.database.committer import Database
+from eas.database.migrations import upgrade_schema
+from eas_logging.logic.retention import Retention
+from eas_logging.runtime import MIGRATIONS
+from eas_logging.storage.records import RecordCatalog
+from eas_logging.storage.retention import RecordRemoval
+from eas_logging.storage.text_index import Fts5Index
 
-from services.logging.logic.retention import Retention
-from services.logging.runtime import MIGRATIONS
-from services.logging.storage.records import RecordCatalog
-from services.logging.storage.retention import RecordRemoval
-from services.logging.storage.text_index import Fts5Index
-from shared.contracts.log_retention import RetentionPolicy, RetentionRule
-from shared.contracts.logs import LogQuery
-from shared.database.committer import Database
-from shared.database.migrations import upgrade_schema
 from tests.integration.log_service.conftest import MakeRecord
 
 GOES, STAYS = 5400, 600

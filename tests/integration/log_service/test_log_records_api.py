@@ -9,21 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
-
-from services.logging.main import create_app
-from services.logging.runtime import MIGRATIONS
-from services.logging.settings import LoggingSettings
-from services.logging.storage.text_indexes import list_metadata
-from shared.clients.log_service import LogClient
-from shared.contracts.errors import (
+from eas.client.log_service import LogClient
+from eas.contracts.errors import (
     ForbiddenError,
     InvalidInputError,
     InvalidJsonError,
     TooLargeError,
     UnauthenticatedError,
 )
-from shared.contracts.logs import (
+from eas.contracts.logs import (
     MAX_BATCH,
     MAX_BATCH_BYTES,
     MAX_MESSAGE_LENGTH,
@@ -33,8 +27,14 @@ from shared.contracts.logs import (
     LogScope,
     RecordOrder,
 )
-from shared.database.migrations import find_drift, upgrade_schema
-from shared.http.auth import AccessScope, Principal, write_tokens_file
+from eas.database.migrations import find_drift, upgrade_schema
+from eas.http.auth import AccessScope, Principal, write_tokens_file
+from eas_logging.main import create_app
+from eas_logging.runtime import MIGRATIONS
+from eas_logging.settings import LoggingSettings
+from eas_logging.storage.text_indexes import list_metadata
+from fastapi import FastAPI
+
 from tests.integration.log_service.conftest import MakeDatabase
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from eas.client.log_service import LogClient
+from eas.contracts.errors import ForbiddenError, InvalidInputError
+from eas.contracts.log_retention import RetentionPolicy, RetentionRule
+from eas.contracts.logs import Completeness, LogBatch, LogQuery, LogScope, StreamEnding
+from eas.http.auth import AccessScope, Principal, write_tokens_file
+from eas_logging.main import create_app
+from eas_logging.settings import LoggingSettings
 
-from services.logging.main import create_app
-from services.logging.settings import LoggingSettings
-from shared.clients.log_service import LogClient
-from shared.contracts.errors import ForbiddenError, InvalidInputError
-from shared.contracts.log_retention import RetentionPolicy, RetentionRule
-from shared.contracts.logs import Completeness, LogBatch, LogQuery, LogScope, StreamEnding
-from shared.http.auth import AccessScope, Principal, write_tokens_file
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 
 DAY = timedelta(days=1)

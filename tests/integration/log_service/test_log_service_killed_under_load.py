@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-
-from shared.clients.log_service import LogClient
-from shared.contracts.errors import UnavailableError
-from shared.contracts.log_retention import RetentionPolicy, RetentionRule
-from shared.contracts.logs import (
+from eas.client.log_service import LogClient
+from eas.contracts.errors import UnavailableError
+from eas.contracts.log_retention import RetentionPolicy, RetentionRule
+from eas.contracts.logs import (
     MAX_MESSAGE_LENGTH,
     Completeness,
     LogBatch,
@@ -30,6 +29,7 @@ from shared.contracts.logs import (
     StreamEnding,
     cut_log_text,
 )
+
 from tests.integration.log_service.conftest import MakeDatabase
 from tests.integration.log_service.service_process import LogServiceProcess
 from tests.support.databases import Inspector

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from eas.client.log_service import LogClient
+from eas.contracts.errors import UnavailableError
+from eas.contracts.logs import MAX_PAGE, Completeness, LogQuery, LogScope, StoredRecord
+from eas.journal.journal import Journal, list_segments
+from eas.journal.shipper import Shipper
+from eas_logging.main import create_app
+from eas_logging.settings import LoggingSettings
 
-from services.logging.main import create_app
-from services.logging.settings import LoggingSettings
-from shared.clients.log_service import LogClient
-from shared.contracts.errors import UnavailableError
-from shared.contracts.logs import MAX_PAGE, Completeness, LogQuery, LogScope, StoredRecord
-from shared.journal.journal import Journal, list_segments
-from shared.journal.shipper import Shipper
 from tests.integration.log_service.conftest import MakeDatabase
 from tests.integration.log_service.service_process import LogServiceProcess
 
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.sqlite_only
 WRITER = """
 import logging, sys
 from pathlib import Path
-from shared.journal.handler import JournalHandler
-from shared.journal.journal import SpoolBound
+from eas.journal.handler import JournalHandler
+from eas.journal.journal import SpoolBound
 handler = JournalHandler(Path(sys.argv[1]), "writer", bound=SpoolBound(BOUND))
 logging.getLogger().addHandler(handler)
 logging.getLogger().setLevel(logging.INFO)
@@ -46,8 +46,8 @@ for number in range(int(sys.argv[3])):
 SHIPPER = """
 import asyncio, sys
 from pathlib import Path
-from shared.clients.log_service import LogClient
-from shared.journal.shipper import Shipper
+from eas.client.log_service import LogClient
+from eas.journal.shipper import Shipper
 async def main():
     shipper = Shipper(Path(sys.argv[1]), LogClient(sys.argv[2], None), poll_seconds=0.01)
     await shipper.start()

@@ -10,19 +10,19 @@ from typing import Any
 
 import httpx
 import pytest
+from eas.client.log_service import LogClient
+from eas.contracts.errors import InvalidInputError
+from eas.contracts.logs import LogBatch, LogQuery, LogRecord, SkippedRecords, StoredRecord
+from eas.database.committer import Database
+from eas.database.migrations import upgrade_schema
+from eas_logging.logic.arrivals import Arrivals
+from eas_logging.logic.indexing import TextIndexing
+from eas_logging.logic.tail import Tail
+from eas_logging.runtime import MIGRATIONS, LoggingRuntime
+from eas_logging.settings import LoggingSettings
+from eas_logging.storage.records import RecordCatalog
+from eas_logging.storage.text_indexes import make_text_index
 
-from services.logging.logic.arrivals import Arrivals
-from services.logging.logic.indexing import TextIndexing
-from services.logging.logic.tail import Tail
-from services.logging.runtime import MIGRATIONS, LoggingRuntime
-from services.logging.settings import LoggingSettings
-from services.logging.storage.records import RecordCatalog
-from services.logging.storage.text_indexes import make_text_index
-from shared.clients.log_service import LogClient
-from shared.contracts.errors import InvalidInputError
-from shared.contracts.logs import LogBatch, LogQuery, LogRecord, SkippedRecords, StoredRecord
-from shared.database.committer import Database
-from shared.database.migrations import upgrade_schema
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 from tests.integration.log_service.service_process import LogServiceProcess
 

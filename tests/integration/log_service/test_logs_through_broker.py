@@ -12,24 +12,24 @@ from pathlib import Path
 
 import httpx
 import pytest
+from eas.amqp.connection import BrokerConnection
+from eas.amqp.fallback_publisher import FallbackPublisher
+from eas.amqp.inspection import QueueInspector
+from eas.amqp.publisher import QueuePublisher
+from eas.amqp.settings import BrokerSettings
+from eas.amqp.topology import QueueType, Topology
+from eas.client.log_service import LogClient
+from eas.contracts.errors import UnavailableError
+from eas.contracts.logs import MAX_PAGE, LogQuery, LogScope
+from eas.journal.journal import list_segments
+from eas.journal.shipper import Shipper
+from eas_logging.main import create_app
+from eas_logging.settings import LoggingSettings
+from eas_worker.factory import open_worker
+from eas_worker.settings import WorkerSettings
+from eas_worker.storage.broker_log_sink import BrokerLineSink
 from pydantic import SecretStr
 
-from services.logging.main import create_app
-from services.logging.settings import LoggingSettings
-from services.worker.factory import open_worker
-from services.worker.settings import WorkerSettings
-from services.worker.storage.broker_log_sink import BrokerLineSink
-from shared.amqp.connection import BrokerConnection
-from shared.amqp.fallback_publisher import FallbackPublisher
-from shared.amqp.inspection import QueueInspector
-from shared.amqp.publisher import QueuePublisher
-from shared.amqp.settings import BrokerSettings
-from shared.amqp.topology import QueueType, Topology
-from shared.clients.log_service import LogClient
-from shared.contracts.errors import UnavailableError
-from shared.contracts.logs import MAX_PAGE, LogQuery, LogScope
-from shared.journal.journal import list_segments
-from shared.journal.shipper import Shipper
 from tests.integration.log_service.service_process import LogServiceProcess
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer
@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[3]
 WRITER = """
 import logging, sys
 from pathlib import Path
-from shared.journal.handler import JournalHandler
+from eas.journal.handler import JournalHandler
 handler = JournalHandler(Path(sys.argv[1]), "writer")
 logging.getLogger().addHandler(handler)
 logging.getLogger().setLevel(logging.INFO)

@@ -17,12 +17,12 @@ from typing import Any
 
 import httpx
 import pytest
+from eas.client.product_store import ProductStoreClient
+from eas.contracts.products import VersionView
+from eas_product_store.main import create_app
+from eas_product_store.settings import ProductStoreSettings
 from fastapi import FastAPI
 
-from services.product_store.main import create_app
-from services.product_store.settings import ProductStoreSettings
-from shared.clients.product_store import ProductStoreClient
-from shared.contracts.products import VersionView
 from tests.integration.product_store.object_storage import (
     CREDENTIALS,
     Bucket,
@@ -153,7 +153,7 @@ class StoreProcess(Place):
             "EAS_PRODUCT_STORE_IDS_PATIENCE_SECONDS": "0",
             **self.environment,
         }
-        command = [sys.executable, "-m", "services.product_store.main"]
+        command = [sys.executable, "-m", "eas_product_store.main"]
         with (self.root / "store.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
         self._wait_until_ready()

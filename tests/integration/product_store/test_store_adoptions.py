@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from shared.contracts.products import Adoption, PlannedProduct, Verdict, VersionView
+from eas.contracts.products import Adoption, PlannedProduct, Verdict, VersionView
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import Store

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from eas.database.migrations import find_drift, upgrade_schema
+from eas_product_store.main import create_app
+from eas_product_store.runtime import MIGRATIONS
+from eas_product_store.storage.schema import METADATA
 from fastapi import FastAPI
-
-from services.product_store.main import create_app
-from services.product_store.runtime import MIGRATIONS
-from services.product_store.storage.schema import METADATA
-from shared.database.migrations import find_drift, upgrade_schema
 
 pytestmark = pytest.mark.sqlite_only
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from shared.contracts.errors import ProductExistsError
-from shared.contracts.products import PlannedProduct, Verdict
+from eas.contracts.errors import ProductExistsError
+from eas.contracts.products import PlannedProduct, Verdict
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import Store

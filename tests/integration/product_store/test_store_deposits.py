@@ -8,11 +8,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from shared.clients.small_files import SmallFile
-from shared.contracts.deposits import MAX_DEPOSITS, MAX_DEPOSITS_BYTES
-from shared.contracts.errors import InvalidInputError, ProductExistsError, VersionExistsError
-from shared.contracts.products import UploadParameters, VersionView
+from eas.client.small_files import SmallFile
+from eas.contracts.deposits import MAX_DEPOSITS, MAX_DEPOSITS_BYTES
+from eas.contracts.errors import InvalidInputError, ProductExistsError, VersionExistsError
+from eas.contracts.products import UploadParameters, VersionView
 
 pytestmark = pytest.mark.sqlite_only
 

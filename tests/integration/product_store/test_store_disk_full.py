@@ -54,7 +54,7 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Small
         "EAS_PRODUCT_STORE_ARCHIVE": str(disk / "archive"),
         "EAS_PRODUCT_STORE_PORT": str(port),
     }
-    script = f"mount -t tmpfs -o size=8m t {disk} && exec {sys.executable} -m services.product_store.main"
+    script = f"mount -t tmpfs -o size=8m t {disk} && exec {sys.executable} -m eas_product_store.main"
     process = subprocess.Popen([*mount, script], cwd=REPOSITORY, env=environment)
     try:
         deadline = time.monotonic() + 60

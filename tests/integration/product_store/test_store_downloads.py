@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from shared.contracts.errors import DamagedError, NotFoundError
-from shared.contracts.products import Verdict, VersionView
+from eas.contracts.errors import DamagedError, NotFoundError
+from eas.contracts.products import Verdict, VersionView
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import Store

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from eas.contracts.errors import DamagedError, UnavailableError
 
-from shared.contracts.errors import DamagedError, UnavailableError
 from tests.integration.product_store.conftest import running_store
 
 pytestmark = pytest.mark.sqlite_only
 
 if TYPE_CHECKING:
-    from services.product_store.runtime import ProductStoreRuntime
-    from shared.contracts.products import VersionView
+    from eas.contracts.products import VersionView
+    from eas_product_store.runtime import ProductStoreRuntime
+
     from tests.integration.product_store.conftest import Place, Store
 
 

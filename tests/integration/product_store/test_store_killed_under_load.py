@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
-
-from shared.clients.product_store import ProductStoreClient
-from shared.contracts.errors import GoneError, UnavailableError
-from shared.contracts.retention import RetentionRequest, RetentionRuleView
+from eas.client.product_store import ProductStoreClient
+from eas.contracts.errors import GoneError, UnavailableError
+from eas.contracts.retention import RetentionRequest, RetentionRuleView
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import StoreProcess

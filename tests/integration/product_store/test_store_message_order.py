@@ -9,10 +9,8 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-
-from services.product_store.handlers.queued_messages import QueuedMessages
-from shared.contracts.errors import InvalidInputError, ProductExistsError
-from shared.contracts.products import (
+from eas.contracts.errors import InvalidInputError, ProductExistsError
+from eas.contracts.products import (
     PlanMessage,
     PlannedProduct,
     PlanRequest,
@@ -21,6 +19,8 @@ from shared.contracts.products import (
     VerdictMessage,
     VerdictRequest,
 )
+from eas_product_store.handlers.queued_messages import QueuedMessages
+
 from tests.integration.product_store.conftest import Store
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

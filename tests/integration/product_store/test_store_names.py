@@ -9,9 +9,8 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-
-from shared.clients.suite import FileError
-from shared.clients.suite.downloads import download_job, download_product, find_product
+from eas.client.suite import FileError
+from eas.client.suite.downloads import download_job, download_product, find_product
 
 pytestmark = pytest.mark.sqlite_only
 

@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import numpy as np
 import pytest
+from eas.client.product_store import ProductStoreClient
+from eas.contracts.errors import UnreadableError
+from eas.contracts.previews import PreviewParameters
+from eas.lightcurve import LightCurve, write_light_curve
+from eas_product_store.domain.preview import PreviewRequest
+from eas_product_store.main import create_app
+from eas_product_store.storage.preview_processes import MODULE, PreviewProcesses
 from PIL import Image
-
-from services.product_store.domain.preview import PreviewRequest
-from services.product_store.main import create_app
-from services.product_store.storage.preview_processes import MODULE, PreviewProcesses
-from shared.clients.product_store import ProductStoreClient
-from shared.contracts.errors import UnreadableError
-from shared.contracts.previews import PreviewParameters
-from shared.lightcurve import LightCurve, write_light_curve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -16,10 +16,9 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-
-from shared.clients.product_store import ProductStoreClient
-from shared.contracts.errors import DamagedError, ProductExistsError, UnavailableError
-from shared.contracts.products import PlannedProduct, VersionView
+from eas.client.product_store import ProductStoreClient
+from eas.contracts.errors import DamagedError, ProductExistsError, UnavailableError
+from eas.contracts.products import PlannedProduct, VersionView
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import StoreProcess

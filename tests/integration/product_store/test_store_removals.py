@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-
-from shared.clients.product_store import ProductStoreClient
-from shared.contracts.errors import ConflictError, GoneError, NotFoundError, QuotaExceededError
-from shared.contracts.products import Adoption, Verdict, VersionView
-from shared.contracts.retention import RetentionRequest, RetentionRuleView
+from eas.client.product_store import ProductStoreClient
+from eas.contracts.errors import ConflictError, GoneError, NotFoundError, QuotaExceededError
+from eas.contracts.products import Adoption, Verdict, VersionView
+from eas.contracts.retention import RetentionRequest, RetentionRuleView
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import Store, StoreProcess

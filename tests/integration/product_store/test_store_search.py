@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-
-from shared.contracts.errors import InvalidInputError
-from shared.contracts.metadata import Metadata
-from shared.contracts.products import PlannedProduct
+from eas.contracts.errors import InvalidInputError
+from eas.contracts.metadata import Metadata
+from eas.contracts.products import PlannedProduct
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import Store

@@ -16,29 +16,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from sqlalchemy import Connection
-
-from services.product_store.domain.product import Promise
-from services.product_store.domain.version import Deposit
-from services.product_store.logic.deposit import DepositService, Receipt
-from services.product_store.logic.ports import CatalogAccess
-from services.product_store.logic.quarantine import Quarantine
-from services.product_store.logic.recovery import Recovery
-from services.product_store.runtime import MIGRATIONS
-from services.product_store.storage.archive import FileArchive
-from services.product_store.storage.catalog import DatabaseCatalog, SqlCatalog
-from services.product_store.storage.spool import ArchiveError
-from shared.contracts.digests import Digests
-from shared.contracts.errors import (
+from eas.contracts.digests import Digests
+from eas.contracts.errors import (
     DamagedError,
     ProductExistsError,
     TooLargeError,
     UnavailableError,
     VersionExistsError,
 )
-from shared.contracts.products import PlannedProduct
-from shared.database.committer import Database
-from shared.database.migrations import upgrade_schema
+from eas.contracts.products import PlannedProduct
+from eas.database.committer import Database
+from eas.database.migrations import upgrade_schema
+from eas_product_store.domain.product import Promise
+from eas_product_store.domain.version import Deposit
+from eas_product_store.logic.deposit import DepositService, Receipt
+from eas_product_store.logic.ports import CatalogAccess
+from eas_product_store.logic.quarantine import Quarantine
+from eas_product_store.logic.recovery import Recovery
+from eas_product_store.runtime import MIGRATIONS
+from eas_product_store.storage.archive import FileArchive
+from eas_product_store.storage.catalog import DatabaseCatalog, SqlCatalog
+from eas_product_store.storage.spool import ArchiveError
+from sqlalchemy import Connection
 
 pytestmark = pytest.mark.sqlite_only
 

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-
-from services.product_store.logic.deposit import BLOCK_SIZE
-from services.product_store.runtime import ProductStoreRuntime
-from shared.clients.product_store import ProductStoreClient
-from shared.contracts.errors import NotFoundError, UnavailableError, VersionExistsError
+from eas.client.product_store import ProductStoreClient
+from eas.contracts.errors import NotFoundError, UnavailableError, VersionExistsError
+from eas_product_store.logic.deposit import BLOCK_SIZE
+from eas_product_store.runtime import ProductStoreRuntime
 
 pytestmark = pytest.mark.sqlite_only
 

@@ -9,23 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
-from services.scheduler.domain.job_mode import JobMode
-from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.logic.assignment import DispatchRules
-from services.scheduler.logic.dispatch import Dispatch
-from services.scheduler.logic.expansion import Expansion
-from services.scheduler.logic.polls import Polls
-from services.scheduler.logic.reaper import Reaper
-from services.scheduler.logic.reuse import Reuse
-from services.scheduler.logic.submission import Submission
-from services.scheduler.logic.timers import Timers
-from services.scheduler.logic.wakeups import Wakeups
-from services.scheduler.runtime import MIGRATIONS
-from services.scheduler.storage.unit_of_work import SqlTransactor
-from shared.contracts.errors import ConflictError
-from shared.contracts.products import Adoption, AdoptionAnswer, VersionView
-from shared.contracts.scheduler import (
+from eas.contracts.errors import ConflictError
+from eas.contracts.products import Adoption, AdoptionAnswer, VersionView
+from eas.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
     ClaimRequest,
@@ -36,8 +22,22 @@ from shared.contracts.scheduler import (
     TaskTypeDescription,
     WorkerAnnouncement,
 )
-from shared.database.committer import Database
-from shared.database.migrations import upgrade_schema
+from eas.database.committer import Database
+from eas.database.migrations import upgrade_schema
+from eas_scheduler.domain.job_mode import JobMode
+from eas_scheduler.domain.policies import RetryLimits
+from eas_scheduler.logic.assignment import DispatchRules
+from eas_scheduler.logic.dispatch import Dispatch
+from eas_scheduler.logic.expansion import Expansion
+from eas_scheduler.logic.polls import Polls
+from eas_scheduler.logic.reaper import Reaper
+from eas_scheduler.logic.reuse import Reuse
+from eas_scheduler.logic.submission import Submission
+from eas_scheduler.logic.timers import Timers
+from eas_scheduler.logic.wakeups import Wakeups
+from eas_scheduler.runtime import MIGRATIONS
+from eas_scheduler.storage.unit_of_work import SqlTransactor
+
 from tests.support.databases import Inspector
 
 from .poison import Poison, PoisonedTransactor

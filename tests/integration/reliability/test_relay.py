@@ -7,19 +7,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
-from services.scheduler.domain.changes import OutboxMessage
-from services.scheduler.logic.dead_letters import DeadLetters
-from services.scheduler.logic.relay import Relay
-from services.scheduler.storage.broker_announcer import BrokerAnnouncer
-from services.scheduler.storage.broker_dead_letters import BrokerDeadLetters
-from services.scheduler.storage.dead_letters import SqlDeadLetters
-from shared.amqp.fallback_publisher import FallbackPublisher
-from shared.amqp.ports import Delivery
-from shared.amqp.topology import Topology
-from shared.contracts.errors import ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
-from shared.database.committer import Database
-from shared.testing.broker import FakeBroker, FakeLink
+from eas.amqp.fallback_publisher import FallbackPublisher
+from eas.amqp.ports import Delivery
+from eas.amqp.topology import Topology
+from eas.contracts.errors import ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
+from eas.database.committer import Database
+from eas.testing.broker import FakeBroker, FakeLink
+from eas_scheduler.domain.changes import OutboxMessage
+from eas_scheduler.logic.dead_letters import DeadLetters
+from eas_scheduler.logic.relay import Relay
+from eas_scheduler.storage.broker_announcer import BrokerAnnouncer
+from eas_scheduler.storage.broker_dead_letters import BrokerDeadLetters
+from eas_scheduler.storage.dead_letters import SqlDeadLetters
 
 from .conftest import Scheduler
 

@@ -6,13 +6,12 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from services.scheduler.logic.doorbell_relay import DoorbellRelay, DoorbellSweeper
-from services.scheduler.logic.wakeups import Wakeups
-from services.scheduler.storage.broker_queues import BrokerTaskQueues
-from shared.amqp.topology import Topology
-from shared.contracts.errors import UnavailableError
-from shared.testing.broker import FakeBroker
+from eas.amqp.topology import Topology
+from eas.contracts.errors import UnavailableError
+from eas.testing.broker import FakeBroker
+from eas_scheduler.logic.doorbell_relay import DoorbellRelay, DoorbellSweeper
+from eas_scheduler.logic.wakeups import Wakeups
+from eas_scheduler.storage.broker_queues import BrokerTaskQueues
 
 TOPOLOGY = Topology("test")
 BAD = "no\nname"

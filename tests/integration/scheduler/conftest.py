@@ -9,13 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-
-from services.scheduler.logic.ports import Clock
-from services.scheduler.main import create_app
-from services.scheduler.runtime import read_clock
-from services.scheduler.settings import SchedulerSettings
-from shared.clients.scheduler import SchedulerClient
-from shared.contracts.scheduler import (
+from eas.client.scheduler import SchedulerClient
+from eas.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
     ClaimRequest,
@@ -27,7 +22,12 @@ from shared.contracts.scheduler import (
     WorkerAnnouncement,
     WorkerWelcome,
 )
-from shared.contracts.states import TaskState
+from eas.contracts.states import TaskState
+from eas_scheduler.logic.ports import Clock
+from eas_scheduler.main import create_app
+from eas_scheduler.runtime import read_clock
+from eas_scheduler.settings import SchedulerSettings
+
 from tests.support.databases import Inspector
 
 

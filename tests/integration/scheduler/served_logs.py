@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import uvicorn
-
-from services.logging.main import create_app
-from services.logging.settings import LoggingSettings
-from shared.clients.log_service import LogClient
-from shared.contracts.logs import LogBatch, LogRecord
-from shared.contracts.scheduler import ClaimedAttempt
+from eas.client.log_service import LogClient
+from eas.contracts.logs import LogBatch, LogRecord
+from eas.contracts.scheduler import ClaimedAttempt
+from eas_logging.main import create_app
+from eas_logging.settings import LoggingSettings
 
 
 @dataclass

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from eas.client.product_store import ProductStoreClient
+from eas.contracts.scheduler import ClaimedAttempt, OutputVersion
+from eas_product_store.main import create_app
+from eas_product_store.settings import ProductStoreSettings
 from pydantic import SecretStr
-
-from services.product_store.main import create_app
-from services.product_store.settings import ProductStoreSettings
-from shared.clients.product_store import ProductStoreClient
-from shared.contracts.scheduler import ClaimedAttempt, OutputVersion
 
 
 @dataclass

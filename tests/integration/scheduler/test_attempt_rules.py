@@ -6,12 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-
-from shared.contracts.diagnostics import WhyCode
-from shared.contracts.errors import NotFoundError
-from shared.contracts.execution import TaskTypeRules
-from shared.contracts.scheduler import AttemptReport, ClaimRequest, ReportRequest, TaskView
-from shared.contracts.states import FailureReason, JobState, TaskState
+from eas.contracts.diagnostics import WhyCode
+from eas.contracts.errors import NotFoundError
+from eas.contracts.execution import TaskTypeRules
+from eas.contracts.scheduler import AttemptReport, ClaimRequest, ReportRequest, TaskView
+from eas.contracts.states import FailureReason, JobState, TaskState
 
 from .conftest import Bench, OpenBench
 

@@ -7,16 +7,15 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
-
-from shared.contracts.errors import NotFoundError
-from shared.contracts.scheduler import (
+from eas.contracts.errors import NotFoundError
+from eas.contracts.scheduler import (
     AttemptReport,
     ClaimRequest,
     HeartbeatRequest,
     LeasedAttempt,
     ReportRequest,
 )
-from shared.contracts.states import AttemptState, FailureReason, TaskState
+from eas.contracts.states import AttemptState, FailureReason, TaskState
 
 from .conftest import Bench, MovableClock, OpenBench, version
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from shared.contracts.scheduler import ClaimedAttempt
-from shared.contracts.states import FailureReason, TaskState
+from eas.contracts.scheduler import ClaimedAttempt
+from eas.contracts.states import FailureReason, TaskState
 
 from .conftest import Bench, OpenBench, version
 

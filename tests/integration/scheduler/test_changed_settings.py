@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from shared.contracts.diagnostics import StateChange, StepReason
-from shared.contracts.errors import ConflictError, InvalidInputError
-from shared.contracts.execution import ExecutionRules
-from shared.contracts.scheduler import TaskLine
-from shared.contracts.states import TaskState
+from eas.contracts.diagnostics import StateChange, StepReason
+from eas.contracts.errors import ConflictError, InvalidInputError
+from eas.contracts.execution import ExecutionRules
+from eas.contracts.scheduler import TaskLine
+from eas.contracts.states import TaskState
 
 from .conftest import Bench, OpenBench, version
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-
-from services.scheduler.handlers.examples import REGISTRY
-from shared.clients.scheduler import SchedulerClient
-from shared.contracts.containers import ResourcesView
-from shared.contracts.errors import InvalidInputError, NotFoundError
-from shared.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
+from eas.client.scheduler import SchedulerClient
+from eas.contracts.containers import ResourcesView
+from eas.contracts.errors import InvalidInputError, NotFoundError
+from eas.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
+from eas_scheduler.handlers.examples import REGISTRY
 
 from .conftest import Bench
 

@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
-
-from shared.contracts.errors import InvalidInputError
-from shared.contracts.scheduler import ClaimRequest, WorkerAnnouncement
+from eas.contracts.errors import InvalidInputError
+from eas.contracts.scheduler import ClaimRequest, WorkerAnnouncement
 
 from .conftest import Bench, describe
 

@@ -6,9 +6,8 @@ import csv
 from typing import Any
 
 import pytest
-
-from shared.contracts.diagnostics import JobFilter, ResultTable, join_tables
-from shared.contracts.errors import InvalidInputError, NotFoundError
+from eas.contracts.diagnostics import JobFilter, ResultTable, join_tables
+from eas.contracts.errors import InvalidInputError, NotFoundError
 
 from .conftest import Bench, MovableClock, OpenBench
 

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from eas.amqp.ports import Delivery
+from eas.amqp.topology import Topology
+from eas.background import cancel_and_wait
+from eas.contracts.errors import UnavailableError
+from eas.database.committer import Database
+from eas.testing.broker import FakeBroker
+from eas_scheduler.domain.changes import Changes
+from eas_scheduler.logic.doorbell_relay import MOST_WAITING, DoorbellRelay, DoorbellSweeper
+from eas_scheduler.logic.wakeups import Wakeups
+from eas_scheduler.storage.broker_queues import BrokerTaskQueues
+from eas_scheduler.storage.sql_queues import SqlTaskQueues
 
-from services.scheduler.domain.changes import Changes
-from services.scheduler.logic.doorbell_relay import MOST_WAITING, DoorbellRelay, DoorbellSweeper
-from services.scheduler.logic.wakeups import Wakeups
-from services.scheduler.storage.broker_queues import BrokerTaskQueues
-from services.scheduler.storage.sql_queues import SqlTaskQueues
-from shared.amqp.ports import Delivery
-from shared.amqp.topology import Topology
-from shared.background import cancel_and_wait
-from shared.contracts.errors import UnavailableError
-from shared.database.committer import Database
-from shared.testing.broker import FakeBroker
 from tests.support.databases import Inspector
 
 from .conftest import Bench

@@ -10,14 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+from eas.client.scheduler import SchedulerClient
+from eas.contracts.diagnostics import StateChange
+from eas_scheduler.logic.events import BATCH
+from eas_scheduler.main import create_app
+from eas_scheduler.runtime import SchedulerRuntime
+from eas_scheduler.settings import SchedulerSettings
 from fastapi import FastAPI
-
-from services.scheduler.logic.events import BATCH
-from services.scheduler.main import create_app
-from services.scheduler.runtime import SchedulerRuntime
-from services.scheduler.settings import SchedulerSettings
-from shared.clients.scheduler import SchedulerClient
-from shared.contracts.diagnostics import StateChange
 
 from .conftest import Bench
 

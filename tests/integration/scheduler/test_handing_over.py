@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 
-from services.scheduler.runtime import SchedulerRuntime
-from services.scheduler.settings import SchedulerSettings
-from shared.contracts.scheduler import (
+from eas.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
     ClaimRequest,
     ReportRequest,
     WorkerAnnouncement,
 )
+from eas_scheduler.runtime import SchedulerRuntime
+from eas_scheduler.settings import SchedulerSettings
 
 from .conftest import TASK_TYPES
 

@@ -6,17 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.logic.assignment import DispatchRules
-from services.scheduler.logic.dispatch import Dispatch
-from services.scheduler.logic.polls import Polls
-from services.scheduler.logic.reaper import Reaper
-from services.scheduler.logic.submission import Submission
-from services.scheduler.logic.wakeups import Wakeups
-from services.scheduler.runtime import MIGRATIONS
-from services.scheduler.storage.unit_of_work import SqlTransactor
-from shared.contracts.scheduler import (
+from eas.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
     ClaimRequest,
@@ -25,8 +15,18 @@ from shared.contracts.scheduler import (
     ReportRequest,
     WorkerAnnouncement,
 )
-from shared.database.committer import Database
-from shared.database.migrations import upgrade_schema
+from eas.database.committer import Database
+from eas.database.migrations import upgrade_schema
+from eas_scheduler.domain.policies import RetryLimits
+from eas_scheduler.logic.assignment import DispatchRules
+from eas_scheduler.logic.dispatch import Dispatch
+from eas_scheduler.logic.polls import Polls
+from eas_scheduler.logic.reaper import Reaper
+from eas_scheduler.logic.submission import Submission
+from eas_scheduler.logic.wakeups import Wakeups
+from eas_scheduler.runtime import MIGRATIONS
+from eas_scheduler.storage.unit_of_work import SqlTransactor
+
 from tests.support.databases import Inspector
 
 from .conftest import TASK_TYPES

@@ -6,10 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-
-from services.scheduler.main import create_app
-from services.scheduler.settings import SchedulerSettings
-from shared.contracts.states import TaskState
+from eas.contracts.states import TaskState
+from eas_scheduler.main import create_app
+from eas_scheduler.settings import SchedulerSettings
 
 from .conftest import Bench, version
 

@@ -9,13 +9,12 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 import httpx
 import pytest
 import uvicorn
-
-from services.scheduler.main import create_app
-from services.scheduler.settings import SchedulerSettings
-from shared.clients.scheduler import SchedulerClient
-from shared.contracts.diagnostics import JobEnd, StateChange
-from shared.contracts.errors import NotFoundError, UnavailableError
-from shared.contracts.states import JobState
+from eas.client.scheduler import SchedulerClient
+from eas.contracts.diagnostics import JobEnd, StateChange
+from eas.contracts.errors import NotFoundError, UnavailableError
+from eas.contracts.states import JobState
+from eas_scheduler.main import create_app
+from eas_scheduler.settings import SchedulerSettings
 
 from .conftest import Bench
 

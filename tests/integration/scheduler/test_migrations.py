@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.scheduler.runtime import MIGRATIONS
-from services.scheduler.storage.schema import SchedulerRow
-from shared.database.migrations import find_drift, upgrade_schema
+from eas.database.migrations import find_drift, upgrade_schema
+from eas_scheduler.runtime import MIGRATIONS
+from eas_scheduler.storage.schema import SchedulerRow
+
 from tests.support.databases import Inspector
 
 ROWS = """

@@ -8,11 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-
-from services.control.views.provenance import tabulate_provenance
-from shared.contracts.errors import NotFoundError, UnavailableError
-from shared.contracts.provenance import Direction, ProvenanceGraph
-from shared.contracts.scheduler import ClaimedAttempt, ClaimRequest, OutputVersion, WorkerAnnouncement
+from eas.contracts.errors import NotFoundError, UnavailableError
+from eas.contracts.provenance import Direction, ProvenanceGraph
+from eas.contracts.scheduler import ClaimedAttempt, ClaimRequest, OutputVersion, WorkerAnnouncement
+from eas_control.views.provenance import tabulate_provenance
 
 from .conftest import Bench, OpenBench, describe
 from .served_store import ServedStore, serve_store

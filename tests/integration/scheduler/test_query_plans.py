@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eas.database.engines import open_engine
+from eas.database.migrations import upgrade_schema
+from eas_scheduler.runtime import MIGRATIONS
+from eas_scheduler.storage.attempts import AttemptStore
+from eas_scheduler.storage.keys import KeyBlocks
+from eas_scheduler.storage.queue_order import Queue, find_first_tags
+from eas_scheduler.storage.reuse import ReuseStore
 from sqlalchemy import Connection
 
-from services.scheduler.runtime import MIGRATIONS
-from services.scheduler.storage.attempts import AttemptStore
-from services.scheduler.storage.keys import KeyBlocks
-from services.scheduler.storage.queue_order import Queue, find_first_tags
-from services.scheduler.storage.reuse import ReuseStore
-from shared.database.engines import open_engine
-from shared.database.migrations import upgrade_schema
 from tests.support.databases import SERVER_KINDS
 
 

@@ -10,22 +10,22 @@ from typing import Any
 
 import httpx
 import pytest
+from eas.contracts.diagnostics import JobEnd, StateChange
+from eas.contracts.errors import NotFoundError
+from eas.contracts.queues import RescheduleRequest
+from eas.contracts.states import FailureReason, JobState
+from eas.database.committer import Database
+from eas.database.engines import open_engine
+from eas.database.migrations import upgrade_schema
+from eas_scheduler.logic.queues import Queues
+from eas_scheduler.logic.wakeups import Wakeups
+from eas_scheduler.main import create_app
+from eas_scheduler.runtime import MIGRATIONS
+from eas_scheduler.settings import SchedulerSettings
+from eas_scheduler.storage.selection import SelectionStore
+from eas_scheduler.storage.unit_of_work import SqlTransactor
 from sqlalchemy import event
 
-from services.scheduler.logic.queues import Queues
-from services.scheduler.logic.wakeups import Wakeups
-from services.scheduler.main import create_app
-from services.scheduler.runtime import MIGRATIONS
-from services.scheduler.settings import SchedulerSettings
-from services.scheduler.storage.selection import SelectionStore
-from services.scheduler.storage.unit_of_work import SqlTransactor
-from shared.contracts.diagnostics import JobEnd, StateChange
-from shared.contracts.errors import NotFoundError
-from shared.contracts.queues import RescheduleRequest
-from shared.contracts.states import FailureReason, JobState
-from shared.database.committer import Database
-from shared.database.engines import open_engine
-from shared.database.migrations import upgrade_schema
 from tests.support.databases import Inspector
 
 from .conftest import Bench, find_wrong_counts

@@ -16,19 +16,19 @@ from typing import Any
 
 import httpx
 import pytest
+from eas.client.scheduler import SchedulerClient
+from eas.contracts.errors import UnavailableError
+from eas.contracts.scheduler import HeartbeatRequest
+from eas.database.committer import Database
+from eas.database.migrations import upgrade_schema
+from eas.database.types import count_microseconds
+from eas_scheduler.domain.job_mode import JobMode
+from eas_scheduler.logic.leadership import DeposedError, Election, LeadersTransactor
+from eas_scheduler.logic.wakeups import Wakeups
+from eas_scheduler.runtime import MIGRATIONS
+from eas_scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
 from sqlalchemy import Connection, Engine, event, text
 
-from services.scheduler.domain.job_mode import JobMode
-from services.scheduler.logic.leadership import DeposedError, Election, LeadersTransactor
-from services.scheduler.logic.wakeups import Wakeups
-from services.scheduler.runtime import MIGRATIONS
-from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
-from shared.clients.scheduler import SchedulerClient
-from shared.contracts.errors import UnavailableError
-from shared.contracts.scheduler import HeartbeatRequest
-from shared.database.committer import Database
-from shared.database.migrations import upgrade_schema
-from shared.database.types import count_microseconds
 from tests.support.databases import KINDS, SERVER_KINDS, Inspector
 
 from .conftest import TASK_TYPES, Bench, OpenBench, find_wrong_counts
@@ -234,7 +234,7 @@ class Replica:
             "EAS_SCHEDULER_MAX_LOSSES": "100",
             "EAS_SCHEDULER_RETRY_DELAY_SECONDS": "0",
         }
-        self.process = subprocess.Popen([sys.executable, "-m", "services.scheduler.main"], env=environment)
+        self.process = subprocess.Popen([sys.executable, "-m", "eas_scheduler.main"], env=environment)
 
     async def until_ready(self) -> None:
         async with SchedulerClient(self.url, None) as client:

@@ -8,10 +8,9 @@ import json
 from typing import Any
 
 import pytest
-
-from shared.contracts.errors import ConflictError, ProductExistsError
-from shared.contracts.scheduler import AttemptReport, ClaimedAttempt, JobView, ReportRequest
-from shared.contracts.states import JobState
+from eas.contracts.errors import ConflictError, ProductExistsError
+from eas.contracts.scheduler import AttemptReport, ClaimedAttempt, JobView, ReportRequest
+from eas.contracts.states import JobState
 
 from .conftest import Bench, OpenBench, version
 

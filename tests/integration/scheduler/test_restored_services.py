@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eas.contracts.errors import NotFoundError, UnavailableError
+from eas.contracts.scheduler import ClaimedAttempt
+from eas.database.description import DatabaseDescription
+from eas.database_admin.dump import dump_database
+from eas.database_admin.restore import restore_database
+from eas_product_store.main import describe_database as describe_products
+from eas_scheduler.main import describe_database as describe_jobs
 
-from services.product_store.main import describe_database as describe_products
-from services.scheduler.main import describe_database as describe_jobs
-from shared.contracts.errors import NotFoundError, UnavailableError
-from shared.contracts.scheduler import ClaimedAttempt
-from shared.database.description import DatabaseDescription
-from shared.database.dump import dump_database
-from shared.database.restore import restore_database
 from tests.integration.scheduler.conftest import Bench, OpenBench
 from tests.integration.scheduler.served_logs import ServedLogs, serve_logs
 from tests.integration.scheduler.served_store import ServedStore, serve_store

@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 
 import pytest
-
-from shared.contracts.errors import InvalidInputError, NotFoundError
-from shared.contracts.scheduler import TaskLine
+from eas.contracts.errors import InvalidInputError, NotFoundError
+from eas.contracts.scheduler import TaskLine
 
 from .conftest import Bench
 

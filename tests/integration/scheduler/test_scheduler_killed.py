@@ -13,10 +13,10 @@ from contextlib import suppress
 
 import httpx
 import pytest
+from eas.client.scheduler import SchedulerClient
+from eas.contracts.errors import EasError, UnavailableError
+from eas.contracts.scheduler import AttemptReport, ClaimRequest, ReportRequest
 
-from shared.clients.scheduler import SchedulerClient
-from shared.contracts.errors import EasError, UnavailableError
-from shared.contracts.scheduler import AttemptReport, ClaimRequest, ReportRequest
 from tests.support.databases import Inspector
 
 from .conftest import TASK_TYPES, Bench, find_wrong_counts
@@ -47,7 +47,7 @@ class SchedulerProcess:
             # A pause that doubles with each loss would make a slow machine lose more and wait for minutes.
             "EAS_SCHEDULER_RETRY_DELAY_SECONDS": "0",
         }
-        command = [sys.executable, "-m", "services.scheduler.main"]
+        command = [sys.executable, "-m", "eas_scheduler.main"]
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def kill(self) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-
-from shared.clients.scheduler import SchedulerClient
-from shared.clients.several import SeveralSchedulers
-from shared.contracts.errors import UnavailableError
-from shared.contracts.scheduler import (
+from eas.client.scheduler import SchedulerClient
+from eas.client.several import SeveralSchedulers
+from eas.contracts.errors import UnavailableError
+from eas.contracts.scheduler import (
     AttemptReport,
     ClaimRequest,
     HeartbeatRequest,
@@ -21,7 +20,8 @@ from shared.contracts.scheduler import (
     ReportRequest,
     WorkerAnnouncement,
 )
-from shared.contracts.states import AttemptState
+from eas.contracts.states import AttemptState
+
 from tests.support.databases import SERVER_KINDS
 
 from .conftest import TASK_TYPES, Bench, MovableClock, OpenBench

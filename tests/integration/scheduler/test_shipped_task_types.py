@@ -6,11 +6,10 @@ import json
 from typing import Any
 
 import pytest
-
-from services.scheduler.storage.shipped_task_types import read_shipped_task_types
-from shared.contracts.errors import NotFoundError
-from shared.contracts.execution import TaskTypeRules
-from shared.contracts.scheduler import WorkerAnnouncement
+from eas.contracts.errors import NotFoundError
+from eas.contracts.execution import TaskTypeRules
+from eas.contracts.scheduler import WorkerAnnouncement
+from eas_scheduler.storage.shipped_task_types import read_shipped_task_types
 
 from .conftest import OpenBench, describe
 

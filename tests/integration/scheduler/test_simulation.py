@@ -17,30 +17,11 @@ from typing import Any, TypeVar
 
 import orjson
 import pytest
-from sqlalchemy import Connection, text
-
-from services.scheduler.domain.changes import Changes
-from services.scheduler.domain.job_mode import JobMode
-from services.scheduler.domain.lifecycle import ATTEMPT_SUCCESSORS
-from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.logic.assignment import DispatchRules
-from services.scheduler.logic.control import Control
-from services.scheduler.logic.dispatch import Dispatch
-from services.scheduler.logic.expansion import Expansion
-from services.scheduler.logic.polls import Polls
-from services.scheduler.logic.queues import Queues
-from services.scheduler.logic.reaper import Reaper
-from services.scheduler.logic.reuse import Reuse
-from services.scheduler.logic.submission import Submission
-from services.scheduler.logic.timers import Timers
-from services.scheduler.logic.wakeups import Wakeups
-from services.scheduler.runtime import MIGRATIONS
-from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
-from shared.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
-from shared.contracts.execution import ExecutionRules, TaskTypeRules
-from shared.contracts.products import Adoption, AdoptionAnswer, VersionView
-from shared.contracts.queues import RescheduleRequest
-from shared.contracts.scheduler import (
+from eas.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from eas.contracts.execution import ExecutionRules, TaskTypeRules
+from eas.contracts.products import Adoption, AdoptionAnswer, VersionView
+from eas.contracts.queues import RescheduleRequest
+from eas.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
     ClaimRequest,
@@ -51,9 +32,27 @@ from shared.contracts.scheduler import (
     RetryRequest,
     WorkerAnnouncement,
 )
-from shared.contracts.states import AttemptState
-from shared.database.engines import open_engine
-from shared.database.migrations import upgrade_schema
+from eas.contracts.states import AttemptState
+from eas.database.engines import open_engine
+from eas.database.migrations import upgrade_schema
+from eas_scheduler.domain.changes import Changes
+from eas_scheduler.domain.job_mode import JobMode
+from eas_scheduler.domain.lifecycle import ATTEMPT_SUCCESSORS
+from eas_scheduler.domain.policies import RetryLimits
+from eas_scheduler.logic.assignment import DispatchRules
+from eas_scheduler.logic.control import Control
+from eas_scheduler.logic.dispatch import Dispatch
+from eas_scheduler.logic.expansion import Expansion
+from eas_scheduler.logic.polls import Polls
+from eas_scheduler.logic.queues import Queues
+from eas_scheduler.logic.reaper import Reaper
+from eas_scheduler.logic.reuse import Reuse
+from eas_scheduler.logic.submission import Submission
+from eas_scheduler.logic.timers import Timers
+from eas_scheduler.logic.wakeups import Wakeups
+from eas_scheduler.runtime import MIGRATIONS
+from eas_scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
+from sqlalchemy import Connection, text
 
 from .conftest import TASK_TYPES
 

@@ -9,15 +9,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from eas.amqp.settings import BrokerSettings
+from eas.amqp.topology import QueueType, Topology
+from eas.database.committer import Database
+from eas.testing.broker import FakeBroker
+from eas_scheduler.logic.ports import TaskQueues
+from eas_scheduler.storage.broker_queues import BrokerTaskQueues, ConnectedTaskQueues
+from eas_scheduler.storage.sql_queues import SqlTaskQueues
 from pydantic import SecretStr
 
-from services.scheduler.logic.ports import TaskQueues
-from services.scheduler.storage.broker_queues import BrokerTaskQueues, ConnectedTaskQueues
-from services.scheduler.storage.sql_queues import SqlTaskQueues
-from shared.amqp.settings import BrokerSettings
-from shared.amqp.topology import QueueType, Topology
-from shared.database.committer import Database
-from shared.testing.broker import FakeBroker
 from tests.support.databases import KINDS, Inspector
 
 from .conftest import Bench, OpenBench

@@ -9,16 +9,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from eas.contracts.scheduler import TaskCounts
+from eas.contracts.states import AttemptState, TaskState
+from eas.database.committer import Database
+from eas.database.migrations import upgrade_schema
+from eas_scheduler.domain.changes import Changes
+from eas_scheduler.domain.job_mode import JobMode
+from eas_scheduler.runtime import MIGRATIONS
+from eas_scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
 from sqlalchemy import event
 
-from services.scheduler.domain.changes import Changes
-from services.scheduler.domain.job_mode import JobMode
-from services.scheduler.runtime import MIGRATIONS
-from services.scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
-from shared.contracts.scheduler import TaskCounts
-from shared.contracts.states import AttemptState, TaskState
-from shared.database.committer import Database
-from shared.database.migrations import upgrade_schema
 from tests.support.databases import Inspector
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from shared.contracts.diagnostics import WhyCode, WhyView
-from shared.contracts.errors import NotFoundError
-from shared.contracts.scheduler import HeartbeatRequest, LeasedAttempt
+from eas.contracts.diagnostics import WhyCode, WhyView
+from eas.contracts.errors import NotFoundError
+from eas.contracts.scheduler import HeartbeatRequest, LeasedAttempt
 
 from .conftest import Bench, MovableClock, OpenBench
 

@@ -11,10 +11,10 @@ import sys
 
 def test_preloading_leaves_nothing_to_import_for_a_search() -> None:
     code = (
-        "import services.worker.science.preloading, sys\n"
+        "import eas_worker.science.preloading, sys\n"
         "import numpy as np\n"
-        "from services.worker.science.stellar_grid import StellarTemplate\n"
-        "from services.worker.science.transit_search_tls import search_transits\n"
+        "from eas_worker.science.stellar_grid import StellarTemplate\n"
+        "from eas_worker.science.transit_search_tls import search_transits\n"
         "times = np.arange(0, 20, 0.02)\n"
         "fluxes = 1 + np.random.default_rng(1).normal(0, 1e-4, times.size) - 2e-3 * (times % 4 < 0.1)\n"
         "before = set(sys.modules)\n"
@@ -29,10 +29,10 @@ def test_preloading_leaves_nothing_to_import_for_a_search() -> None:
 
 def test_what_was_preloaded_searches_with_threads_in_a_forked_child() -> None:
     code = (
-        "import services.worker.science.preloading, os\n"
+        "import eas_worker.science.preloading, os\n"
         "import numpy as np\n"
-        "from services.worker.science.transit_search_kovacs import FoldedGrid, search_folds\n"
-        "from services.worker.science.transit_search_qats import IntervalGrid, search_chains\n"
+        "from eas_worker.science.transit_search_kovacs import FoldedGrid, search_folds\n"
+        "from eas_worker.science.transit_search_qats import IntervalGrid, search_chains\n"
         "times = np.arange(0, 30, 0.02)\n"
         "fluxes = 1 + np.random.default_rng(1).normal(0, 1e-4, times.size) - 2e-3 * (times % 5 < 0.1)\n"
         "if os.fork() == 0:\n"

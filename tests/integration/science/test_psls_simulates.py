@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from services.worker.domain.task_type import TaskContext
-from services.worker.tasks.psls_program import DEFAULT_DATA
-from services.worker.tasks.synthesis_psls import TASK_TYPE
-from shared.contracts.metadata import Metadata
-from shared.lightcurve import LightCurve, read_light_curve
+from eas.authoring.task_type import TaskContext
+from eas.contracts.metadata import Metadata
+from eas.lightcurve import LightCurve, read_light_curve
+from eas_worker.tasks.psls_program import DEFAULT_DATA
+from eas_worker.tasks.synthesis_psls import TASK_TYPE
 
 if importlib.util.find_spec("psls") is None:
     pytest.skip("PSLS is not installed: make psls", allow_module_level=True)

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from services.worker.domain.task_type import InputFile, TaskContext, TaskType
-from services.worker.tasks.detrend import TASK_TYPE as DETREND
-from services.worker.tasks.transit_report import TASK_TYPE as REPORT
-from services.worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
-from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
-from services.worker.tasks.transit_search_qats import TASK_TYPE as QATS
-from services.worker.tasks.transit_search_tls import TASK_TYPE as TLS
-from shared.contracts.metadata import Metadata
+from eas.authoring.task_type import InputFile, TaskContext, TaskType
+from eas.contracts.metadata import Metadata
+from eas_worker.tasks.detrend import TASK_TYPE as DETREND
+from eas_worker.tasks.transit_report import TASK_TYPE as REPORT
+from eas_worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
+from eas_worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
+from eas_worker.tasks.transit_search_qats import TASK_TYPE as QATS
+from eas_worker.tasks.transit_search_tls import TASK_TYPE as TLS
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "lightcurves"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real light curves are not beside the repository")

@@ -17,10 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.random
-
-from services.worker.domain.task_type import TaskContext, TaskSettings, TaskType
-from services.worker.storage.watch import INTERVAL
-from shared.contracts.metadata import Metadata
+from eas.authoring.task_type import TaskContext, TaskSettings, TaskType
+from eas.contracts.metadata import Metadata
+from eas_worker.storage.watch import INTERVAL
 
 MOST_MEMORY = 2_000_000_000
 MOST_FILES = 400_000_000

@@ -11,12 +11,11 @@ from typing import Any
 
 import orjson
 import uvicorn
+from eas.contracts.errors import EasError, ErrorBody
+from eas.contracts.scheduler import ClaimRequest, HeartbeatRequest, ReportRequest, WorkerAnnouncement
+from eas.testing.scheduler import FakeScheduler
 from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
-
-from shared.contracts.errors import EasError, ErrorBody
-from shared.contracts.scheduler import ClaimRequest, HeartbeatRequest, ReportRequest, WorkerAnnouncement
-from shared.testing.scheduler import FakeScheduler
 
 
 @dataclass

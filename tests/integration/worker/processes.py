@@ -47,7 +47,7 @@ def start_worker(
         into_group += ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group / "cgroup.procs")]
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
-            [*into_group, sys.executable, "-m", "services.worker.main"],
+            [*into_group, sys.executable, "-m", "eas_worker.main"],
             env=environment(services, folder, **settings),
             cwd=ROOT,
             stdin=stdin,

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from services.worker.logic.claiming import MOST_STORING
-from services.worker.storage.doorbells import BrokerDoorbells
-from shared.amqp.ports import Message
-from shared.amqp.topology import QueueType, Topology
-from shared.contracts.products import VersionView
-from shared.contracts.scheduler import ClaimRequest, ClaimResponse
-from shared.testing.broker import FakeBroker
-from shared.testing.product_store import FakeProductStore
-from shared.testing.scheduler import FakeScheduler
+from eas.amqp.ports import Message
+from eas.amqp.topology import QueueType, Topology
+from eas.contracts.products import VersionView
+from eas.contracts.scheduler import ClaimRequest, ClaimResponse
+from eas.testing.broker import FakeBroker
+from eas.testing.product_store import FakeProductStore
+from eas.testing.scheduler import FakeScheduler
+from eas_worker.logic.claiming import MOST_STORING
+from eas_worker.storage.doorbells import BrokerDoorbells
 
 from .observation import appearance
 from .trial import Trial, open_trial

@@ -9,8 +9,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from shared.journal.journal import list_segments
-from shared.testing.scheduler import FakeScheduler
+from eas.journal.journal import list_segments
+from eas.testing.scheduler import FakeScheduler
+
 from tests.integration.worker.trial import open_trial
 
 HOUR = timedelta(hours=1)

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from eas.contracts.scheduler import AttemptReport
+from eas.contracts.states import FailureReason
 
-from shared.contracts.scheduler import AttemptReport
-from shared.contracts.states import FailureReason
 from tests.integration.worker.http_services import HttpServices, open_services
 from tests.integration.worker.observation import appearance, gone, is_alive, words
 from tests.integration.worker.processes import end_of, start_worker
@@ -159,7 +159,7 @@ async def test_sigterm_while_the_science_is_being_imported_stops_it_too(services
 def run_to_its_end(tmp_path: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     given = {f"EAS_WORKER_{name}": value for name, value in settings.items()}
     return subprocess.run(
-        [sys.executable, "-m", "services.worker.main"],
+        [sys.executable, "-m", "eas_worker.main"],
         env=os.environ | {"EAS_WORKER_WORK_DIRECTORY": str(tmp_path / "work")} | given,
         cwd=ROOT,
         capture_output=True,

@@ -9,17 +9,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.worker.domain.terms import WorkerTerms
-from services.worker.factory import make_environment
-from services.worker.logic.ports import DoorbellSource
-from services.worker.logic.worker import Worker
-from services.worker.storage.child_options import ChildOptions
-from services.worker.storage.child_state import RecyclePolicy
-from services.worker.storage.fork_server import ForkServer
-from services.worker.storage.input_cache import LocalInputCache
-from services.worker.storage.workspace import LocalWorkspace
-from shared.testing.product_store import FakeProductStore
-from shared.testing.scheduler import FakeScheduler
+from eas.testing.product_store import FakeProductStore
+from eas.testing.scheduler import FakeScheduler
+from eas_worker.domain.terms import WorkerTerms
+from eas_worker.factory import make_environment
+from eas_worker.logic.ports import DoorbellSource
+from eas_worker.logic.worker import Worker
+from eas_worker.storage.child_options import ChildOptions
+from eas_worker.storage.child_state import RecyclePolicy
+from eas_worker.storage.fork_server import ForkServer
+from eas_worker.storage.input_cache import LocalInputCache
+from eas_worker.storage.workspace import LocalWorkspace
 
 ROOT = Path(__file__).parents[3]
 TRIALS = "tests.integration.worker.trial_task_types"
@@ -27,8 +27,8 @@ TASK_TYPES = (
     f"act={TRIALS}:ACT",
     f"copy={TRIALS}:COPY",
     "harm=tests.integration.worker.harmful_task_types:HARM",
-    "null=services.worker.tasks.null:TASK_TYPE",
-    "error=services.worker.tasks.error:TASK_TYPE",
+    "null=eas_worker.tasks.null:TASK_TYPE",
+    "error=eas_worker.tasks.error:TASK_TYPE",
     "broken=tests.integration.worker.no_such_module:TASK_TYPE",
 )
 

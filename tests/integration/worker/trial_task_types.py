@@ -14,9 +14,9 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.worker.domain.errors import InputError
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType, Verdict
-from shared.contracts.metadata import Metadata
+from eas.authoring.errors import InputError
+from eas.authoring.task_type import Slot, TaskContext, TaskSettings, TaskType, Verdict
+from eas.contracts.metadata import Metadata
 
 logger = logging.getLogger(__name__)
 

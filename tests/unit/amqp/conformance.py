@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 import pytest
-
-from shared.amqp.errors import QueueRefusedError
-from shared.amqp.ports import Consumer, Delivery, Handler, Message, Publisher, Queues
-from shared.amqp.topology import QueueType, Topology
-from shared.contracts.errors import NotFoundError
+from eas.amqp.errors import QueueRefusedError
+from eas.amqp.ports import Consumer, Delivery, Handler, Message, Publisher, Queues
+from eas.amqp.topology import QueueType, Topology
+from eas.contracts.errors import NotFoundError
 
 PATIENCE_S = 60
 

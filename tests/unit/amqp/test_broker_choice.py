@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from eas.amqp.settings import BrokerChoice
+from eas.amqp.topology import QueueType, Topology
+from eas_logging.settings import LoggingSettings
+from eas_product_store.settings import ProductStoreSettings
+from eas_scheduler.settings import SchedulerSettings
+from eas_worker.settings import WorkerSettings
 from pydantic import ValidationError
-
-from services.logging.settings import LoggingSettings
-from services.product_store.settings import ProductStoreSettings
-from services.scheduler.settings import SchedulerSettings
-from services.worker.settings import WorkerSettings
-from shared.amqp.settings import BrokerChoice
-from shared.amqp.topology import QueueType, Topology
 
 URL = "amqp://user:s3cr3t@host:5672/suite"
 PREFIXES = {

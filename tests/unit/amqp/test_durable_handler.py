@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-
-from shared.amqp.durable_handler import DurableHandler
-from shared.amqp.ports import Delivery
-from shared.amqp.topology import Topology
-from shared.contracts.errors import BusyError, InvalidInputError, UnavailableError
-from shared.testing.broker import FakeBroker
+from eas.amqp.durable_handler import DurableHandler
+from eas.amqp.ports import Delivery
+from eas.amqp.topology import Topology
+from eas.contracts.errors import BusyError, InvalidInputError, UnavailableError
+from eas.testing.broker import FakeBroker
 
 TOPOLOGY = Topology("test")
 QUEUE = TOPOLOGY.queue("logs")

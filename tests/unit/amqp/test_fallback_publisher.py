@@ -8,14 +8,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
-
-from shared.amqp.errors import BrokerUnavailableError
-from shared.amqp.fallback_publisher import FallbackPublisher
-from shared.amqp.ports import Message, Outcome
-from shared.amqp.replay_buffer import ReplayBuffer
-from shared.amqp.topology import QueueType, Topology
-from shared.contracts.errors import InvalidInputError, UnavailableError
-from shared.testing.broker import FakeBroker, FakeLink
+from eas.amqp.errors import BrokerUnavailableError
+from eas.amqp.fallback_publisher import FallbackPublisher
+from eas.amqp.ports import Message, Outcome
+from eas.amqp.replay_buffer import ReplayBuffer
+from eas.amqp.topology import QueueType, Topology
+from eas.contracts.errors import InvalidInputError, UnavailableError
+from eas.testing.broker import FakeBroker, FakeLink
 
 TOPOLOGY = Topology("test")
 QUEUE = TOPOLOGY.queue("logs")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from eas.amqp.connection import BrokerConnection
+from eas.amqp.settings import BrokerSettings
+from eas.amqp.topology import QueueType, Topology
+from eas.contracts.errors import InvalidInputError
 from pydantic import SecretStr
-
-from shared.amqp.connection import BrokerConnection
-from shared.amqp.settings import BrokerSettings
-from shared.amqp.topology import QueueType, Topology
-from shared.contracts.errors import InvalidInputError
 
 
 def test_queues_are_named_by_prefix_and_task_type() -> None:

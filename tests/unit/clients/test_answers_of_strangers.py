@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-
-from shared.clients.suite import Suite, SuiteAddress, SuiteClosedError, SuiteNotFoundError
-from shared.contracts.errors import UnavailableError
+from eas.client.suite import Suite, SuiteAddress, SuiteClosedError, SuiteNotFoundError
+from eas.contracts.errors import UnavailableError
 
 
 def suite_of_strangers() -> Suite:

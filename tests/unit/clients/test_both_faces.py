@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from shared.clients import notebook, suite
+from eas.client import notebook, suite
 
 PAIRS = [
     (suite.Suite, notebook.Suite),

@@ -6,9 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
-
-from shared.clients.failover import Failover
-from shared.contracts.errors import InvalidInputError, UnavailableError
+from eas.client.failover import Failover
+from eas.contracts.errors import InvalidInputError, UnavailableError
 
 
 @dataclass

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import httpx
-
-from shared.clients.scheduler import SchedulerClient
-from shared.clients.suite.paging import gather_outcomes
-from shared.clients.suite.watching import watch_job
-from shared.contracts.diagnostics import OUTCOME_COLUMNS, JobEnd, JobFilter, ResultTable, ResultTables, StateChange
-from shared.contracts.scheduler import JobView, TaskCounts
-from shared.contracts.states import JobState
+from eas.client.scheduler import SchedulerClient
+from eas.client.suite.paging import gather_outcomes
+from eas.client.suite.watching import watch_job
+from eas.contracts.diagnostics import OUTCOME_COLUMNS, JobEnd, JobFilter, ResultTable, ResultTables, StateChange
+from eas.contracts.scheduler import JobView, TaskCounts
+from eas.contracts.states import JobState
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from shared.clients.suite.documents import read_document
-from shared.clients.suite.errors import FileError
-from shared.contracts.errors import InvalidInputError
+from eas.client.suite.documents import read_document
+from eas.client.suite.errors import FileError
+from eas.contracts.errors import InvalidInputError
 
 
 async def test_a_mapping_is_written_as_json() -> None:

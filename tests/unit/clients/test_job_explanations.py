@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import httpx
 import pytest
-
-from shared.clients.suite import Job, Suite, SuiteAddress
-from shared.contracts.diagnostics import WhyCode, WhyView
-from shared.contracts.scheduler import JobView, TaskLine, TaskPage
-from shared.contracts.states import TaskState
+from eas.client.suite import Job, Suite, SuiteAddress
+from eas.contracts.diagnostics import WhyCode, WhyView
+from eas.contracts.scheduler import JobView, TaskLine, TaskPage
+from eas.contracts.states import TaskState
 
 JOB = {
     "job_id": 1,

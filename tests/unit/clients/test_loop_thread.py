@@ -12,9 +12,8 @@ from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
-from shared.clients.loop_thread import LoopThread
-from shared.clients.suite.errors import SuiteClosedError
+from eas.client.loop_thread import LoopThread
+from eas.client.suite.errors import SuiteClosedError
 
 PATIENCE = 10.0
 
@@ -164,8 +163,8 @@ def test_the_thread_ends_when_nobody_has_it_any_more(recorder: Recorder) -> None
 def test_a_forked_process_has_to_connect_itself() -> None:
     script = """
 import asyncio, os
-from shared.clients.loop_thread import LoopThread
-from shared.clients.suite.errors import SuiteClosedError
+from eas.client.loop_thread import LoopThread
+from eas.client.suite.errors import SuiteClosedError
 
 loop = LoopThread(lambda: asyncio.sleep(0))
 if child := os.fork():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.clients.suite.paging import turn_pages
+from eas.client.suite.paging import turn_pages
 
 
 async def test_all_pages_are_turned_in_order() -> None:

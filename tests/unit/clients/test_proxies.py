@@ -5,13 +5,12 @@ from __future__ import annotations
 import socket
 
 import pytest
-
-from shared.clients.log_service import LogClient
-from shared.clients.proxies import find_proxy
-from shared.clients.transports.choice import choose_transport
-from shared.clients.transports.direct import DirectTransport
-from shared.clients.transports.over_httpx import HttpxTransport
-from shared.contracts.errors import InvalidInputError, UnavailableError
+from eas.client.log_service import LogClient
+from eas.client.proxies import find_proxy
+from eas.client.transports.choice import choose_transport
+from eas.client.transports.direct import DirectTransport
+from eas.client.transports.over_httpx import HttpxTransport
+from eas.contracts.errors import InvalidInputError, UnavailableError
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 PROXY = "http://proxy.example:3128"

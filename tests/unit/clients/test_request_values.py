@@ -6,9 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-
-from shared.clients.scheduler import SchedulerClient
-from shared.contracts.errors import InvalidInputError
+from eas.client.scheduler import SchedulerClient
+from eas.contracts.errors import InvalidInputError
 
 
 def deep(levels: int) -> Any:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
-
-from shared.clients.product_store import ProductStoreClient
-from shared.clients.scheduler import SchedulerClient
-from shared.contracts.errors import UnavailableError
+from eas.client.product_store import ProductStoreClient
+from eas.client.scheduler import SchedulerClient
+from eas.contracts.errors import UnavailableError
 
 
 def be_silent(_request: httpx.Request) -> httpx.Response:

@@ -7,11 +7,10 @@ import stat
 from pathlib import Path
 
 import pytest
-
-from services.control.storage.endpoint import remove_endpoint, write_endpoint
-from shared.clients.suite.address import SuiteAddress
-from shared.clients.suite.endpoint import choose_token, find_suite
-from shared.clients.suite.errors import SuiteNotFoundError
+from eas.client.suite.address import SuiteAddress
+from eas.client.suite.endpoint import choose_token, find_suite
+from eas.client.suite.errors import SuiteNotFoundError
+from eas_control.storage.endpoint import remove_endpoint, write_endpoint
 
 TOKENS = {
     "of-user": {"name": "user", "scopes": ["read", "submit", "operate"]},

@@ -5,8 +5,7 @@ from __future__ import annotations
 import traceback
 
 import pytest
-
-from shared.error_lines import find_error_line
+from eas.error_lines import find_error_line
 
 
 def raise_and_format(*errors: Exception) -> str:

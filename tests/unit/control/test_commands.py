@@ -8,8 +8,7 @@ import sys
 
 import pytest
 import typer
-
-from services.control.commands import ENTRIES, Entry, make_app
+from eas_control.commands import ENTRIES, Entry, make_app
 
 HEAVY = (
     "sqlalchemy",
@@ -23,7 +22,7 @@ HEAVY = (
     "matplotlib",
     "aiormq",
 )
-CLIENTS = ("httpx", "shared.contracts.scheduler", "shared.clients.scheduler")
+CLIENTS = ("httpx", "eas.contracts.scheduler", "eas.client.scheduler")
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -43,7 +42,7 @@ def find_imported(*arguments: str) -> set[str]:
     """List the modules that a command has imported, in a process of its own: this one has imported everything."""
     program = (
         "import sys\n"
-        "from services.control.main import run\n"
+        "from eas_control.main import run\n"
         "try:\n    run(sys.argv[1:])\n"
         "finally:\n    print('modules', *sys.modules, file=sys.stderr)\n"
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from eas.client.suite.assignments import assign
+from eas.contracts.containers import ContainerView, RegistryView, ResourcesView
+from eas.contracts.errors import NotFoundError
+from eas_control.views.tables import tabulate_containers
 from rich.console import Console
-
-from services.control.views.tables import tabulate_containers
-from shared.clients.suite.assignments import assign
-from shared.contracts.containers import ContainerView, RegistryView, ResourcesView
-from shared.contracts.errors import NotFoundError
 
 ASKED = ResourcesView(cpu=20, gpu=1, memory_gb=16)
 

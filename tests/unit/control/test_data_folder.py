@@ -8,10 +8,9 @@ import stat
 from pathlib import Path
 
 import pytest
-
-from services.control.domain.errors import SuiteRunningError, SuiteStartError
-from services.control.storage.data_folder import DataFolder
-from shared.http.auth import AccessScope, read_tokens_file
+from eas.http.auth import AccessScope, read_tokens_file
+from eas_control.domain.errors import SuiteRunningError, SuiteStartError
+from eas_control.storage.data_folder import DataFolder
 
 
 def test_a_second_suite_is_refused_until_the_first_has_gone(tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-
-from services.control.databases import locate_databases
-from services.control.domain.dump_paths import place_dumps
-from services.control.domain.errors import SuiteStartError, UsageError
-from services.control.main import run
-from services.control.storage.data_folder import DataFolder
-from services.control.storage.folder_origin import refuse_other_origin, write_origin
-from shared.database.engines import show_url
+from eas.database.engines import show_url
+from eas_control.databases import locate_databases
+from eas_control.domain.dump_paths import place_dumps
+from eas_control.domain.errors import SuiteStartError, UsageError
+from eas_control.main import run
+from eas_control.storage.data_folder import DataFolder
+from eas_control.storage.folder_origin import refuse_other_origin, write_origin
 
 SERVER = "postgresql://ada:s3cret@db.example/eas"
 

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-
-from services.control.handlers.job_control import read_setting
-from services.control.main import run
+from eas_control.handlers.job_control import read_setting
+from eas_control.main import run
 
 
 @pytest.fixture(autouse=True)

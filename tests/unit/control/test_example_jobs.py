@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from services.control.domain.example_jobs import choose_light_curves, fill_light_curves, write_literal
-from services.scheduler.domain.job_language.document import check_document
-from services.scheduler.domain.job_language.expansion import describe_root, expand
-from services.scheduler.domain.job_language.plan import Plan
-from services.scheduler.domain.job_language.problems import ProblemList
-from services.scheduler.domain.task_settings import TaskTypeSpecification
+from eas_control.domain.example_jobs import choose_light_curves, fill_light_curves, write_literal
+from eas_scheduler.domain.job_language.document import check_document
+from eas_scheduler.domain.job_language.expansion import describe_root, expand
+from eas_scheduler.domain.job_language.plan import Plan
+from eas_scheduler.domain.job_language.problems import ProblemList
+from eas_scheduler.domain.task_settings import TaskTypeSpecification
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 NAMES = ["a.csv", "b [1].fits", "(c).csv", "'d'.csv", '"e".fit', " f.csv"]

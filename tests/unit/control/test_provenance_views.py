@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from services.control.views.provenance import tabulate_provenance
-from shared.contracts.products import VersionView
-from shared.contracts.provenance import Direction, ProvenanceGraph
+from eas.contracts.products import VersionView
+from eas.contracts.provenance import Direction, ProvenanceGraph
+from eas_control.views.provenance import tabulate_provenance
 
 VERSION = VersionView(
     version_id=7,

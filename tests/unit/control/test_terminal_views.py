@@ -6,24 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
-
-from services.control.domain.discoveries import gather_discoveries
-from services.control.views.discoveries import tabulate_candidates, tabulate_recovery
-from services.control.views.tables import (
-    describe_job,
-    tabulate_jobs,
-    tabulate_plan,
-    tabulate_products,
-    tabulate_results,
-    tabulate_workers,
-    write_records,
-)
-from services.control.views.text import metadata_text, number_text, plain
-from services.control.views.tree import write_tree
-from shared.contracts.logs import StoredRecord
-from shared.contracts.products import ProductView
-from shared.contracts.scheduler import (
+from eas.contracts.logs import StoredRecord
+from eas.contracts.products import ProductView
+from eas.contracts.scheduler import (
     DeferredPlace,
     EstimateView,
     JobPlan,
@@ -33,7 +18,21 @@ from shared.contracts.scheduler import (
     TaskLine,
     WorkerView,
 )
-from shared.contracts.states import FailureReason, JobState, TaskState
+from eas.contracts.states import FailureReason, JobState, TaskState
+from eas_control.domain.discoveries import gather_discoveries
+from eas_control.views.discoveries import tabulate_candidates, tabulate_recovery
+from eas_control.views.tables import (
+    describe_job,
+    tabulate_jobs,
+    tabulate_plan,
+    tabulate_products,
+    tabulate_results,
+    tabulate_workers,
+    write_records,
+)
+from eas_control.views.text import metadata_text, number_text, plain
+from eas_control.views.tree import write_tree
+from rich.console import Console, RenderableType
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import os
 from contextlib import ExitStack
 from pathlib import Path
 
-from services.control.storage.worker_logs import MOST_KEPT, WorkerLogs
+from eas_control.storage.worker_logs import MOST_KEPT, WorkerLogs
 
 
 def test_the_files_of_dead_workers_go_but_the_newest_and_those_of_the_living_stay(tmp_path: Path) -> None:

@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-
-from services.control.domain.errors import SuiteStartError
-from services.control.logic.predecessors import dismiss_predecessors
-from services.control.logic.stop_requests import StopRequests
-from services.control.logic.worker_pool import WorkerPool
-from shared.contracts.errors import NotFoundError
-from shared.contracts.scheduler import WorkerView
+from eas.contracts.errors import NotFoundError
+from eas.contracts.scheduler import WorkerView
+from eas_control.domain.errors import SuiteStartError
+from eas_control.logic.predecessors import dismiss_predecessors
+from eas_control.logic.stop_requests import StopRequests
+from eas_control.logic.worker_pool import WorkerPool
 
 
 async def wait_until(condition: Callable[[], bool], changed: asyncio.Event) -> None:

@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from eas.contracts.errors import InvalidInputError
+from eas.database.committer import Database, DatabaseClosedError
+from eas.database.engines import parse_database_url
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError, OperationalError
-
-from shared.contracts.errors import InvalidInputError
-from shared.database.committer import Database, DatabaseClosedError
-from shared.database.engines import parse_database_url
 
 FIND = text("SELECT id FROM item WHERE id = :id")
 

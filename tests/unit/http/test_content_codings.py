@@ -8,14 +8,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from eas_logging.main import create_app as create_logging
+from eas_logging.settings import LoggingSettings
+from eas_product_store.main import create_app as create_product_store
+from eas_product_store.settings import ProductStoreSettings
+from eas_scheduler.main import create_app as create_scheduler
+from eas_scheduler.settings import SchedulerSettings
 from fastapi import FastAPI
-
-from services.logging.main import create_app as create_logging
-from services.logging.settings import LoggingSettings
-from services.product_store.main import create_app as create_product_store
-from services.product_store.settings import ProductStoreSettings
-from services.scheduler.main import create_app as create_scheduler
-from services.scheduler.settings import SchedulerSettings
 
 UNPACKED_HERE = {("POST", "/records")}
 MAKERS: dict[str, Callable[[], FastAPI]] = {

@@ -7,13 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
+from eas.contracts.errors import UnavailableError
+from eas.http.errors import install_error_handlers
+from eas.http.hot_route import HotRoute
+from eas.http.request_ids import RequestIdMiddleware
 from fastapi import APIRouter, FastAPI, Response
 from pydantic import BaseModel
-
-from shared.contracts.errors import UnavailableError
-from shared.http.errors import install_error_handlers
-from shared.http.hot_route import HotRoute
-from shared.http.request_ids import RequestIdMiddleware
 
 
 @pytest.fixture
@@ -40,10 +39,10 @@ async def test_an_unexpected_error_names_its_request(
 
 
 async def test_what_is_away_is_said_in_a_line(client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "shared")
+    caplog.set_level(logging.INFO, "eas")
     answer = await client.get("/away")
     assert (answer.status_code, answer.json()["slug"], answer.json()["request_id"]) == (503, "unavailable", "mine-1")
-    (record,) = (record for record in caplog.records if record.name.startswith("shared"))
+    (record,) = (record for record in caplog.records if record.name.startswith("eas"))
     assert "the database is away" in record.getMessage()
     assert record.exc_info is None
 

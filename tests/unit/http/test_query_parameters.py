@@ -6,12 +6,11 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
+from eas.http.auth import TokenTable
+from eas.http.hot_route import HotRoute
+from eas.http.service import create_service_app
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel
-
-from shared.http.auth import TokenTable
-from shared.http.hot_route import HotRoute
-from shared.http.service import create_service_app
 
 
 class Parts:

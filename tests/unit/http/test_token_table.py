@@ -6,9 +6,8 @@ import stat
 from pathlib import Path
 
 import pytest
-
-from shared.contracts.errors import UnauthenticatedError
-from shared.http.auth import (
+from eas.contracts.errors import UnauthenticatedError
+from eas.http.auth import (
     AccessScope,
     OpenListenerError,
     Principal,

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from eas.lightcurve import LightCurve, LightCurveError, arrays, read_light_curve, resample
+from eas.lightcurve import kernels as kernel_modules
+from eas.lightcurve.arrays import FloatArray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.lightcurve import LightCurve, LightCurveError, arrays, read_light_curve, resample
-from shared.lightcurve import kernels as kernel_modules
-from shared.lightcurve.arrays import FloatArray
-
-number_parser = pytest.importorskip("shared.lightcurve.number_parser")
-raster_kernel = pytest.importorskip("shared.lightcurve.raster_kernel")
+number_parser = pytest.importorskip("eas.lightcurve.number_parser")
+raster_kernel = pytest.importorskip("eas.lightcurve.raster_kernel")
 
 HARD = """0.5 8.5 1e22 1e23 -0.0 0 .5 5. 1E5 1e+05 -7.25e-3 nan NaN 1e400 1e-400 5e-324 2.2250738585072014e-308
 9007199254740993 9007199254740992.5 9007199254740993.0 4503599627370497.5 4503599627370496.5 0.1 0.30000000000000004
@@ -118,7 +117,7 @@ def test_rebinning_by_the_kernel_and_by_numpy_is_the_same(monkeypatch: pytest.Mo
     rasters = [np.arange(-1, 22, step) for step in (0.003, 0.02, 0.5)] + [times + 1e-4]
     kernel_modules.load_kernels()
     compiled = [resample(curve, raster) for raster in rasters]
-    monkeypatch.delitem(sys.modules, "shared.lightcurve.rebin_kernel")  # not loaded, and so few are not worth it
+    monkeypatch.delitem(sys.modules, "eas.lightcurve.rebin_kernel")  # not loaded, and so few are not worth it
     for raster, found in zip(rasters, compiled, strict=True):
         plain = resample(curve, raster)
         assert np.array_equal(found.fluxes, plain.fluxes, equal_nan=True)
@@ -195,8 +194,8 @@ def test_a_curve_is_verified_to_the_same_bits_before_and_after_kernels_are_loade
     code = (
         "import sys\n"
         "import numpy as np\n"
-        "from shared.lightcurve import LightCurve\n"
-        "from shared.lightcurve.kernels import load_kernels\n"
+        "from eas.lightcurve import LightCurve\n"
+        "from eas.lightcurve.kernels import load_kernels\n"
         "random = np.random.default_rng(5)\n"
         "times = 2457000 + np.arange(50_000) * (25 / 86400) + random.normal(0, 3e-5, 50_000)\n"
         "curve = LightCurve(np.delete(times, slice(100, 9900, 100)), np.ones(49_902))\n"

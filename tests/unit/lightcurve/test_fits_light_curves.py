@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
-
-from shared.lightcurve import LightCurveError, read_light_curve
+from eas.lightcurve import LightCurveError, read_light_curve
 
 
 def make_file(

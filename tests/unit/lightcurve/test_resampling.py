@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from eas.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError, resample
+from eas.lightcurve.arrays import FloatArray
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from shared.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError, resample
-from shared.lightcurve.arrays import FloatArray
 
 fluxes_of = st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=60)
 

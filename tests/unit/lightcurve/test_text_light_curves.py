@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from shared.lightcurve import LightCurve, LightCurveError, read_light_curve
-from shared.lightcurve.files import LightCurveFormat
+from eas.lightcurve import LightCurve, LightCurveError, read_light_curve
+from eas.lightcurve.files import LightCurveFormat
 
 
 def read(tmp_path: Path, text: str, lc_format: LightCurveFormat | None = None) -> LightCurve:

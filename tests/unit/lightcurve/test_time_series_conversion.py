@@ -8,8 +8,7 @@ from astropy import units
 from astropy.table import MaskedColumn
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
-
-from shared.lightcurve import LightCurve, LightCurveError
+from eas.lightcurve import LightCurve, LightCurveError
 
 
 @pytest.mark.parametrize(

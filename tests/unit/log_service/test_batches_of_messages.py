@@ -5,10 +5,9 @@ from __future__ import annotations
 import gzip
 
 import pytest
-
-from services.logging.handlers.batch_text import parse_message
-from shared.contracts.errors import InvalidInputError, TooLargeError
-from shared.contracts.logs import MAX_BATCH_BYTES
+from eas.contracts.errors import InvalidInputError, TooLargeError
+from eas.contracts.logs import MAX_BATCH_BYTES
+from eas_logging.handlers.batch_text import parse_message
 
 FIRST = b'{"stream":"w","sequence":0,"time":"2026-03-01T00:00:00Z","level":20,"message":"x"}'
 SECOND = FIRST.replace(b'"sequence":0', b'"sequence":1')

@@ -9,8 +9,7 @@ import subprocess
 import sys
 
 import pytest
-
-from shared.journal.children import MAX_LINE, run_logged
+from eas.journal.children import MAX_LINE, run_logged
 
 
 class Kept(logging.Handler):

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from shared.journal.journal import Journal, SpoolBound, list_segments, spool_size
-from shared.journal.spool import Spool, SpoolInUseError
+from eas.journal.journal import Journal, SpoolBound, list_segments, spool_size
+from eas.journal.spool import Spool, SpoolInUseError
 
 
 @pytest.fixture
@@ -146,7 +145,7 @@ def test_a_write_that_ends_half_way_raises_and_leaves_nothing_behind(tmp_path: P
     script = f"""
 import resource, signal
 from pathlib import Path
-from shared.journal.journal import Journal
+from eas.journal.journal import Journal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 journal = Journal(Path({str(tmp_path)!r}), "writer")
 journal.append(b"before")
@@ -176,7 +175,7 @@ def test_the_pressure_is_the_size_of_all_writers_segments(tmp_path: Path) -> Non
 
 
 def test_a_second_process_is_refused_the_same_spool(spool: Spool) -> None:
-    script = f"from pathlib import Path; from shared.journal.spool import Spool; Spool(Path({str(spool.folder)!r}))"
+    script = f"from pathlib import Path; from eas.journal.spool import Spool; Spool(Path({str(spool.folder)!r}))"
     found = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
     assert SpoolInUseError.__name__ in found.stderr
     assert found.returncode == 1

@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-
-from shared.contracts.logs import ENDING_START, MAX_MESSAGE_LENGTH, LogRecord, StreamEnding
-from shared.journal.handler import AttemptContext, JournalHandler
-from shared.journal.journal import SpoolBound, list_segments
+from eas.contracts.logs import ENDING_START, MAX_MESSAGE_LENGTH, LogRecord, StreamEnding
+from eas.journal.handler import AttemptContext, JournalHandler
+from eas.journal.journal import SpoolBound, list_segments
 
 Logger = logging.Logger
 
@@ -42,7 +41,7 @@ def logger(handler: JournalHandler) -> Logger:
 
 
 def make_logger(handler: logging.Handler) -> Logger:
-    found = Logger("services.worker.tasks.tls", logging.DEBUG)
+    found = Logger("eas_worker.tasks.tls", logging.DEBUG)
     found.addHandler(handler)
     return found
 
@@ -55,7 +54,7 @@ def test_a_record_keeps_message_template_arguments_and_its_own_time(logger: Logg
     assert record.template == "value %d of %s"
     assert record.arguments == [3, "period"]
     assert before.replace(microsecond=before.microsecond) <= record.time <= datetime.now(UTC)
-    assert (record.level, record.logger, record.process_id) == (30, "services.worker.tasks.tls", os.getpid())
+    assert (record.level, record.logger, record.process_id) == (30, "eas_worker.tasks.tls", os.getpid())
     assert record.host
 
 

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from services.logging.logic.arrivals import Arrivals
-from services.logging.logic.indexing import TextIndexing
-from services.logging.logic.ingestion import Ingestion
-from shared.amqp.replay_buffer import MOST_FAILURES, ReplayBuffer
-from shared.contracts.errors import EasError, UnavailableError
-from shared.contracts.logs import LogBatch, LogRecord, StreamEnding
-from shared.journal.journal import REJECTED_NAME, Journal, SpoolBound
-from shared.journal.shipper import Shipper
+from eas.amqp.replay_buffer import MOST_FAILURES, ReplayBuffer
+from eas.contracts.errors import EasError, UnavailableError
+from eas.contracts.logs import LogBatch, LogRecord, StreamEnding
+from eas.journal.journal import REJECTED_NAME, Journal, SpoolBound
+from eas.journal.shipper import Shipper
+from eas_logging.logic.arrivals import Arrivals
+from eas_logging.logic.indexing import TextIndexing
+from eas_logging.logic.ingestion import Ingestion
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import orjson
 import pytest
+from eas.contracts.logs import MAX_MESSAGE_LENGTH, LogQuery, LogRecord, cut_log_text
+from eas.contracts.values import MAX_LEVELS, find_value_fault
+from eas_logging.domain.record import bound_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-
-from services.logging.domain.record import bound_record
-from shared.contracts.logs import MAX_MESSAGE_LENGTH, LogQuery, LogRecord, cut_log_text
-from shared.contracts.values import MAX_LEVELS, find_value_fault
 
 
 def record(**fields: Any) -> LogRecord:

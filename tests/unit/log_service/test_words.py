@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 import pytest
-
-from services.logging.domain.words import Phrase, split_words
+from eas_logging.domain.words import Phrase, split_words
 
 
 def split_by_sqlite(texts: Sequence[str]) -> list[list[str]]:

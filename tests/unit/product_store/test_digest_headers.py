@@ -6,11 +6,10 @@ import base64
 import hashlib
 
 import pytest
+from eas.contracts.digests import Digests, encode_base64, format_digest, read_digests
+from eas.contracts.errors import DigestMismatchError, InvalidInputError
 from hypothesis import given
 from hypothesis import strategies as st
-
-from shared.contracts.digests import Digests, encode_base64, format_digest, read_digests
-from shared.contracts.errors import DigestMismatchError, InvalidInputError
 
 DATA = b"a light curve"
 MD5 = hashlib.md5(DATA).hexdigest()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from services.product_store.domain.conditions import MAX_CONDITIONS, MetadataCondition, read_conditions
-from shared.contracts.errors import InvalidInputError
+from eas.contracts.errors import InvalidInputError
+from eas_product_store.domain.conditions import MAX_CONDITIONS, MetadataCondition, read_conditions
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from eas.contracts.errors import UnsafePathError
+from eas.contracts.paths import check_directory, check_filename, check_relative_path
 from hypothesis import given
 from hypothesis import strategies as st
-
-from shared.contracts.errors import UnsafePathError
-from shared.contracts.paths import check_directory, check_filename, check_relative_path
 
 UNSAFE = {
     "../x": "'..'",

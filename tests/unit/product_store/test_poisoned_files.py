@@ -9,18 +9,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from services.product_store.domain.damage import Custody, Damage, StoredObject
-from services.product_store.domain.version import Fingerprint, Version
-from services.product_store.handlers.queued_messages import QueuedMessages
-from services.product_store.logic.fixity import Fixity
-from services.product_store.logic.orphans import Orphans
-from services.product_store.logic.quarantine import Quarantine
-from services.product_store.logic.recovery import Recovery
-from services.product_store.logic.removal import Removals
-from services.product_store.logic.resumption import ResumableUploads
-from shared.background import attempt_step
-from shared.contracts.errors import DamagedError, InvalidInputError, ProductExistsError, UnavailableError
+from eas.background import attempt_step
+from eas.contracts.errors import DamagedError, InvalidInputError, ProductExistsError, UnavailableError
+from eas_product_store.domain.damage import Custody, Damage, StoredObject
+from eas_product_store.domain.version import Fingerprint, Version
+from eas_product_store.handlers.queued_messages import QueuedMessages
+from eas_product_store.logic.fixity import Fixity
+from eas_product_store.logic.orphans import Orphans
+from eas_product_store.logic.quarantine import Quarantine
+from eas_product_store.logic.recovery import Recovery
+from eas_product_store.logic.removal import Removals
+from eas_product_store.logic.resumption import ResumableUploads
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 BYTES = Fingerprint(md5="0" * 32, sha256="0" * 64, size=1)

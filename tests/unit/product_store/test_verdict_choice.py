@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from services.product_store.domain.verdict import Judgement, choose_verdict, is_repeat
+from eas_product_store.domain.verdict import Judgement, choose_verdict, is_repeat
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from services.scheduler.domain.task_settings import TaskTypeSpecification
+from eas_scheduler.domain.task_settings import TaskTypeSpecification
 
 
 def specification(

@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from eas_scheduler.domain.job_language.document import check_document
+from eas_scheduler.domain.job_language.expansion import describe_root, expand
+from eas_scheduler.domain.job_language.plan import FlowTask, Plan
+from eas_scheduler.domain.job_language.problems import ProblemList
+from eas_scheduler.domain.task_settings import TaskTypeSpecification
 from hypothesis import given
 from hypothesis import strategies as st
-
-from services.scheduler.domain.job_language.document import check_document
-from services.scheduler.domain.job_language.expansion import describe_root, expand
-from services.scheduler.domain.job_language.plan import FlowTask, Plan
-from services.scheduler.domain.job_language.problems import ProblemList
-from services.scheduler.domain.task_settings import TaskTypeSpecification
 
 NULL = TaskTypeSpecification("null", "1", {"type": "object"}, {}, {})
 TYPES = {"null": NULL}

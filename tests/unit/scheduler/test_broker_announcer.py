@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-
-from services.scheduler.domain.changes import OutboxMessage
-from services.scheduler.storage.broker_announcer import MAX_MESSAGE_BYTES, BrokerAnnouncer
-from shared.amqp.fallback_publisher import FallbackPublisher
-from shared.amqp.topology import Topology
-from shared.contracts.errors import UnavailableError
-from shared.contracts.products import PlanMessage, ProductMessage, VerdictMessage
-from shared.testing.broker import FakeBroker, FakeLink
+from eas.amqp.fallback_publisher import FallbackPublisher
+from eas.amqp.topology import Topology
+from eas.contracts.errors import UnavailableError
+from eas.contracts.products import PlanMessage, ProductMessage, VerdictMessage
+from eas.testing.broker import FakeBroker, FakeLink
+from eas_scheduler.domain.changes import OutboxMessage
+from eas_scheduler.storage.broker_announcer import MAX_MESSAGE_BYTES, BrokerAnnouncer
 
 TOPOLOGY = Topology("test")
 QUEUE = TOPOLOGY.queue("products")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from services.scheduler.domain.containers import Resources, read_registry
-from shared.contracts.errors import InvalidInputError
+from eas.contracts.errors import InvalidInputError
+from eas_scheduler.domain.containers import Resources, read_registry
 
 BOXES = """
 <containers>

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.scheduler.storage.jobs import DocumentCache
+from eas_scheduler.storage.jobs import DocumentCache
 
 DOCUMENT = {"task_list": [{"task": "null", "name": "x" * 10_000}]}
 

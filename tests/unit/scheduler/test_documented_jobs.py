@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from services.scheduler.domain.job_language.document import check_document
-from services.scheduler.domain.job_language.expansion import describe_root, expand
-from services.scheduler.domain.job_language.plan import Plan
-from services.scheduler.domain.job_language.problems import ProblemList
-from services.scheduler.domain.task_settings import TaskTypeSpecification
+from eas_scheduler.domain.job_language.document import check_document
+from eas_scheduler.domain.job_language.expansion import describe_root, expand
+from eas_scheduler.domain.job_language.plan import Plan
+from eas_scheduler.domain.job_language.problems import ProblemList
+from eas_scheduler.domain.task_settings import TaskTypeSpecification
 
 ROOT = Path(__file__).parents[3]
 GUIDE = (ROOT / "docs" / "job_language.md").read_text("utf-8")

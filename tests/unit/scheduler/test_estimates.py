@@ -6,16 +6,15 @@ from typing import Any
 
 import pytest
 from eas import Estimate, TaskContext, TaskSettings, task_type
-
-from services.scheduler.domain.dry_run import summarise
-from services.scheduler.domain.estimates import MOST_SETTINGS, estimate_all, fill_defaults
-from services.scheduler.domain.job_language.expansion import describe_root, expand
-from services.scheduler.domain.job_language.plan import Plan
-from services.scheduler.domain.job_language.problems import ProblemList
-from services.scheduler.domain.task_settings import TaskTypeSpecification
-from services.worker.storage.task_types import describe_task_type
-from shared.contracts.scheduler import EstimateDescription
-from shared.quantities import show_quantity
+from eas.contracts.scheduler import EstimateDescription
+from eas.quantities import show_quantity
+from eas_scheduler.domain.dry_run import summarise
+from eas_scheduler.domain.estimates import MOST_SETTINGS, estimate_all, fill_defaults
+from eas_scheduler.domain.job_language.expansion import describe_root, expand
+from eas_scheduler.domain.job_language.plan import Plan
+from eas_scheduler.domain.job_language.problems import ProblemList
+from eas_scheduler.domain.task_settings import TaskTypeSpecification
+from eas_worker.storage.task_types import describe_task_type
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

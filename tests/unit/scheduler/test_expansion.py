@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from eas_scheduler.domain.job_language.document import check_document
+from eas_scheduler.domain.job_language.expansion import describe_root, expand
+from eas_scheduler.domain.job_language.loop_values import spread_values
+from eas_scheduler.domain.job_language.plan import Plan
+from eas_scheduler.domain.job_language.problems import ProblemList
+from eas_scheduler.domain.task_settings import TaskTypeSpecification
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from services.scheduler.domain.job_language.document import check_document
-from services.scheduler.domain.job_language.expansion import describe_root, expand
-from services.scheduler.domain.job_language.loop_values import spread_values
-from services.scheduler.domain.job_language.plan import Plan
-from services.scheduler.domain.job_language.problems import ProblemList
-from services.scheduler.domain.task_settings import TaskTypeSpecification
 
 Types = dict[str, TaskTypeSpecification]
 NULL = TaskTypeSpecification("null", "1", {"type": "object", "additionalProperties": False}, {}, {})

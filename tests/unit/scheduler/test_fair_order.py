@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from services.scheduler.domain.attempt import QueuedAttempt
-from services.scheduler.domain.fair_order import QueueEnds, fill_room, find_first_tag
+from eas_scheduler.domain.attempt import QueuedAttempt
+from eas_scheduler.domain.fair_order import QueueEnds, fill_room, find_first_tag
 
 
 @pytest.mark.parametrize(

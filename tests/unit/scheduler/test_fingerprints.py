@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from services.scheduler.domain.fingerprint import (
+from eas.contracts.reuse import FingerprintPart
+from eas_scheduler.domain.fingerprint import (
     Fingerprint,
     find_differing_keys,
     find_differing_parts,
     take_fingerprint,
 )
-from shared.contracts.reuse import FingerprintPart
 
 VERSION = {"sha256": "a" * 64, "filename": "star.fits", "version_id": 1, "metadata": {"cadence": 25}}
 WHOLE: dict[str, Any] = {

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from services.scheduler.domain.job_mode import is_found_again
-from services.scheduler.domain.task import KnownPromise
+from eas_scheduler.domain.job_mode import is_found_again
+from eas_scheduler.domain.task import KnownPromise
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
-
-from services.scheduler.domain.job_language.document import check_document
-from services.scheduler.domain.job_language.expansion import describe_root, expand
-from services.scheduler.domain.job_language.plan import Plan
-from services.scheduler.domain.job_language.problems import ProblemList
-from services.scheduler.domain.task_settings import TaskTypeSpecification
-from services.scheduler.storage.registry import specify
-from services.scheduler.storage.shipped_task_types import read_shipped_task_types
+from eas_scheduler.domain.job_language.document import check_document
+from eas_scheduler.domain.job_language.expansion import describe_root, expand
+from eas_scheduler.domain.job_language.plan import Plan
+from eas_scheduler.domain.job_language.problems import ProblemList
+from eas_scheduler.domain.task_settings import TaskTypeSpecification
+from eas_scheduler.storage.registry import specify
+from eas_scheduler.storage.shipped_task_types import read_shipped_task_types
 
 LC = "'lc_{r_index}.gz'.format(**metadata)"
 

@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
-
-from services.scheduler.domain.leadership import Leadership, claim_leadership
-from services.scheduler.logic.leadership import Election
-from shared.contracts.errors import UnavailableError
+from eas.contracts.errors import UnavailableError
+from eas_scheduler.domain.leadership import Leadership, claim_leadership
+from eas_scheduler.logic.leadership import Election
 
 T = TypeVar("T")
 

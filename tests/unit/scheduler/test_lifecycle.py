@@ -5,15 +5,14 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-
-from services.scheduler.domain.lifecycle import (
+from eas.contracts.states import AttemptState, JobState, TaskState
+from eas_scheduler.domain.lifecycle import (
     ATTEMPT_SUCCESSORS,
     IllegalTransitionError,
     check_task_step,
     job_state_of,
     path_to,
 )
-from shared.contracts.states import AttemptState, JobState, TaskState
 
 ATTEMPT_STEPS = {
     "queued": "running cancelled",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from services.scheduler.domain.changed_settings import find_faults, merge_changes
-from services.scheduler.domain.job_language.expressions import Scope
-from services.scheduler.domain.task_settings import TaskTypeSpecification
+from eas_scheduler.domain.changed_settings import find_faults, merge_changes
+from eas_scheduler.domain.job_language.expressions import Scope
+from eas_scheduler.domain.task_settings import TaskTypeSpecification
 
 SCHEMA = {
     "type": "object",

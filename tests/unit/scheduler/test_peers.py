@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-
-from services.scheduler.logic.peers import Peers
-from services.scheduler.logic.wakeups import Wakeups
-from shared.background import cancel_and_wait
+from eas.background import cancel_and_wait
+from eas_scheduler.logic.peers import Peers
+from eas_scheduler.logic.wakeups import Wakeups
 
 
 class Lookout:

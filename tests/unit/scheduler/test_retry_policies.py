@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from services.scheduler.domain.policies import EndedAttempt, RetryDecision, RetryLimits, decide_retry
-from shared.contracts.execution import ExecutionRules
-from shared.contracts.states import FailureReason
+from eas.contracts.execution import ExecutionRules
+from eas.contracts.states import FailureReason
+from eas_scheduler.domain.policies import EndedAttempt, RetryDecision, RetryLimits, decide_retry
 
 LIMITS = RetryLimits(attempts=4, losses=2)
 

@@ -8,18 +8,17 @@ import time
 from typing import Any
 
 import pytest
-
-from services.scheduler.domain.job_language.document import MAX_NESTING, check_document
-from services.scheduler.domain.job_language.expansion import describe_root, expand
-from services.scheduler.domain.job_language.expressions import Scope, evaluate
-from services.scheduler.domain.job_language.loop_values import spread_values
-from services.scheduler.domain.job_language.plan import Plan
-from services.scheduler.domain.job_language.problems import ProblemList
-from services.scheduler.domain.task_settings import TaskTypeSpecification, evaluate_settings
-from services.scheduler.logic.submission import parse_document
-from shared.contracts.errors import InvalidExpressionError, InvalidJobError, InvalidJsonError
-from shared.contracts.metadata import MAX_KEYWORD_LENGTH
-from shared.contracts.values import MAX_LEVELS, MAX_METADATA_BYTES, MAX_SETTINGS_BYTES
+from eas.contracts.errors import InvalidExpressionError, InvalidJobError, InvalidJsonError
+from eas.contracts.metadata import MAX_KEYWORD_LENGTH
+from eas.contracts.values import MAX_LEVELS, MAX_METADATA_BYTES, MAX_SETTINGS_BYTES
+from eas_scheduler.domain.job_language.document import MAX_NESTING, check_document
+from eas_scheduler.domain.job_language.expansion import describe_root, expand
+from eas_scheduler.domain.job_language.expressions import Scope, evaluate
+from eas_scheduler.domain.job_language.loop_values import spread_values
+from eas_scheduler.domain.job_language.plan import Plan
+from eas_scheduler.domain.job_language.problems import ProblemList
+from eas_scheduler.domain.task_settings import TaskTypeSpecification, evaluate_settings
+from eas_scheduler.logic.submission import parse_document
 
 TaskTypes = dict[str, TaskTypeSpecification]
 FREE = TaskTypeSpecification("free", "1", {"type": "object"}, {}, {"table": False})

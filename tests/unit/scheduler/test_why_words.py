@@ -6,11 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from services.scheduler.domain.policies import RetryLimits
-from services.scheduler.domain.why import AttemptFacts, TaskFacts, WhyRules, WorkerFacts, explain
-from shared.contracts.diagnostics import RelatedTask, UnmetDependency, WhyCode
-from shared.contracts.states import AttemptState, FailureReason, TaskState
+from eas.contracts.diagnostics import RelatedTask, UnmetDependency, WhyCode
+from eas.contracts.states import AttemptState, FailureReason, TaskState
+from eas_scheduler.domain.policies import RetryLimits
+from eas_scheduler.domain.why import AttemptFacts, TaskFacts, WhyRules, WorkerFacts, explain
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 RULES = WhyRules(RetryLimits(attempts=5, losses=3), timedelta(minutes=2))

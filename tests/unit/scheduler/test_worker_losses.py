@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from services.scheduler.domain.losses import Blame, Loss, LostTask, judge_losses
-from services.scheduler.domain.policies import RetryLimits, count_end, decide_retry
-from shared.contracts.states import FailureReason
+from eas.contracts.states import FailureReason
+from eas_scheduler.domain.losses import Blame, Loss, LostTask, judge_losses
+from eas_scheduler.domain.policies import RetryLimits, count_end, decide_retry
 
 LIMITS = RetryLimits(attempts=2, losses=3, delay=1.0)
 

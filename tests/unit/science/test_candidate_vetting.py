@@ -6,12 +6,11 @@ import math
 
 import numpy as np
 import pytest
-
-from services.worker.domain.errors import InputError
-from services.worker.science.synthesis import PlanetarySystem, transit_model, white_noise
-from services.worker.science.transit_fit import trapezoid
-from services.worker.science.transit_signal import FloatArray, TransitSignal
-from services.worker.science.vetting import vet_candidate
+from eas.authoring.errors import InputError
+from eas_worker.science.synthesis import PlanetarySystem, transit_model, white_noise
+from eas_worker.science.transit_fit import trapezoid
+from eas_worker.science.transit_signal import FloatArray, TransitSignal
+from eas_worker.science.vetting import vet_candidate
 
 SUN = 695_500e3 / 71_492e3  # [Jupiter radii]
 SIGMA = 2e-4

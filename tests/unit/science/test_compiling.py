@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-from services.worker.science.compiling import compiling
+from eas_worker.science.compiling import compiling
 
 
 def is_locked(lock: Path) -> bool:

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
-from services.worker.science.synthesis import PlanetarySystem, transit_model, white_noise
-from services.worker.science.transit_search_kovacs import FoldedGrid, search_folds
-from services.worker.science.transit_signal import FloatArray
-from shared.lightcurve.compiled import compiled
+from eas.lightcurve.compiled import compiled
+from eas_worker.science.synthesis import PlanetarySystem, transit_model, white_noise
+from eas_worker.science.transit_search_kovacs import FoldedGrid, search_folds
+from eas_worker.science.transit_signal import FloatArray
 
 TIMES = np.arange(20 * 48) / 48
 NOISE = white_noise(TIMES.size, 1e-3, seed=5)

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-
-from services.worker.domain.errors import InputError
-from services.worker.science.interval_chains import best_chain, trace_chain
-from services.worker.science.synthesis import white_noise
-from services.worker.science.transit_search_bls import BoxGrid, search_boxes
-from services.worker.science.transit_search_qats import IntervalGrid, Raster, search_chains
-from services.worker.science.transit_signal import FloatArray
+from eas.authoring.errors import InputError
+from eas_worker.science.interval_chains import best_chain, trace_chain
+from eas_worker.science.synthesis import white_noise
+from eas_worker.science.transit_search_bls import BoxGrid, search_boxes
+from eas_worker.science.transit_search_qats import IntervalGrid, Raster, search_chains
+from eas_worker.science.transit_signal import FloatArray
 
 
 def all_chains(size: int, shortest: int, longest: int) -> Iterator[list[int]]:

@@ -7,18 +7,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
-from services.worker.domain.errors import InputError
-from services.worker.science.search_cost import SearchCost
-from services.worker.science.stellar_grid import StellarTemplate
-from services.worker.science.synthesis import white_noise
-from services.worker.science.transit_search_bls import BoxGrid, search_boxes
-from services.worker.science.transit_search_kovacs import FoldedGrid, search_folds
-from services.worker.science.transit_search_qats import IntervalGrid, search_chains
-from services.worker.science.transit_search_tls import search_transits
-from services.worker.science.transit_signal import FloatArray, SearchFindings, TransitSignal, describe_signal
-from services.worker.tasks.transit_searches import find_fault
-from shared.contracts.metadata import Metadata
+from eas.authoring.errors import InputError
+from eas.contracts.metadata import Metadata
+from eas_worker.science.search_cost import SearchCost
+from eas_worker.science.stellar_grid import StellarTemplate
+from eas_worker.science.synthesis import white_noise
+from eas_worker.science.transit_search_bls import BoxGrid, search_boxes
+from eas_worker.science.transit_search_kovacs import FoldedGrid, search_folds
+from eas_worker.science.transit_search_qats import IntervalGrid, search_chains
+from eas_worker.science.transit_search_tls import search_transits
+from eas_worker.science.transit_signal import FloatArray, SearchFindings, TransitSignal, describe_signal
+from eas_worker.tasks.transit_searches import find_fault
 
 Search = Callable[..., SearchFindings]
 

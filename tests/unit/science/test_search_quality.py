@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
-
-from services.worker.domain.errors import InputError
-from services.worker.science.quality import InjectedTruth, Outcome, judge_period, judge_signal, name_alias
-from services.worker.science.transit_signal import TransitSignal
+from eas.authoring.errors import InputError
+from eas_worker.science.quality import InjectedTruth, Outcome, judge_period, judge_signal, name_alias
+from eas_worker.science.transit_signal import TransitSignal
 
 
 @pytest.mark.parametrize(

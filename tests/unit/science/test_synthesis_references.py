@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from services.worker.domain.errors import InputError
-from services.worker.science.synthesis import (
+from eas.authoring.errors import InputError
+from eas_worker.science.synthesis import (
     InjectedSignal,
     PlanetarySystem,
     angle_of_impact_parameter,

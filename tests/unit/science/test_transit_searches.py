@@ -6,15 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
-from services.worker.domain.errors import InputError
-from services.worker.science.stellar_grid import StellarTemplate
-from services.worker.science.synthesis import PlanetarySystem, transit_model, white_noise
-from services.worker.science.transit_search_bls import BoxGrid, search_boxes
-from services.worker.science.transit_search_kovacs import FoldedGrid, search_folds
-from services.worker.science.transit_search_qats import IntervalGrid, search_chains
-from services.worker.science.transit_search_tls import search_transits
-from services.worker.science.transit_signal import FloatArray, SearchFindings
+from eas.authoring.errors import InputError
+from eas_worker.science.stellar_grid import StellarTemplate
+from eas_worker.science.synthesis import PlanetarySystem, transit_model, white_noise
+from eas_worker.science.transit_search_bls import BoxGrid, search_boxes
+from eas_worker.science.transit_search_kovacs import FoldedGrid, search_folds
+from eas_worker.science.transit_search_qats import IntervalGrid, search_chains
+from eas_worker.science.transit_search_tls import search_transits
+from eas_worker.science.transit_signal import FloatArray, SearchFindings
 
 Search = Callable[..., SearchFindings]
 SUN = 695_500e3 / 71_492e3  # [Jupiter radii]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from services.worker.domain.errors import InputError, TaskError
-from services.worker.domain.task_type import TaskContext
-from services.worker.tasks.error import TASK_TYPE
-from shared.contracts.states import FailureReason
+from eas.authoring.errors import InputError, TaskError
+from eas.authoring.task_type import TaskContext
+from eas.contracts.states import FailureReason
+from eas_worker.tasks.error import TASK_TYPE
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from services.worker.domain.errors import InputError, OutputError
-from services.worker.domain.executables import ProgramError
-from services.worker.domain.task_type import InputFile, TaskContext, TaskType
-from services.worker.tasks import (
+from eas.authoring.errors import InputError, OutputError
+from eas.authoring.program_results import ProgramError
+from eas.authoring.task_type import InputFile, TaskContext, TaskType
+from eas.contracts.metadata import Metadata
+from eas.lightcurve import FixedStepLightCurve, read_light_curve, write_light_curve
+from eas_worker.tasks import (
     synthesis_platosim,
     transit_search_dst_v26,
     transit_search_dst_v29,
     transit_search_exotrans,
 )
-from shared.contracts.metadata import Metadata
-from shared.lightcurve import FixedStepLightCurve, read_light_curve, write_light_curve
 
 SEARCHES = [module.TASK_TYPE for module in (transit_search_dst_v26, transit_search_dst_v29, transit_search_exotrans)]
 ALL = [*SEARCHES, synthesis_platosim.TASK_TYPE]

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from eas.authoring.errors import InputError
+from eas.authoring.task_type import TaskContext
+from eas.contracts.metadata import Metadata
+from eas.lightcurve import read_light_curve
+from eas_worker.tasks.ingest_external_lcs import TASK_TYPE, IngestSettings, run
 from pydantic import ValidationError
-
-from services.worker.domain.errors import InputError
-from services.worker.domain.task_type import TaskContext
-from services.worker.tasks.ingest_external_lcs import TASK_TYPE, IngestSettings, run
-from shared.contracts.metadata import Metadata
-from shared.lightcurve import read_light_curve
 
 LCSG = "# #seed=1\n0,1.0,0\n0.1,0.9,1\n0.2,1.1,0\n"
 

@@ -8,20 +8,19 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from eas.authoring.errors import InputError
+from eas.authoring.task_type import InputFile, TaskContext, TaskType
+from eas.contracts.metadata import Metadata
+from eas.contracts.states import FailureReason
+from eas.lightcurve import LightCurve, read_light_curve, write_light_curve
+from eas_worker.logic.execution import ExecutionLimits
+from eas_worker.logic.single_task import OneTaskType, SingleTask, run_single_task
+from eas_worker.tasks import binning, detrend, multiply, transit_report, verify
+from eas_worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
+from eas_worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
+from eas_worker.tasks.transit_search_qats import TASK_TYPE as QATS
+from eas_worker.tasks.transit_search_tls import TASK_TYPE as TLS
 from pydantic import ValidationError
-
-from services.worker.domain.errors import InputError
-from services.worker.domain.task_type import InputFile, TaskContext, TaskType
-from services.worker.logic.execution import ExecutionLimits
-from services.worker.logic.single_task import OneTaskType, SingleTask, run_single_task
-from services.worker.tasks import binning, detrend, multiply, transit_report, verify
-from services.worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
-from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
-from services.worker.tasks.transit_search_qats import TASK_TYPE as QATS
-from services.worker.tasks.transit_search_tls import TASK_TYPE as TLS
-from shared.contracts.metadata import Metadata
-from shared.contracts.states import FailureReason
-from shared.lightcurve import LightCurve, read_light_curve, write_light_curve
 
 SEARCHES = (BLS, KOVACS, TLS, QATS)
 OTHERS = (detrend.TASK_TYPE, binning.TASK_TYPE, verify.TASK_TYPE, multiply.TASK_TYPE, transit_report.TASK_TYPE)

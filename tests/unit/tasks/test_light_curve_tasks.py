@@ -9,19 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydantic import ValidationError
-
-from services.worker.domain.errors import InputError, OutputError
-from services.worker.domain.task_type import InputFile, OutputFile, TaskContext
-from services.worker.tasks import binning, detrend, multiply, verify
-from services.worker.tasks.light_curve_files import (
+from eas.authoring import light_curve_files
+from eas.authoring.errors import InputError, OutputError
+from eas.authoring.light_curve_files import (
     check_light_curve_file,
     check_light_curves,
     open_light_curve,
-    write_light_curve_output,
 )
-from shared.contracts.metadata import Metadata
-from shared.lightcurve import FixedStepLightCurve, LightCurve, read_light_curve, write_light_curve
+from eas.authoring.task_type import InputFile, OutputFile, TaskContext
+from eas.contracts.metadata import Metadata
+from eas.lightcurve import FixedStepLightCurve, LightCurve, read_light_curve, write_light_curve
+from eas_worker.tasks import binning, detrend, multiply, verify
+from pydantic import ValidationError
 
 SECOND = 1 / 86400
 
@@ -296,7 +295,7 @@ def test_metadata_of_the_input_travel_but_those_of_its_file_do_not(tmp_path: Pat
 def test_metadata_that_are_not_finite_are_never_handed_over(tmp_path: Path) -> None:
     context = given_context(tmp_path, {}, {"lightcurve": "a.gz"})
     with pytest.raises(OutputError, match="'mes' of the light curve is not finite"):
-        write_light_curve_output(context, "lightcurve", steady(metadata={"mes": float("nan")}))
+        light_curve_files.write_light_curve(context, "lightcurve", steady(metadata={"mes": float("nan")}))
 
 
 # --- Quality control
@@ -314,7 +313,7 @@ def test_metadata_that_are_not_finite_are_never_handed_over(tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["a.npz", "a.gz"])
 def test_quality_control_looks_into_the_file(tmp_path: Path, curve: LightCurve, reason: str, name: str) -> None:
     context = given_context(tmp_path, {}, {"lightcurve": name})
-    write_light_curve_output(context, "lightcurve", curve)
+    light_curve_files.write_light_curve(context, "lightcurve", curve)
     verdict = check_light_curve_file(context.outputs[0])
     assert verdict.passed is not bool(reason)
     assert reason in verdict.reason
@@ -323,7 +322,7 @@ def test_quality_control_looks_into_the_file(tmp_path: Path, curve: LightCurve, 
 
 def test_quality_control_rejects_another_length_than_promised(tmp_path: Path) -> None:
     context = given_context(tmp_path, {}, {"lightcurve": "a.npz"})
-    write_light_curve_output(context, "lightcurve", steady(10), samples=12)
+    light_curve_files.write_light_curve(context, "lightcurve", steady(10), samples=12)
     verdict = check_light_curve_file(context.outputs[0])
     assert (verdict.passed, verdict.reason) == (False, "the light curve has 10 samples; 12 were promised")
 
@@ -346,7 +345,7 @@ def test_reading_a_task_module_for_its_settings_imports_no_science() -> None:
     code = (
         "import importlib, sys\n"
         f"for name in {modules!r}:\n"
-        "    importlib.import_module('services.worker.tasks.' + name)\n"
+        "    importlib.import_module('eas_worker.tasks.' + name)\n"
         "    print(name, sorted({'numpy', 'astropy', 'wotan', 'numba', 'scipy'} & set(sys.modules)))\n"
     )
     root = Path(__file__).resolve().parents[3]

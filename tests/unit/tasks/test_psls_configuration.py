@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from eas.authoring.errors import InputError, OutputError
+from eas.authoring.program_results import ProgramError
+from eas.authoring.task_type import TaskContext
+from eas.lightcurve import read_light_curve
+from eas_worker.tasks.psls_program import Simulation, read_star, split_quarters, write_yaml
+from eas_worker.tasks.synthesis_psls import TASK_TYPE, PslsSpecs, noise_per_sample
 from pydantic import ValidationError
-
-from services.worker.domain.errors import InputError, OutputError
-from services.worker.domain.executables import ProgramError
-from services.worker.domain.task_type import TaskContext
-from services.worker.tasks.psls_program import Simulation, read_star, split_quarters, write_yaml
-from services.worker.tasks.synthesis_psls import TASK_TYPE, PslsSpecs, noise_per_sample
-from shared.lightcurve import read_light_curve
 
 STAND_IN = """
 mkdir -p psls

@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from services.worker.domain.assignment import Answer
-from services.worker.domain.task_type import OutputFile, TaskContext, TaskType
-from services.worker.logic.execution import ExecutionLimits
-from services.worker.logic.single_task import OneTaskType, SingleTask, run_single_task
-from services.worker.tasks.example_curves import make_example_light_curve
-from shared.contracts.metadata import Metadata
-from shared.contracts.states import FailureReason
-from shared.lightcurve import LightCurve, read_light_curve, write_light_curve
+from eas.authoring.example_curves import make_example_light_curve
+from eas.authoring.task_type import OutputFile, TaskContext, TaskType
+from eas.contracts.metadata import Metadata
+from eas.contracts.states import FailureReason
+from eas.lightcurve import LightCurve, read_light_curve, write_light_curve
+from eas_worker.domain.assignment import Answer
+from eas_worker.logic.execution import ExecutionLimits
+from eas_worker.logic.single_task import OneTaskType, SingleTask, run_single_task
 
 CURVES = ("binning", "detrend", "multiply", "synthesis_batman", "ingest_external_lcs")
 SEARCHES = (
@@ -41,7 +40,7 @@ SUFFIXES = {"report_png": ".png", "report_html": ".html", "debugging": ".tar.gz"
 
 
 def find(name: str) -> TaskType:
-    found = import_module(f"services.worker.tasks.{name}").TASK_TYPE
+    found = import_module(f"eas_worker.tasks.{name}").TASK_TYPE
     assert isinstance(found, TaskType)
     return found
 

@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from services.scheduler.domain.estimates import estimate_all
-from services.scheduler.domain.task_settings import TaskTypeSpecification
-from services.worker.domain.task_type import TaskType
-from services.worker.science import transit_search_bls, transit_search_kovacs, transit_search_qats, transit_search_tls
-from services.worker.science.search_cost import SearchCost
-from services.worker.science.stellar_grid import StellarTemplate
-from services.worker.storage.task_types import describe_task_type
-from services.worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
-from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
-from services.worker.tasks.transit_search_qats import TASK_TYPE as QATS
-from services.worker.tasks.transit_search_tls import TASK_TYPE as TLS
+from eas.authoring.task_type import TaskType
+from eas_scheduler.domain.estimates import estimate_all
+from eas_scheduler.domain.task_settings import TaskTypeSpecification
+from eas_worker.science import transit_search_bls, transit_search_kovacs, transit_search_qats, transit_search_tls
+from eas_worker.science.search_cost import SearchCost
+from eas_worker.science.stellar_grid import StellarTemplate
+from eas_worker.storage.task_types import describe_task_type
+from eas_worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
+from eas_worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
+from eas_worker.tasks.transit_search_qats import TASK_TYPE as QATS
+from eas_worker.tasks.transit_search_tls import TASK_TYPE as TLS
 
 PER_DAY = 144
 

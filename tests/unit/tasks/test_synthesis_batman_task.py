@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from eas.authoring.errors import InputError
+from eas.authoring.task_type import TaskContext
+from eas.contracts.metadata import Metadata
+from eas.lightcurve import read_light_curve
+from eas_worker.tasks.synthesis_batman import TASK_TYPE
 from pydantic import ValidationError
-
-from services.worker.domain.errors import InputError
-from services.worker.domain.task_type import TaskContext
-from services.worker.tasks.synthesis_batman import TASK_TYPE
-from shared.contracts.metadata import Metadata
-from shared.lightcurve import read_light_curve
 
 HOT_JUPITER = {
     "duration": 20,

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from eas.authoring.errors import InputError
+from eas.authoring.task_type import InputFile, TaskContext
+from eas.contracts.metadata import Metadata
+from eas.contracts.values import find_value_fault
+from eas.lightcurve import LightCurve, write_light_curve
+from eas_worker.science.synthesis import PlanetarySystem, transit_model, white_noise
+from eas_worker.science.transit_signal import Periodogram, SearchFindings
+from eas_worker.tasks.search_archive import write_archive
+from eas_worker.tasks.transit_report import TASK_TYPE
 from pydantic import ValidationError
-
-from services.worker.domain.errors import InputError
-from services.worker.domain.task_type import InputFile, TaskContext
-from services.worker.science.synthesis import PlanetarySystem, transit_model, white_noise
-from services.worker.science.transit_signal import Periodogram, SearchFindings
-from services.worker.tasks.search_archive import write_archive
-from services.worker.tasks.transit_report import TASK_TYPE
-from shared.contracts.metadata import Metadata
-from shared.contracts.values import find_value_fault
-from shared.lightcurve import LightCurve, write_light_curve
 
 SUN = 695_500e3 / 71_492e3  # [Jupiter radii]
 CANDIDATE = {

@@ -12,21 +12,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from eas.authoring.errors import InputError
+from eas.authoring.task_type import InputFile, TaskContext, TaskType
+from eas.contracts.metadata import Metadata
+from eas.contracts.values import find_value_fault
+from eas.lightcurve import LightCurve, write_light_curve
+from eas_worker.science.synthesis import PlanetarySystem, transit_model, white_noise
+from eas_worker.tasks.search_archive import read_periodogram
+from eas_worker.tasks.synthesis_batman import TASK_TYPE as SYNTHESIS
+from eas_worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
+from eas_worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
+from eas_worker.tasks.transit_search_qats import TASK_TYPE as QATS
+from eas_worker.tasks.transit_search_tls import TASK_TYPE as TLS
+from eas_worker.tasks.transit_searches import find_fault
 from pydantic import ValidationError
-
-from services.worker.domain.errors import InputError
-from services.worker.domain.task_type import InputFile, TaskContext, TaskType
-from services.worker.science.synthesis import PlanetarySystem, transit_model, white_noise
-from services.worker.tasks.search_archive import read_periodogram
-from services.worker.tasks.synthesis_batman import TASK_TYPE as SYNTHESIS
-from services.worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
-from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
-from services.worker.tasks.transit_search_qats import TASK_TYPE as QATS
-from services.worker.tasks.transit_search_tls import TASK_TYPE as TLS
-from services.worker.tasks.transit_searches import find_fault
-from shared.contracts.metadata import Metadata
-from shared.contracts.values import find_value_fault
-from shared.lightcurve import LightCurve, write_light_curve
 
 ALL = pytest.mark.parametrize("task_type", [BLS, KOVACS, TLS, QATS], ids=["bls", "kovacs", "tls", "qats"])
 INJECTED = {
@@ -341,7 +340,7 @@ def test_reading_the_settings_loads_no_science() -> None:
     code = (
         "import importlib, sys\n"
         f"for name in {modules!r}:\n"
-        "    importlib.import_module('services.worker.tasks.' + name).TASK_TYPE.settings.model_json_schema()\n"
+        "    importlib.import_module('eas_worker.tasks.' + name).TASK_TYPE.settings.model_json_schema()\n"
         f"    print(name, [heavy for heavy in {heavy!r} if heavy in sys.modules])\n"
     )
 

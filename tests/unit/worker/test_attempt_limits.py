@@ -12,17 +12,16 @@ import time
 from pathlib import Path
 
 import pytest
-
-from services.worker.domain.assignment import WORKER_FAULT, Departure
-from services.worker.domain.failures import explain_death, explain_failure
-from services.worker.domain.limits import NO_LIMITS, AttemptLimits, Cause, Usage, find_excess
-from services.worker.domain.reports import report_death
-from services.worker.storage.attempt_page import AttemptPage
-from services.worker.storage.control_group import count_oom_kills, find_oom_counter, read_memory_bound
-from services.worker.storage.process_tree import kill_left_behind, kill_tree, read_usage, tree_of
-from services.worker.storage.watch import measure_folder
-from shared.contracts.scheduler import ClaimedAttempt
-from shared.contracts.states import FailureReason
+from eas.contracts.scheduler import ClaimedAttempt
+from eas.contracts.states import FailureReason
+from eas_worker.domain.assignment import WORKER_FAULT, Departure
+from eas_worker.domain.failures import explain_death, explain_failure
+from eas_worker.domain.limits import NO_LIMITS, AttemptLimits, Cause, Usage, find_excess
+from eas_worker.domain.reports import report_death
+from eas_worker.storage.attempt_page import AttemptPage
+from eas_worker.storage.control_group import count_oom_kills, find_oom_counter, read_memory_bound
+from eas_worker.storage.process_tree import kill_left_behind, kill_tree, read_usage, tree_of
+from eas_worker.storage.watch import measure_folder
 
 ALL = AttemptLimits(memory_gb=2.0, cpu_timeout=10.0, disk_gb=1.0, max_processes=8)
 CLAIMED = ClaimedAttempt(attempt_id=7, lease_token="t", task_id=1, job_id=1, number=1, task_type="null")

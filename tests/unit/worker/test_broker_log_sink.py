@@ -10,15 +10,14 @@ from pathlib import Path
 
 import orjson
 import pytest
-
-from services.worker.storage.broker_log_sink import MAX_MESSAGE_BYTES, BrokerLineSink
-from shared.amqp.fallback_publisher import FallbackPublisher
-from shared.amqp.topology import Topology
-from shared.contracts.errors import InvalidInputError, UnavailableError
-from shared.contracts.logs import LogBatch
-from shared.journal.journal import REJECTED_NAME, list_segments
-from shared.journal.shipper import Shipper
-from shared.testing.broker import FakeBroker, FakeLink
+from eas.amqp.fallback_publisher import FallbackPublisher
+from eas.amqp.topology import Topology
+from eas.contracts.errors import InvalidInputError, UnavailableError
+from eas.contracts.logs import LogBatch
+from eas.journal.journal import REJECTED_NAME, list_segments
+from eas.journal.shipper import Shipper
+from eas.testing.broker import FakeBroker, FakeLink
+from eas_worker.storage.broker_log_sink import MAX_MESSAGE_BYTES, BrokerLineSink
 
 TOPOLOGY = Topology("test")
 QUEUE = TOPOLOGY.queue("logs")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
-from services.worker.domain.clock_comparison import ClockComparison, correct_times
-from shared.contracts.scheduler import AttemptReport
+from eas.contracts.scheduler import AttemptReport
+from eas_worker.domain.clock_comparison import ClockComparison, correct_times
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -12,21 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
-
-from services.worker.domain.errors import OutputError
-from services.worker.domain.executables import ProgramError
-from services.worker.domain.task_type import InputFile, TaskContext, TaskType
-from services.worker.storage.task_types import InstalledTaskTypes, describe_task_type
-from services.worker.tasks.executables import (
+from eas.authoring.errors import OutputError
+from eas.authoring.executables import (
     ExecutableError,
     check_declaration,
     load_executable,
 )
-from shared.contracts.metadata import Metadata
-from shared.contracts.states import FailureReason
-from shared.journal.children import MAX_LINE
-from shared.lightcurve import FixedStepLightCurve, read_light_curve, write_light_curve
+from eas.authoring.program_results import ProgramError
+from eas.authoring.task_type import InputFile, TaskContext, TaskType
+from eas.contracts.metadata import Metadata
+from eas.contracts.states import FailureReason
+from eas.journal.children import MAX_LINE
+from eas.lightcurve import FixedStepLightCurve, read_light_curve, write_light_curve
+from eas_worker.storage.task_types import InstalledTaskTypes, describe_task_type
+from pydantic import ValidationError
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "executables"
 

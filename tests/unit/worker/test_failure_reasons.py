@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from eas.authoring.errors import InputError, OutputError
+from eas.authoring.task_type import TaskSettings
+from eas.contracts.states import FailureReason
+from eas.contracts.texts import MAX_MESSAGE
+from eas.contracts.texts import clean_message as cut_message
+from eas_worker.domain.assignment import Departure
+from eas_worker.domain.failures import explain_failure, explain_settings
 from pydantic import Field, ValidationError
-
-from services.worker.domain.assignment import Departure
-from services.worker.domain.errors import InputError, OutputError
-from services.worker.domain.failures import cut_message, explain_failure, explain_settings
-from services.worker.domain.task_type import TaskSettings
-from shared.contracts.states import FailureReason
-from shared.contracts.texts import MAX_MESSAGE
 
 
 class SearchSettings(TaskSettings):

@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-
-from services.worker.logic.fetching import Fetcher
-from services.worker.storage.input_cache import LocalInputCache
-from shared.contracts.errors import UnavailableError
-from shared.contracts.scheduler import OutputVersion
-from shared.testing.product_store import FakeProductStore
+from eas.contracts.errors import UnavailableError
+from eas.contracts.scheduler import OutputVersion
+from eas.testing.product_store import FakeProductStore
+from eas_worker.logic.fetching import Fetcher
+from eas_worker.storage.input_cache import LocalInputCache
 
 
 @dataclass

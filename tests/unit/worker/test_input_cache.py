@@ -13,9 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
-from services.worker.storage.input_cache import LocalInputCache
-from services.worker.storage.workspace import LocalWorkspace
+from eas_worker.storage.input_cache import LocalInputCache
+from eas_worker.storage.workspace import LocalWorkspace
 
 ROOT = Path(__file__).parents[3]
 
@@ -157,8 +156,8 @@ def test_a_copy_is_whole_though_the_file_goes_meanwhile(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from services.worker.storage.input_cache import LocalInputCache
-from services.worker.storage.workspace import LocalWorkspace
+from eas_worker.storage.input_cache import LocalInputCache
+from eas_worker.storage.workspace import LocalWorkspace
 workspace = LocalWorkspace(Path(sys.argv[1]), "killed")
 cache = LocalInputCache(workspace.cache, 10000, workspace.incoming)
 cache.make_place().write_bytes(b"half a st")

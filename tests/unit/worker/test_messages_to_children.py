@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from services.worker.domain.assignment import Answer, AnsweredOutput, AssignedInput, Assignment, CheckingNotice
-from services.worker.storage.child_process import ChildProcess, make_channel
-from services.worker.storage.frames import (
+from eas.contracts.states import FailureReason
+from eas_worker.domain.assignment import Answer, AnsweredOutput, AssignedInput, Assignment, CheckingNotice
+from eas_worker.storage.child_process import ChildProcess, make_channel
+from eas_worker.storage.frames import (
     INLINE,
     FrameError,
     pack_answer,
@@ -19,7 +17,8 @@ from services.worker.storage.frames import (
     unpack_assignment,
     unpack_word,
 )
-from shared.contracts.states import FailureReason
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 text = st.text(st.characters(codec="utf-8"), max_size=50)
 values = st.recursive(

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from services.worker.domain.assignment import Answer, AnsweredOutput
-from services.worker.logic.transfer import Transfer, TransferError
-from services.worker.storage.workspace import LocalWorkspace
-from shared.clients.small_files import SmallFile
-from shared.contracts.errors import EasError, GoneError, NotFoundError
-from shared.contracts.products import VersionView
-from shared.contracts.scheduler import ClaimedAttempt
-from shared.contracts.states import FailureReason
-from shared.testing.product_store import FakeProductStore
+from eas.client.small_files import SmallFile
+from eas.contracts.errors import EasError, GoneError, NotFoundError
+from eas.contracts.products import VersionView
+from eas.contracts.scheduler import ClaimedAttempt
+from eas.contracts.states import FailureReason
+from eas.testing.product_store import FakeProductStore
+from eas_worker.domain.assignment import Answer, AnsweredOutput
+from eas_worker.logic.transfer import Transfer, TransferError
+from eas_worker.storage.workspace import LocalWorkspace
 
 
 def claim(attempt_id: int = 1) -> ClaimedAttempt:

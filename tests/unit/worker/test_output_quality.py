@@ -7,10 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from services.worker.domain.quality import (
+from eas.authoring.quality import (
     MetadataError,
     ProducedFile,
     describe_rejection,
@@ -18,7 +15,9 @@ from services.worker.domain.quality import (
     judge_slot,
     plain_metadata,
 )
-from services.worker.domain.task_type import Verdict
+from eas.authoring.task_type import Verdict
+from hypothesis import given
+from hypothesis import strategies as st
 
 GOOD = ProducedFile("lightcurve", 100, {"period": 3.5})
 

@@ -9,25 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from services.worker.domain.assignment import Answer, AnsweredOutput, Assignment, CheckingNotice, Departure
-from services.worker.domain.share import Share
-from services.worker.domain.terms import WorkerTerms
-from services.worker.logic.keeping import keep_going
-from services.worker.logic.ports import Child
-from services.worker.logic.worker import Worker
-from services.worker.storage.child_process import ChildProcess, make_channel
-from services.worker.storage.doorbells import BrokerDoorbells
-from services.worker.storage.frames import pack_answer, pack_notice
-from shared.amqp.ports import Handler
-from shared.amqp.topology import Topology
-from shared.contracts.doorbells import write_doorbell
-from shared.contracts.errors import InvalidInputError
-from shared.contracts.scheduler import AttemptReport, TaskTypeDescription
-from shared.contracts.states import FailureReason
-from shared.testing.broker import FakeBroker, FakeConsumer
-from shared.testing.product_store import FakeProductStore
-from shared.testing.scheduler import FakeScheduler
+from eas.amqp.ports import Handler
+from eas.amqp.topology import Topology
+from eas.contracts.doorbells import write_doorbell
+from eas.contracts.errors import InvalidInputError
+from eas.contracts.scheduler import AttemptReport, TaskTypeDescription
+from eas.contracts.states import FailureReason
+from eas.testing.broker import FakeBroker, FakeConsumer
+from eas.testing.product_store import FakeProductStore
+from eas.testing.scheduler import FakeScheduler
+from eas_worker.domain.assignment import Answer, AnsweredOutput, Assignment, CheckingNotice, Departure
+from eas_worker.domain.share import Share
+from eas_worker.domain.terms import WorkerTerms
+from eas_worker.logic.keeping import keep_going
+from eas_worker.logic.ports import Child
+from eas_worker.logic.worker import Worker
+from eas_worker.storage.child_process import ChildProcess, make_channel
+from eas_worker.storage.doorbells import BrokerDoorbells
+from eas_worker.storage.frames import pack_answer, pack_notice
 
 
 @dataclass(eq=False)

@@ -6,16 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-
-from services.worker.domain.assignment import Answer, Assignment
-from services.worker.domain.errors import InputError
-from services.worker.domain.quality import Findings, QualityCheck
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType, Verdict
-from services.worker.logic.execution import ExecutionLimits, Executor
-from services.worker.logic.scratch import ScratchFolder
-from services.worker.storage.task_types import UnusableCheckError
-from shared.contracts.metadata import Metadata
-from shared.contracts.states import FailureReason
+from eas.authoring.errors import InputError
+from eas.authoring.quality import Findings, QualityCheck
+from eas.authoring.task_type import Slot, TaskContext, TaskSettings, TaskType, Verdict
+from eas.contracts.metadata import Metadata
+from eas.contracts.states import FailureReason
+from eas_worker.domain.assignment import Answer, Assignment
+from eas_worker.logic.execution import ExecutionLimits, Executor
+from eas_worker.logic.scratch import ScratchFolder
+from eas_worker.storage.task_types import UnusableCheckError
 
 
 class SilentJournal:

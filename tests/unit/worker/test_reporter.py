@@ -8,11 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-
-from services.worker.logic.registration import Registration
-from services.worker.logic.reporting import MOST_TRIES, Reporter
-from shared.contracts.errors import EasError, InvalidInputError
-from shared.contracts.scheduler import (
+from eas.contracts.errors import EasError, InvalidInputError
+from eas.contracts.scheduler import (
     AttemptReport,
     ClaimRequest,
     ClaimResponse,
@@ -20,8 +17,10 @@ from shared.contracts.scheduler import (
     ReportResponse,
     WorkerAnnouncement,
 )
-from shared.contracts.states import FailureReason
-from shared.testing.scheduler import FakeScheduler
+from eas.contracts.states import FailureReason
+from eas.testing.scheduler import FakeScheduler
+from eas_worker.logic.registration import Registration
+from eas_worker.logic.reporting import MOST_TRIES, Reporter
 
 ANNOUNCEMENT = WorkerAnnouncement(worker_id="w", host="h", process_id=1, slots=1, task_types=[])
 

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from eas.authoring.task_type import TaskType
+from eas_worker.domain.run_file import RunFile, RunFileError, fit_slots, read_plain_value, read_settings
+from eas_worker.storage.run_files import find_inputs, open_run_file, put_file, read_metadata, write_metadata
+from eas_worker.tasks.multiply import TASK_TYPE as MULTIPLY
+from eas_worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
+from eas_worker.tasks.transit_search_tls import TASK_TYPE as TLS
 from hypothesis import given
 from hypothesis import strategies as st
-
-from services.worker.domain.run_file import RunFile, RunFileError, fit_slots, read_plain_value, read_settings
-from services.worker.domain.task_type import TaskType
-from services.worker.storage.run_files import find_inputs, open_run_file, put_file, read_metadata, write_metadata
-from services.worker.tasks.multiply import TASK_TYPE as MULTIPLY
-from services.worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
-from services.worker.tasks.transit_search_tls import TASK_TYPE as TLS
 
 TOML = """
 [task]
@@ -68,7 +67,7 @@ def test_both_forms_say_the_same(tmp_path: Path, text: str, name: str) -> None:
 
 
 def test_text_stays_text_where_text_is_wanted(tmp_path: Path) -> None:
-    from services.worker.tasks.error import TASK_TYPE as ERROR
+    from eas_worker.tasks.error import TASK_TYPE as ERROR
 
     file = given_file(tmp_path, "[task]\ntask = error\nmessage = 12 # and 13: a [b] %(c)s\n", "a.ini")
     assert settings_of(file, ERROR) == {"message": "12 # and 13: a [b] %(c)s"}
@@ -188,7 +187,7 @@ def test_an_input_in_one_of_two_folders_is_found_and_one_in_each_is_refused(tmp_
 
 
 def test_text_becomes_the_number_or_boolean_that_is_meant(tmp_path: Path) -> None:
-    from services.worker.tasks.synthesis_psls import TASK_TYPE as PSLS
+    from eas_worker.tasks.synthesis_psls import TASK_TYPE as PSLS
 
     text = "[task]\ntask = synthesis_psls\n[specs]\nenable_transits = 1\nmask_updates = 0\nnsr = 73\nt0 = 1e0\n"
     settings = settings_of(given_file(tmp_path, text, "a.ini"), PSLS)["specs"]

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from eas.contracts.scheduler import ClaimedAttempt, TaskTypeDescription
+from eas.contracts.states import FailureReason
+from eas_worker.domain.assignment import Answer, Assignment, CheckingNotice, Departure
+from eas_worker.domain.prefetch import RunTimes
+from eas_worker.domain.reports import report_overdue
+from eas_worker.domain.share import Share
+from eas_worker.logic.active_attempt import ActiveAttempt, Stage
+from eas_worker.logic.ports import Child
+from eas_worker.logic.slot_pool import SlotPool
 
-from services.worker.domain.assignment import Answer, Assignment, CheckingNotice, Departure
-from services.worker.domain.prefetch import RunTimes
-from services.worker.domain.reports import report_overdue
-from services.worker.domain.share import Share
-from services.worker.logic.active_attempt import ActiveAttempt, Stage
-from services.worker.logic.ports import Child
-from services.worker.logic.slot_pool import SlotPool
-from shared.contracts.scheduler import ClaimedAttempt, TaskTypeDescription
-from shared.contracts.states import FailureReason
 from tests.support.virtual_time import in_virtual_time
 
 KILLED = Departure(9, None)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
-from services.worker.domain.share import Share, deal_gpus, deal_processors, set_share, share_out
-from services.worker.domain.terms import WorkerTerms
-from shared.contracts.containers import ResourcesView
+from eas.contracts.containers import ResourcesView
+from eas_worker.domain.share import Share, deal_gpus, deal_processors, set_share, share_out
+from eas_worker.domain.terms import WorkerTerms
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,13 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from eas.authoring.declaration import quality_check
+from eas.authoring.task_type import Slot, TaskContext, TaskSettings, TaskType
+from eas.contracts.metadata import Metadata
+from eas.contracts.scheduler import WorkerAnnouncement
+from eas_worker.storage.task_type_files import TaskTypeError
+from eas_worker.storage.task_types import InstalledTaskTypes, UnusableCheckError, describe_task_types
 from pydantic import Field
-
-from services.worker.domain.declaration import quality_check
-from services.worker.domain.task_type import Slot, TaskContext, TaskSettings, TaskType
-from services.worker.storage.task_type_files import TaskTypeError
-from services.worker.storage.task_types import InstalledTaskTypes, UnusableCheckError, describe_task_types
-from shared.contracts.metadata import Metadata
-from shared.contracts.scheduler import WorkerAnnouncement
 
 GREET = """
 from eas import TaskContext, task_type
@@ -123,7 +122,7 @@ def test_checks_are_found_as_entry_points() -> None:
 @pytest.mark.parametrize("value", ["no_such_module:idle", "{here}:NO_CHECK", "{here}:missing"])
 def test_a_worker_with_an_unusable_check_offers_and_accepts_nothing(value: str) -> None:
     point = EntryPoint("strict", value.format(here=__name__), "eas.quality_checks")
-    null = EntryPoint("null", "services.worker.tasks.null:TASK_TYPE", "eas.task_types")
+    null = EntryPoint("null", "eas_worker.tasks.null:TASK_TYPE", "eas.task_types")
     catalog = InstalledTaskTypes({"null": null}, [point])
 
     good, problems = catalog.load_all()

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 from eas import Example, Field, Slot, TaskContext, TaskSettings, TaskType, accept, reject
-
-from services.worker.domain.inspection import inspect_task_type
-from services.worker.domain.quality import QualityCheck
-from services.worker.logic.execution import ExecutionLimits
-from services.worker.logic.single_task import try_example
-from services.worker.storage.targets import find_targets
+from eas.authoring.quality import QualityCheck
+from eas_worker.domain.inspection import inspect_task_type
+from eas_worker.logic.execution import ExecutionLimits
+from eas_worker.logic.single_task import try_example
+from eas_worker.storage.targets import find_targets
 
 ROOT = Path(__file__).parents[3]
 OWN: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["eas.task_types"]
@@ -192,9 +191,9 @@ def test_checks_judge_the_example(tmp_path: Path) -> None:
         ("nonsense", "no such file, installed task type, or module"),
         ("no such thing", "no such file, installed task type, or module"),
         ("no/such/file.py", "No such file"),
-        ("services.worker.tasks.transit_searches", "declares no task type"),
-        ("services.worker.tasks.null:run", "it is a function"),
-        ("services.worker.tasks.null:missing", "AttributeError"),
+        ("eas_worker.tasks.transit_searches", "declares no task type"),
+        ("eas_worker.tasks.null:run", "it is a function"),
+        ("eas_worker.tasks.null:missing", "AttributeError"),
     ],
 )
 def test_names_that_mean_nothing_are_said(name: str, words: str) -> None:
@@ -202,7 +201,7 @@ def test_names_that_mean_nothing_are_said(name: str, words: str) -> None:
     assert words in target.problem
 
 
-@pytest.mark.parametrize("name", ["null", "services.worker.tasks.null", "services.worker.tasks.null:TASK_TYPE"])
+@pytest.mark.parametrize("name", ["null", "eas_worker.tasks.null", "eas_worker.tasks.null:TASK_TYPE"])
 def test_task_types_are_found_by_name_module_and_attribute(name: str) -> None:
     (target,) = find_targets(name)
     assert [found.name for found in target.found.task_types] == ["null"]

@@ -9,21 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from services.worker.domain.assignment import Answer, Assignment
-from services.worker.domain.errors import TaskError
-from services.worker.domain.quality import QualityCheck
-from services.worker.domain.reports import report_answer
-from services.worker.domain.task_type import Slot, TaskContext, TaskType, Verdict
-from services.worker.logic.execution import ExecutionLimits, Executor
-from services.worker.logic.scratch import ScratchFolder
-from services.worker.storage.frames import pack_answer, unpack_word
-from services.worker.tasks.executables import load_executable
-from shared.contracts.metadata import Metadata
-from shared.contracts.scheduler import AttemptReport, ClaimedAttempt, OutputVersion, ReportRequest
-from shared.contracts.states import FailureReason
-from shared.contracts.texts import MAX_MESSAGE, MAX_REASON
-from shared.contracts.values import MAX_LEVELS, MAX_METADATA_BYTES, MAX_RESULT_BYTES
+from eas.authoring.errors import TaskError
+from eas.authoring.executables import load_executable
+from eas.authoring.quality import QualityCheck
+from eas.authoring.task_type import Slot, TaskContext, TaskType, Verdict
+from eas.contracts.metadata import Metadata
+from eas.contracts.scheduler import AttemptReport, ClaimedAttempt, OutputVersion, ReportRequest
+from eas.contracts.states import FailureReason
+from eas.contracts.texts import MAX_MESSAGE, MAX_REASON
+from eas.contracts.values import MAX_LEVELS, MAX_METADATA_BYTES, MAX_RESULT_BYTES
+from eas_worker.domain.assignment import Answer, Assignment
+from eas_worker.domain.reports import report_answer
+from eas_worker.logic.execution import ExecutionLimits, Executor
+from eas_worker.logic.scratch import ScratchFolder
+from eas_worker.storage.frames import pack_answer, unpack_word
 
 
 class SilentJournal:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-
-from services.worker.domain.assignment import Answer, AnsweredState, Departure
-from services.worker.domain.errors import OutputError
-from services.worker.domain.limits import Cause
-from services.worker.domain.want_of_room import DiskLook, describe, excuse
-from services.worker.logic.room import Room
-from services.worker.storage.local_disk import LocalDisk
-from shared.contracts.states import FailureReason
+from eas.authoring.errors import OutputError
+from eas.contracts.states import FailureReason
+from eas_worker.domain.assignment import Answer, AnsweredState, Departure
+from eas_worker.domain.limits import Cause
+from eas_worker.domain.want_of_room import DiskLook, describe, excuse
+from eas_worker.logic.room import Room
+from eas_worker.storage.local_disk import LocalDisk
 
 MB = 1_000_000
 PROMISED = 100 * MB

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from eas_worker.factory import make_environment, make_terms
+from eas_worker.settings import TokenError, WorkerSettings, make_worker_id
 from pydantic import ValidationError
-
-from services.worker.factory import make_environment, make_terms
-from services.worker.settings import TokenError, WorkerSettings, make_worker_id
 
 
 @pytest.fixture(autouse=True)

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-from services.worker.storage.workspace import LocalWorkspace, WorkspaceError
+from eas_worker.storage.workspace import LocalWorkspace, WorkspaceError
 
 
 def test_folders_are_private(tmp_path: Path) -> None:

@@ -1,7 +1,0 @@
-"""`transit_search_dst_v29`: search for transits with DST, version 29. DST is not public: configure a command."""
-
-from __future__ import annotations
-
-from services.worker.tasks.external_searches import make_task_type
-
-TASK_TYPE = make_task_type("transit_search_dst_v29")

@@ -1,0 +1,1 @@
+"""Task types as their authors write them. `eas` exports what is stable."""
