@@ -161,7 +161,7 @@ def mime_type_of(written: Mapping[str, MetadataValue]) -> str:
     return "application/gzip" if written["gzipped"] else "text/plain"
 
 
-def check_light_curves(context: TaskContext, metadata: Metadata) -> list[Verdict]:
+def check_light_curves(context: TaskContext, metadata: Metadata) -> list[Verdict]:  # noqa: ARG001
     """Quality control of every output of a task that writes nothing but light curves."""
     return [check_light_curve_file(file) for file in context.outputs]
 

@@ -1,7 +1,7 @@
 """What a task type is: a name, a version, typed settings, slots, the code, and its quality control.
 
-A task type is one module in `services/worker/eas_worker/tasks` (or in any installed distribution) whose ``TASK_TYPE`` is named
-by an entry point of the group ``eas.task_types``, or a function in a file of the worker's folder of task types. Authors
+A task type is one module in `eas_worker.tasks` (or in any installed distribution) whose ``TASK_TYPE`` is named by an
+entry point of the group ``eas.task_types``, or a function in a file of the worker's folder of task types. Authors
 outside of this repository import all of this from `eas`, which is stable.
 """
 

@@ -411,7 +411,7 @@ class ClaimRequest(BaseModel):
     total: int = Field(default=1, ge=0, le=1000, description="The most attempts in all.")
     share_room: bool = Field(
         default=False,
-        description="Each of `per_type` is what would fill the worker's whole room, so an attempt takes that part of it.",
+        description="Each number in `per_type` would fill the worker's whole room; an attempt takes that part of it.",
     )
     wait: float = Field(default=0.0, ge=0, le=60, description="[s]")
 

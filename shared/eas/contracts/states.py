@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class AttemptState(StrEnum):
-    """Where one try at running a task stands. See the table in `services/scheduler/eas_scheduler/domain/lifecycle.py`."""
+    """Where one try at running a task stands. See the table in `eas_scheduler.domain.lifecycle`."""
 
     QUEUED = "queued"
     RUNNING = "running"

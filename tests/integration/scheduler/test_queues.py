@@ -254,7 +254,7 @@ async def test_large_queues_are_moved_in_parts(bench: Bench, database_url: str) 
     database = Database(database_url)
     await database.start()
     try:
-        queues = Queues(SqlTransactor(database, lambda: datetime.now(UTC), Wakeups().ring), at_once=10)
+        queues = Queues(SqlTransactor(database, lambda: datetime.now(UTC), Wakeups().wake), at_once=10)
         assert (await queues.purge("null", by="ada")).purged == 25
         assert (await queues.reschedule(RescheduleRequest(), job_id=job_id)).rescheduled == 25
     finally:

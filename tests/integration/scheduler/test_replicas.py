@@ -187,7 +187,7 @@ async def transactors(database_url: str) -> AsyncIterator[tuple[SqlTransactor, S
             database = Database(database_url)
             await database.start()
             stack.push_async_callback(database.stop)
-            found.append(SqlTransactor(database, lambda: datetime.now(UTC), Wakeups().ring))
+            found.append(SqlTransactor(database, lambda: datetime.now(UTC), Wakeups().wake))
         yield found[0], found[1]
 
 

@@ -1,7 +1,7 @@
 """The preview process: reads files that nobody trusts, with little memory and time, and no secrets.
 
-``python -m eas_product_store.previews.child FOLDER MEMORY SECONDS``: an empty folder for its files, which it removes in the
-end; most memory [MB]; and time for one preview [s].
+``python -m eas_product_store.previews.child FOLDER MEMORY SECONDS``: an empty folder for its files, which it removes in
+the end; most memory [MB]; and time for one preview [s].
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def carry_out(
         Inputs are no products; all are listed.
     """
     planting = PlanWriter(unit, plan, job_id, parent_id, mode)
-    planting.plant(task_types)
+    planting.write(task_types)
     return planting.taken_over
 
 
@@ -90,7 +90,8 @@ class PlanWriter:
         """How many of the plan's products are new generations."""
         return sum(name in self._found for name in self._plan.products)
 
-    def plant(self, task_types: dict[str, TaskTypeSpecification]) -> None:
+    def write(self, task_types: dict[str, TaskTypeSpecification]) -> None:
+        """Insert the tasks of the plan, what they promise and what they depend on."""
         self._check_products()
         tasks = self._plan.tasks
         self._task_ids = self._unit.tasks.take_ids(len(tasks))

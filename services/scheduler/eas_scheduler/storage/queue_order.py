@@ -13,8 +13,8 @@ from eas_scheduler.domain.fair_order import QueueEnds, find_first_tag
 from eas_scheduler.storage.schema import attempt_table as _attempt
 
 _TAG = (
-    "(SELECT start_tag FROM attempt WHERE state = 'queued' AND NOT on_hold AND task_type = {type} AND priority = :priority"
-    " ORDER BY start_tag{direction} LIMIT 1)"
+    "(SELECT start_tag FROM attempt WHERE state = 'queued' AND NOT on_hold AND task_type = {type}"
+    " AND priority = :priority ORDER BY start_tag{direction} LIMIT 1)"
 )
 #: The ends of a queue, how much the job has queued, and, where the queue is empty, how far the queues of other task
 #: types have come: one seek in the index for each.
