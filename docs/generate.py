@@ -12,15 +12,16 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
 from eas.authoring.task_type import Slot, TaskSettings, TaskType
 from eas_logging.settings import LoggingSettings
 from eas_product_store.settings import ProductStoreSettings
 from eas_scheduler.settings import SchedulerSettings
 from eas_worker.settings import WorkerSettings
 from eas_worker.storage.task_types import describe_task_type
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings
 
 FOLDER = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py; edit the code that it describes. -->\n"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from eas.signals import hear_signals
 from hypothesis import settings
 
+from eas.signals import hear_signals
 from tests.support.databases import KINDS, DatabasePool
 from tests.support.mariadb import MariadbServer
 from tests.support.mysql import MysqlServer

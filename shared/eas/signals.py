@@ -1,4 +1,4 @@
-"""What a program does about signals that whoever started it has had ignored or blocked."""
+"""Signals that a program was started with ignored or blocked."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eas.lightcurve import read_light_curve
 
+from eas.lightcurve import read_light_curve
 from tests.acceptance.conftest import ENVIRONMENT, eas, wait_until
 
 pytestmark = pytest.mark.acceptance

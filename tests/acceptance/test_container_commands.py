@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from eas_scheduler.handlers.examples import REGISTRY
 
+from eas_scheduler.handlers.examples import REGISTRY
 from tests.acceptance.conftest import ENVIRONMENT, RunningSuite, eas, running_suite, wait_until
 
 pytestmark = pytest.mark.acceptance

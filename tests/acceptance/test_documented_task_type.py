@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from eas import make_example_light_curve
 from eas.lightcurve import read_light_curve
-
 from tests.acceptance.conftest import ENVIRONMENT, RunningSuite
 
 pytestmark = pytest.mark.acceptance

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eas.client.notebook import connect
 
+from eas.client.notebook import connect
 from tests.acceptance.conftest import RunningSuite, eas, wait_until
 
 pytestmark = pytest.mark.acceptance

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+
 from eas.amqp.connection import BrokerConnection
 from eas.amqp.ports import Message
 from eas.amqp.publisher import QueuePublisher
@@ -29,8 +31,6 @@ from eas.client.scheduler import SchedulerClient
 from eas.contracts.errors import UnavailableError
 from eas.contracts.logs import Completeness
 from eas.contracts.scheduler import JobView
-from pydantic import SecretStr
-
 from tests.support.cluster import SERVICES, Cluster
 from tests.support.databases import KINDS, SERVERS, DatabaseServer, Inspector
 from tests.support.private_server import open_server

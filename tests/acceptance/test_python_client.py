@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.client import notebook
 from eas.client.suite import FileError, JobTimeoutError, SuiteNotFoundError, connect
 from eas.contracts.diagnostics import JobEnd, WhyCode
@@ -20,7 +21,6 @@ from eas.contracts.errors import InvalidInputError, NotFoundError, ProductExists
 from eas.contracts.execution import TaskTypeRules
 from eas.contracts.scheduler import JobView
 from eas.contracts.states import FailureReason, JobState, TaskState
-
 from tests.acceptance.conftest import ENVIRONMENT, RunningSuite, running_suite
 
 pytestmark = pytest.mark.acceptance

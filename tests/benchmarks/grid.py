@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import orjson
+
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.errors import UnavailableError
 from eas.contracts.scheduler import (
@@ -24,7 +25,6 @@ from eas.contracts.scheduler import (
     TaskTypeDescription,
     WorkerAnnouncement,
 )
-
 from tests.benchmarks.figures import Figure, peak_memory
 
 ROWS, COLUMNS = 178, 179

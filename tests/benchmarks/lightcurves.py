@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy.interpolate import interp1d
+
 from eas.lightcurve import FixedStepLightCurve, LightCurve, read_light_curve, resample, write_light_curve
 from eas.lightcurve.arrays import FloatArray
 from eas.lightcurve.kernels import load_kernels
-from scipy.interpolate import interp1d
-
 from tests.benchmarks.figures import Figure
 
 SAMPLES = 2_522_880

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import Engine, insert
+
 from eas.client.product_store import ProductStoreClient
 from eas.database.engines import open_engine
 from eas.database.migrations import upgrade_schema
@@ -19,8 +21,6 @@ from eas_product_store.main import create_app
 from eas_product_store.runtime import MIGRATIONS
 from eas_product_store.settings import ProductStoreSettings
 from eas_product_store.storage.schema import PRODUCTS, VERSIONS
-from sqlalchemy import Engine, insert
-
 from tests.benchmarks.figures import Figure
 
 PRODUCTS_COUNT = int(os.environ.get("EAS_BENCH_PRODUCTS", "1000000"))

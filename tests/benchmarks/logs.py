@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import orjson
+
 from eas.client.log_service import LogClient
 from eas.contracts.log_retention import RetentionPolicy, RetentionRule
 from eas.contracts.logs import ExportForm, LogQuery, LogScope, RecordOrder
-
 from tests.benchmarks.embedded_suite import RunningSuite, embedded_suite
 from tests.benchmarks.figures import Figure, peak_memory
 

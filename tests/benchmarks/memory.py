@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import orjson
-from eas.client.scheduler import SchedulerClient
 
+from eas.client.scheduler import SchedulerClient
 from tests.benchmarks.embedded_suite import RunningSuite, embedded_suite
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.null_tasks import finish_job, make_grid

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.scheduler import JobView
-
 from tests.benchmarks.embedded_suite import embedded_suite
 from tests.benchmarks.figures import Figure
 from tests.support.mariadb import MariadbServer

@@ -15,12 +15,12 @@ from itertools import product
 from multiprocessing import get_context
 
 import numpy as np
+
 from eas_worker.science import transit_search_bls, transit_search_kovacs, transit_search_qats, transit_search_tls
 from eas_worker.science.quality import Outcome, judge_period
 from eas_worker.science.stellar_grid import StellarTemplate
 from eas_worker.science.synthesis import PlanetarySystem, measure_signal, transit_model, white_noise
 from eas_worker.science.transit_signal import FloatArray, SearchFindings
-
 from tests.benchmarks.figures import Figure
 
 SUN = 695_500e3 / 71_492e3  # [Jupiter radii]

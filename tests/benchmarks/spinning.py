@@ -21,6 +21,7 @@ class SpinningSettings(TaskSettings):
 def run(context: TaskContext, settings: SpinningSettings) -> Metadata:
     """Filter noise, or the curve that there is, until the time is over."""
     import numpy as np
+
     from eas.lightcurve import FixedStepLightCurve
 
     end = time.thread_time() + settings.seconds

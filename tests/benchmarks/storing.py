@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from eas.client.product_store import ProductStoreClient
 from eas.client.small_files import SmallFile
 from eas.contracts.products import UploadParameters
-
 from tests.benchmarks.embedded_suite import RunningSuite, embedded_suite
 from tests.benchmarks.figures import Figure
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.scheduler import AttemptView, JobView
-
 from tests.benchmarks.embedded_suite import RunningSuite, embedded_suite
 from tests.benchmarks.figures import Figure
 

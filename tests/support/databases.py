@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from eas.database.engines import parse_database_url
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 
+from eas.database.engines import parse_database_url
 from tests.support.mariadb import MariadbServer
 from tests.support.mysql import MysqlServer, find_mysqld
 from tests.support.postgresql import PostgresqlServer

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+
 from eas.lightcurve.arrays import FloatArray
 
 SAMPLES = 240

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+
 from eas.contracts.errors import UnavailableError
 from eas.isolation import describe_error, handle_each
 

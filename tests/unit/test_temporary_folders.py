@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from eas.temporary_folders import LOCK_NAME, remove_left_behind, temporary_folder
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,6 @@ from typing import Protocol
 
 from eas.database_admin.dump import dump_database
 from eas.version import distribution_version
-
 from eas_control.databases import ServiceDatabase
 from eas_control.domain.backups import BackupManifest, DumpEntry, FaultyVersion, FileCounts
 from eas_control.domain.dump_paths import place_dumps

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from eas.database.description import DatabaseDescription
 from eas.database.engines import parse_database_url
 from eas.database.servers import name_database
+from eas_control.domain.errors import UsageError
+from eas_control.storage.data_folder import DataFolder
 from eas_logging.main import describe_database as describe_log_database
 from eas_product_store.main import describe_database as describe_product_database
 from eas_scheduler.main import describe_database as describe_job_database
-from pydantic import ValidationError
-
-from eas_control.domain.errors import UsageError
-from eas_control.storage.data_folder import DataFolder
 
 
 @dataclass(frozen=True)

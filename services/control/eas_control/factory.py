@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from fastapi import FastAPI
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
 from eas.client.suite.address import LOGS, PRODUCTS, SCHEDULER, SuiteAddress
+from eas_control.databases import ServiceDatabase
+from eas_control.handlers.index import make_index_routes
+from eas_control.storage.data_folder import DataFolder
 from eas_logging.main import create_app as create_log_service
 from eas_logging.settings import LoggingSettings
 from eas_product_store.main import create_app as create_product_store
 from eas_product_store.settings import ProductStoreSettings
 from eas_scheduler.main import create_app as create_scheduler
 from eas_scheduler.settings import SchedulerSettings
-from fastapi import FastAPI
-from pydantic import SecretStr
-from starlette.applications import Starlette
-from starlette.routing import Mount
-
-from eas_control.databases import ServiceDatabase
-from eas_control.handlers.index import make_index_routes
-from eas_control.storage.data_folder import DataFolder
 
 
 def create_suite_app(

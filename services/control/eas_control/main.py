@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from typer.exceptions import TyperException
+
 from eas.contracts.errors import EasError, InvalidInputError, ProductExistsError, TooLargeError
 from eas.database.errors import DatabaseRefusedError
 from eas.signals import hear_signals
-from typer.exceptions import TyperException
-
 from eas_control.commands import make_app
 from eas_control.domain.errors import BackupError, UsageError
 from eas_control.views.documents import print_json_error

@@ -10,9 +10,6 @@ from eas.contracts.errors import DigestMismatchError
 from eas.database.servers import create_database
 from eas.database_admin.inspection import find_contents
 from eas.database_admin.restore import RestoreReport, examine_dump, restore_database
-from eas_product_store.main import open_copies
-from eas_product_store.settings import ProductStoreSettings
-
 from eas_control.databases import ServiceDatabase
 from eas_control.domain.backups import BackupManifest, choose_run
 from eas_control.domain.errors import BackupError
@@ -20,6 +17,8 @@ from eas_control.storage.backup_folder import TOKENS, BackupFolder, hash_file, w
 from eas_control.storage.data_folder import DataFolder
 from eas_control.storage.dumped_versions import read_versions
 from eas_control.storage.folder_origin import write_origin
+from eas_product_store.main import open_copies
+from eas_product_store.settings import ProductStoreSettings
 
 _PRODUCT_STORE = "product_store"
 #: Those whose ids other services know.

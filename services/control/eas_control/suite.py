@@ -18,7 +18,6 @@ from eas.contracts.errors import EasError
 from eas.database.servers import create_database, is_on_server
 from eas.http.auth import OpenListenerError, TokenTable, refuse_open_listener
 from eas.temporary_folders import remove_left_behind
-
 from eas_control.databases import ServiceDatabase, locate_databases
 from eas_control.domain.errors import SuiteStartError
 from eas_control.factory import create_suite_app, make_worker_settings

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 
+from fastapi import FastAPI
+
 from eas.amqp.wiring import consume_queue
 from eas.contracts.logs import LOG_QUEUE
 from eas.database.description import DatabaseDescription
 from eas.http.auth import TokenTable
 from eas.http.service import create_service_app
 from eas.http.serving import prepare_process, serve
-from fastapi import FastAPI
-
 from eas_logging.handlers import follow, ids, ingest, queued_ingest, records, retention
 from eas_logging.handlers.dependencies import provide
 from eas_logging.runtime import LoggingRuntime

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from eas.database.committer import Database
-from eas.database.migrations import upgrade_schema
 from sqlalchemy import text
 
+from eas.database.committer import Database
+from eas.database.migrations import upgrade_schema
 from eas_logging.logic.arrivals import Arrivals
 from eas_logging.logic.indexing import TextIndexing
 from eas_logging.logic.ingestion import Ingestion

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fastapi import FastAPI
+
 from eas.amqp.wiring import consume_queue
 from eas.contracts.errors import UnavailableError
 from eas.contracts.products import PRODUCT_QUEUE
@@ -9,8 +11,6 @@ from eas.database.description import DatabaseDescription
 from eas.http.auth import TokenTable
 from eas.http.service import create_service_app
 from eas.http.serving import prepare_process, serve
-from fastapi import FastAPI
-
 from eas_product_store.handlers import (
     content,
     deposits,

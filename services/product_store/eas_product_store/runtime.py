@@ -14,7 +14,6 @@ from eas.database.migrations import upgrade_schema
 from eas.database.next_keys import raise_next_key
 from eas.database.restored import is_marked_restored, remove_restored_mark
 from eas.id_gate import IdGate
-
 from eas_product_store.logic.adoption import Adoptions
 from eas_product_store.logic.deposit import DepositService
 from eas_product_store.logic.fixity import Fixity

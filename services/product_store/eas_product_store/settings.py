@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eas.amqp.settings import BrokerChoice
-from eas.database.engines import SQLITE_CACHE_MB
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
+
+from eas.amqp.settings import BrokerChoice
+from eas.database.engines import SQLITE_CACHE_MB
 
 
 class ProductStoreSettings(BrokerChoice):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from fastapi import FastAPI
+
 from eas.database.description import DatabaseDescription
 from eas.http.auth import TokenTable
 from eas.http.service import create_service_app
 from eas.http.serving import prepare_process, serve
-from fastapi import FastAPI
-
 from eas_scheduler.handlers import (
     attempts,
     containers,

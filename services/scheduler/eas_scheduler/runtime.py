@@ -16,7 +16,6 @@ from eas.database.migrations import upgrade_schema
 from eas.database.next_keys import raise_next_key
 from eas.database.restored import is_marked_restored, remove_restored_mark
 from eas.id_gate import IdGate
-
 from eas_scheduler.domain.policies import RetryLimits
 from eas_scheduler.domain.why import WhyRules
 from eas_scheduler.logic.assignment import DispatchRules
@@ -102,7 +101,7 @@ class SchedulerRuntime:
         self._product_publisher = make_fallback_publisher(settings, PRODUCT_QUEUE, name="scheduler products")
         free = SqlTransactor(self._database, clock, wakeups.wake)
         gate = IdGate(CLOSED)
-        # Whoever comes just after a start waits until ids are given; one second more than that may take.
+        # Requests that come right after a start wait until ids are assigned, plus one second.
         transactor = GatedTransactor(free, gate, seconds=settings.ids_patience_seconds + 1)
         self.max_document_bytes = settings.max_document_bytes
         self.views = SchedulerViews(self._database)

@@ -6,10 +6,11 @@ import re
 import socket
 from pathlib import Path
 
-from eas.amqp.settings import BrokerChoice
-from eas.database.engines import SQLITE_CACHE_MB
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
+
+from eas.amqp.settings import BrokerChoice
+from eas.database.engines import SQLITE_CACHE_MB
 
 
 class SchedulerSettings(BrokerChoice):

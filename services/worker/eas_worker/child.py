@@ -17,7 +17,6 @@ from typing import TextIO, cast
 
 from eas.environment_variables import GPU_VARIABLE
 from eas.journal.handler import JournalHandler
-
 from eas_worker.domain.assignment import Answer
 from eas_worker.logic.execution import ExecutionLimits, Executor
 from eas_worker.logic.scratch import ScratchFolder

@@ -18,7 +18,6 @@ from eas.contracts.logs import LOG_QUEUE
 from eas.journal.handler import JournalHandler
 from eas.journal.reserve import JournalReserve
 from eas.journal.shipper import LineSink, Shipper
-
 from eas_worker.domain.limits import GIGABYTE, AttemptLimits
 from eas_worker.domain.terms import WorkerTerms
 from eas_worker.logic.ports import DoorbellSource, ProductStore, WorkSource
@@ -96,7 +95,6 @@ async def _open_doorbells(stack: AsyncExitStack, settings: WorkerSettings) -> Do
         return None
     from eas.amqp.connection import BrokerConnection
     from eas.amqp.consumer import QueueConsumer
-
     from eas_worker.storage.doorbells import BrokerDoorbells
 
     connection = BrokerConnection(broker, name=f"worker {settings.worker_id}")

@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import orjson
-from eas.journal.handler import JournalHandler
 
+from eas.journal.handler import JournalHandler
 from eas_worker.child import ChildSetup, run_child
 from eas_worker.domain.assignment import WORKER_FAULT
 from eas_worker.storage.attempt_page import AttemptPage

@@ -8,12 +8,12 @@ import os
 import sys
 
 import uvloop
+from pydantic import ValidationError
+
 from eas.contracts.errors import EasError
 from eas.disk import describe_full, is_full
 from eas.log_lines import write_log_lines
 from eas.signals import choose_stop_signals, hear_signals
-from pydantic import ValidationError
-
 from eas_worker.factory import open_worker
 from eas_worker.logic.worker import NoTaskTypesError, Worker
 from eas_worker.settings import TokenError, WorkerSettings

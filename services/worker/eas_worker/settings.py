@@ -10,9 +10,10 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Annotated
 
-from eas.amqp.settings import BrokerChoice
 from pydantic import DirectoryPath, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
+
+from eas.amqp.settings import BrokerChoice
 
 Words = Annotated[tuple[str, ...], NoDecode]
 

@@ -30,7 +30,6 @@ from eas.contracts.authoring import (
     SingleTaskRun,
 )
 from eas.contracts.states import FailureReason
-
 from eas_worker.domain.assignment import WORKER_FAULT, Answer, AnsweredOutput, Departure
 from eas_worker.domain.failures import explain_death
 from eas_worker.domain.inspection import inspect_task_type

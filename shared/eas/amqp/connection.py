@@ -245,7 +245,7 @@ class BrokerConnection:
                 await connection.close()
 
     def _say_absent(self, message: str) -> None:
-        """Say once an absence that there is one."""
+        """Log each outage once."""
         if not self._absent:
             logger.warning("%s; trying again until it is there", message)
         self._absent = True

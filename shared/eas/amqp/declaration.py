@@ -1,4 +1,4 @@
-"""Queues are declared by whoever comes first: publishers, consumers, operators."""
+"""Queues are declared by the first process that uses them: a publisher, a consumer or an operator."""
 
 from __future__ import annotations
 

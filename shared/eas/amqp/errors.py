@@ -25,7 +25,7 @@ class QueueRefusedError(ConflictError):
     def __init__(self, queue: str, reason: str) -> None:
         super().__init__(
             f"the queue {queue!r} cannot be had as asked for: {reason}. "
-            "Where it exists with other arguments, empty it and delete it, or ask for what it is.",
+            "If it exists with other arguments, empty and delete it, or set EAS_…_QUEUE_TYPE to its type.",
             where=queue,
         )
 

@@ -49,8 +49,8 @@ class FallbackPublisher:
     A broker that comes back may have lost its disk, or its queues. So what was published last is kept here, and when
     the connection was lost it is brought once more, the other way; receivers do not mind what comes twice.
 
-    After a failure it rests, longer and longer, so that whoever waits for confirms that do not come waits only now and
-    then. An absence is said once.
+    After a failure it does not try the broker for a while, with exponential back-off, so that few callers wait for
+    confirms that do not come. Each outage is logged once.
 
     Parameters
     ----------

@@ -39,7 +39,7 @@ class QueueInspector:
     Parameters
     ----------
     connection
-        The connection, started and closed by whoever made it.
+        The connection. The caller starts and closes it.
     topology
         How queues are declared.
     """

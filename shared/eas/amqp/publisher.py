@@ -33,7 +33,7 @@ class QueuePublisher:
     Parameters
     ----------
     connection
-        The connection, started and closed by whoever made it.
+        The connection. The caller starts and closes it.
     topology
         How queues are declared.
     in_flight

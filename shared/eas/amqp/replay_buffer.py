@@ -40,7 +40,7 @@ class ReplayBuffer:
         size
             Of the message [bytes].
         bring
-            Brings what was in it; whoever gets it must not mind that it comes twice.
+            Delivers the contents again; the receiver must accept repetitions.
         """
         self._entries.append(_Entry(size, bring))
         self._size += size

@@ -1,4 +1,4 @@
-"""Previews of versions, for whoever reads them or looks at them."""
+"""Previews of versions, as data and as pictures."""
 
 from __future__ import annotations
 

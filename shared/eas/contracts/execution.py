@@ -16,7 +16,7 @@ PASSING_REASONS = frozenset(
 
 
 class ExecutionRules(BaseModel):
-    """The key `execution` of a task object. What it does not say, the list around it does, or its type."""
+    """The key `execution` of a task object. Defaults are inherited from the enclosing list, then from the task type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

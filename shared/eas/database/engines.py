@@ -351,7 +351,7 @@ def translate(connection: Connection, statement: str, error: Exception) -> BaseE
 
 
 def explain_error(error: Exception, dialect: Dialect) -> Exception:
-    """Find out what an error of a database means to whoever asked: the same as it was, or one of `EasError`.
+    """Translate an error of a database for the caller: returned unchanged, or as one of `EasError`.
 
     A server that is away or shutting down, or that took the transaction back, is trouble that passes. Values that the
     database cannot hold are the caller's fault: ours all fit.

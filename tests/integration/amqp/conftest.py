@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
+
 from eas.amqp.connection import BrokerConnection
 from eas.amqp.consumer import QueueConsumer
 from eas.amqp.errors import BrokerUnavailableError
@@ -16,8 +18,6 @@ from eas.amqp.ports import Handler
 from eas.amqp.publisher import QueuePublisher
 from eas.amqp.settings import BrokerSettings
 from eas.amqp.topology import QueueType, Topology
-from pydantic import SecretStr
-
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer
 

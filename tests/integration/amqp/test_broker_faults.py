@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+
 from eas.amqp.errors import BrokerUnavailableError
 from eas.amqp.ports import Delivery, Message
 from eas.amqp.publisher import QueuePublisher
 from eas.amqp.topology import QueueType
-
 from tests.integration.amqp.conftest import RealBroker, talk_to
 from tests.integration.amqp.frame_proxy import FrameProxy
 from tests.support.rabbitmq import RabbitmqServer

@@ -6,9 +6,9 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+
 from eas.amqp.ports import Message
 from eas.amqp.topology import QueueType
-
 from tests.integration.amqp.conftest import RealBroker, talk_to
 from tests.unit.amqp.conformance import BrokerConformance, Collector, until, until_waiting
 

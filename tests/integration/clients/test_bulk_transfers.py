@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+
 from eas.client.transports.bulk import BulkConnections
 from eas.contracts.errors import DigestMismatchError, UnavailableError
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
+
 from eas.client.scheduler import SchedulerClient
 from eas.client.transports.kept_connections import KeptConnections
 from eas.contracts.errors import NotFoundError, UnavailableError

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from eas.client.proxies import make_client
 from eas.client.transports.direct import DirectTransport
 from eas.client.transports.over_httpx import HttpxTransport

@@ -11,6 +11,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
+
 from eas.client.product_store import ProductStoreClient
 from eas.client.scheduler import SchedulerClient
 from eas.client.suite.address import SuiteAddress

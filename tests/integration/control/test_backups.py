@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas_control.backup import SuiteBackup
 from eas_control.databases import locate_databases
 from eas_control.domain.errors import SuiteStartError
@@ -29,7 +30,6 @@ from eas_control.storage.backup_folder import BackupFolder
 from eas_control.storage.data_folder import DataFolder
 from eas_product_store.main import open_copies
 from eas_product_store.settings import ProductStoreSettings
-
 from tests.integration.control.conftest import OpenSuite, ServedSuite
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.database_admin.creation import make_database as create
 from eas_control.main import run
 from eas_control.storage.suite_check import check_suite
 from eas_logging.main import describe_database as describe_logs
 from eas_product_store.main import describe_database as describe_products
 from eas_scheduler.main import describe_database as describe_jobs
-
 from tests.integration.control.conftest import OpenSuite
 from tests.support.databases import Inspector
 

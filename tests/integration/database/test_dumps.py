@@ -14,6 +14,8 @@ from pathlib import Path
 
 import orjson
 import pytest
+from sqlalchemy import create_engine
+
 from eas.database.engines import parse_database_url
 from eas.database.errors import (
     DatabaseNotEmptyError,
@@ -31,8 +33,6 @@ from eas.database_admin.restore import restore_database
 from eas_logging.main import describe_database as describe_logs
 from eas_product_store.main import describe_database as describe_products
 from eas_scheduler.main import describe_database as describe_jobs
-from sqlalchemy import create_engine
-
 from tests.support.databases import Inspector
 from tests.support.postgresql import PostgresqlServer
 

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
+
 from eas.database.engines import open_engine
 from eas.database.index_room import INDEX_BYTES
-from sqlalchemy import text
 
 REPOSITORY = Path(__file__).parents[3]
 

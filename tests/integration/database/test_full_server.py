@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from eas.contracts.errors import InsufficientStorageError
-from eas.database.committer import Database
 from sqlalchemy import Connection, text
 
+from eas.contracts.errors import InsufficientStorageError
+from eas.database.committer import Database
 from tests.support.databases import Inspector
 from tests.support.mariadb import MariadbServer
 from tests.support.mysql import MysqlServer, needs_mysql

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import pytest
-from eas.database.engines import open_engine
-from eas.database.globs import match_glob
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, String, bindparam, literal, select
+
+from eas.database.engines import open_engine
+from eas.database.globs import match_glob
 
 LETTERS = "aAbzZ-]^[\\*?.+(){}|$%/'_#& \n\u00e9\u00c9\u03b1\u540d\ue000\U0001f680"
 texts = st.text(st.sampled_from(LETTERS), max_size=8)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, select
+
 from eas.database.engines import open_engine
 from eas.database.json_values import JsonKind, compare_json
 from eas.database.types import Json
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, select
 
 STAR = Table(
     "json_star", MetaData(), Column("id", Integer, primary_key=True, autoincrement=False), Column("found", Json)

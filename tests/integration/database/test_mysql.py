@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+
 from eas.contracts.errors import UnavailableError
 from eas.database.committer import Database
 from eas.database.engines import open_engine
 from eas.database.migrations import list_revisions, upgrade_schema
 from eas.database.servers import explained
 from eas_product_store.runtime import MIGRATIONS
-
 from tests.support.mysql import MysqlServer, needs_mysql
 from tests.support.private_server import USER
 

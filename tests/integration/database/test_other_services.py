@@ -6,6 +6,8 @@ from collections.abc import Callable
 from itertools import permutations
 
 import pytest
+from sqlalchemy import create_engine, inspect
+
 from eas.database.description import DatabaseDescription
 from eas.database.engines import parse_database_url
 from eas.database.errors import ForeignDatabaseError
@@ -14,7 +16,6 @@ from eas.database_admin.inspection import inspect_database
 from eas_logging.storage.database import DATABASE as LOGGING
 from eas_product_store.storage.database import DATABASE as PRODUCT_STORE
 from eas_scheduler.storage.database import DATABASE as SCHEDULER
-from sqlalchemy import create_engine, inspect
 
 
 def read_tables(url: str) -> dict[str, list[str]]:

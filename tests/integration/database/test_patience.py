@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, select, text
+from sqlalchemy.dialects.mysql import LONGTEXT
+
 from eas.contracts.errors import UnavailableError
 from eas.database.committer import Database
 from eas.database.engines import Patience
 from eas.database.prepared import prepare_insert
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, func, select, text
-from sqlalchemy.dialects.mysql import LONGTEXT
-
 from tests.support.databases import SERVER_KINDS, SERVERS, DatabaseServer
 from tests.support.postgresql import PostgresqlServer
 from tests.support.private_server import open_server

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from eas.contracts.errors import UnavailableError
-from eas.database.committer import Database
-from eas.database.prepared import Prepared, prepare_insert
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, Text, bindparam, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from eas.contracts.errors import UnavailableError
+from eas.database.committer import Database
+from eas.database.prepared import Prepared, prepare_insert
 from tests.support.postgresql import PostgresqlServer
 
 STAR = Table("sent_star", MetaData(), Column("id", BigInteger, primary_key=True), Column("name", Text, nullable=False))

@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Boolean, Column, Connection, Integer, MetaData, String, Table, bindparam, func, select, update
+from sqlalchemy.exc import IntegrityError
+
 from eas.database.engines import open_engine
 from eas.database.prepared import MOST_KEYS, Prepared, PreparedForKeys, PreparedInsertion, prepare_insert
 from eas.database.types import Json, UtcTime
-from sqlalchemy import Boolean, Column, Connection, Integer, MetaData, String, Table, bindparam, func, select, update
-from sqlalchemy.exc import IntegrityError
 
 STAR = Table(
     "star",

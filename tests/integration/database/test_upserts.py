@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from eas.database.engines import open_engine
-from eas.database.upserts import BulkInsertion, insert_if_absent, insert_or_update
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Integer, MetaData, String, Table, Text, select
 from sqlalchemy.exc import IntegrityError
+
+from eas.database.engines import open_engine
+from eas.database.upserts import BulkInsertion, insert_if_absent, insert_or_update
 
 STAR = Table(
     "upsert_star",

@@ -8,11 +8,12 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+
 from eas.client.log_service import LogClient
 from eas.contracts.logs import LogRecord
 from eas_logging.main import create_app
 from eas_logging.settings import LoggingSettings
-from fastapi import FastAPI
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MakeRecord = Callable[..., LogRecord]

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
+
 from eas.client.log_service import LogClient
 from eas.contracts.logs import Completeness, LogBatch, LogQuery, StreamEnding
 from eas_logging.main import create_app
 from eas_logging.settings import LoggingSettings
-from fastapi import FastAPI
-
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 
 pytestmark = pytest.mark.sqlite_only

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.log_retention import RetentionPolicy, RetentionRule
 from eas.contracts.logs import LogQuery
 from eas.database.committer import Database
@@ -18,7 +19,6 @@ from eas_logging.runtime import MIGRATIONS
 from eas_logging.storage.records import RecordCatalog
 from eas_logging.storage.retention import RecordRemoval
 from eas_logging.storage.text_index import Fts5Index
-
 from tests.integration.log_service.conftest import MakeRecord
 
 GOES, STAYS = 5400, 600

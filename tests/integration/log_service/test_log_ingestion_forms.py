@@ -7,12 +7,12 @@ import gzip
 
 import httpx
 import pytest
+
 from eas.client.log_service import LogClient
 from eas.contracts.errors import BusyError
 from eas.contracts.logs import MAX_BATCH_BYTES, LogBatch, LogScope
 from eas_logging.main import create_app
 from eas_logging.settings import LoggingSettings
-
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 
 pytestmark = pytest.mark.sqlite_only

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+
 from eas.client.log_service import LogClient
 from eas.contracts.errors import (
     ForbiddenError,
@@ -33,8 +35,6 @@ from eas_logging.main import create_app
 from eas_logging.runtime import MIGRATIONS
 from eas_logging.settings import LoggingSettings
 from eas_logging.storage.text_indexes import list_metadata
-from fastapi import FastAPI
-
 from tests.integration.log_service.conftest import MakeDatabase
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from eas.client.log_service import LogClient
 from eas.contracts.errors import ForbiddenError, InvalidInputError
 from eas.contracts.log_retention import RetentionPolicy, RetentionRule
@@ -14,7 +15,6 @@ from eas.contracts.logs import Completeness, LogBatch, LogQuery, LogScope, Strea
 from eas.http.auth import AccessScope, Principal, write_tokens_file
 from eas_logging.main import create_app
 from eas_logging.settings import LoggingSettings
-
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 
 DAY = timedelta(days=1)

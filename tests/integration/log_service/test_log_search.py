@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from eas.client.log_service import LogClient
 from eas.contracts.errors import InvalidInputError
 from eas.contracts.logs import ExportForm, LogBatch, LogQuery, RecordOrder
-
 from tests.integration.log_service.conftest import NOON, MakeRecord
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from eas.client.log_service import LogClient
 from eas.contracts.logs import LogBatch, LogQuery
-
 from tests.integration.log_service.conftest import MakeRecord
 
 LONG = "abcdefgh" * 60

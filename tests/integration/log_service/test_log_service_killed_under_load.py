@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from eas.client.log_service import LogClient
 from eas.contracts.errors import UnavailableError
 from eas.contracts.log_retention import RetentionPolicy, RetentionRule
@@ -29,7 +30,6 @@ from eas.contracts.logs import (
     StreamEnding,
     cut_log_text,
 )
-
 from tests.integration.log_service.conftest import MakeDatabase
 from tests.integration.log_service.service_process import LogServiceProcess
 from tests.support.databases import Inspector

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from eas.client.log_service import LogClient
 from eas.contracts.errors import UnavailableError
 from eas.contracts.logs import MAX_PAGE, Completeness, LogQuery, LogScope, StoredRecord
@@ -19,7 +20,6 @@ from eas.journal.journal import Journal, list_segments
 from eas.journal.shipper import Shipper
 from eas_logging.main import create_app
 from eas_logging.settings import LoggingSettings
-
 from tests.integration.log_service.conftest import MakeDatabase
 from tests.integration.log_service.service_process import LogServiceProcess
 

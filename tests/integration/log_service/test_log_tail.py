@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from eas.client.log_service import LogClient
 from eas.contracts.errors import InvalidInputError
 from eas.contracts.logs import LogBatch, LogQuery, LogRecord, SkippedRecords, StoredRecord
@@ -22,7 +23,6 @@ from eas_logging.runtime import MIGRATIONS, LoggingRuntime
 from eas_logging.settings import LoggingSettings
 from eas_logging.storage.records import RecordCatalog
 from eas_logging.storage.text_indexes import make_text_index
-
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 from tests.integration.log_service.service_process import LogServiceProcess
 

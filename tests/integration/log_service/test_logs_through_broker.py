@@ -12,6 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
+
 from eas.amqp.connection import BrokerConnection
 from eas.amqp.fallback_publisher import FallbackPublisher
 from eas.amqp.inspection import QueueInspector
@@ -28,8 +30,6 @@ from eas_logging.settings import LoggingSettings
 from eas_worker.factory import open_worker
 from eas_worker.settings import WorkerSettings
 from eas_worker.storage.broker_log_sink import BrokerLineSink
-from pydantic import SecretStr
-
 from tests.integration.log_service.service_process import LogServiceProcess
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer

@@ -17,12 +17,12 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.products import VersionView
 from eas_product_store.main import create_app
 from eas_product_store.settings import ProductStoreSettings
-from fastapi import FastAPI
-
 from tests.integration.product_store.object_storage import (
     CREDENTIALS,
     Bucket,

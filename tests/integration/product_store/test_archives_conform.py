@@ -10,12 +10,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import DamagedError, DigestMismatchError, UnavailableError
 from eas.contracts.products import VersionView
 from eas_product_store.main import create_app, open_copies
 from eas_product_store.settings import ProductStoreSettings
-
 from tests.integration.product_store.object_storage import (
     Bucket,
     Door,

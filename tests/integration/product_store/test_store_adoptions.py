@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from eas.contracts.products import Adoption, PlannedProduct, Verdict, VersionView
 
 if TYPE_CHECKING:

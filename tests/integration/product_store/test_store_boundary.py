@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+
 from eas.database.migrations import find_drift, upgrade_schema
 from eas_product_store.main import create_app
 from eas_product_store.runtime import MIGRATIONS
 from eas_product_store.storage.schema import METADATA
-from fastapi import FastAPI
 
 pytestmark = pytest.mark.sqlite_only
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from eas.contracts.errors import ProductExistsError
 from eas.contracts.products import PlannedProduct, Verdict
 

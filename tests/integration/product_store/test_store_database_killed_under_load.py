@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import UnavailableError
-
 from tests.support.databases import SERVER_KINDS, SERVERS, DatabaseServer
 from tests.support.private_server import open_server
 

@@ -8,6 +8,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from eas.client.small_files import SmallFile
 from eas.contracts.deposits import MAX_DEPOSITS, MAX_DEPOSITS_BYTES
 from eas.contracts.errors import InvalidInputError, ProductExistsError, VersionExistsError

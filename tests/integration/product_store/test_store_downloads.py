@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from eas.contracts.errors import DamagedError, NotFoundError
 from eas.contracts.products import Verdict, VersionView
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from eas.contracts.errors import DamagedError, UnavailableError
 
+from eas.contracts.errors import DamagedError, UnavailableError
 from tests.integration.product_store.conftest import running_store
 
 pytestmark = pytest.mark.sqlite_only
@@ -18,7 +18,6 @@ pytestmark = pytest.mark.sqlite_only
 if TYPE_CHECKING:
     from eas.contracts.products import VersionView
     from eas_product_store.runtime import ProductStoreRuntime
-
     from tests.integration.product_store.conftest import Place, Store
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
+
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import GoneError, UnavailableError
 from eas.contracts.retention import RetentionRequest, RetentionRuleView

@@ -9,6 +9,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+
 from eas.contracts.errors import InvalidInputError, ProductExistsError
 from eas.contracts.products import (
     PlanMessage,
@@ -20,7 +21,6 @@ from eas.contracts.products import (
     VerdictRequest,
 )
 from eas_product_store.handlers.queued_messages import QueuedMessages
-
 from tests.integration.product_store.conftest import Store
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+
 from eas.client.suite import FileError
 from eas.client.suite.downloads import download_job, download_product, find_product
 

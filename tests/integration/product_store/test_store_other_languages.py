@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from eas.contracts.products import PlannedProduct
 from eas.database.migrations import find_drift
 from eas_product_store.storage.schema import METADATA
-
 from tests.integration.product_store.conftest import Store
 from tests.support.postgresql import PostgresqlServer
 

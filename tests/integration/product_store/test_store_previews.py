@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
+
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import UnreadableError
 from eas.contracts.previews import PreviewParameters
@@ -24,7 +26,6 @@ from eas.lightcurve import LightCurve, write_light_curve
 from eas_product_store.domain.preview import PreviewRequest
 from eas_product_store.main import create_app
 from eas_product_store.storage.preview_processes import MODULE, PreviewProcesses
-from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

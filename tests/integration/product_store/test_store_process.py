@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import DamagedError, ProductExistsError, UnavailableError
 from eas.contracts.products import PlannedProduct, VersionView

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import ConflictError, GoneError, NotFoundError, QuotaExceededError
 from eas.contracts.products import Adoption, Verdict, VersionView

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+
 from eas.contracts.errors import InvalidInputError
 from eas.contracts.metadata import Metadata
 from eas.contracts.products import PlannedProduct

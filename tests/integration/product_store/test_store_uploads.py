@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from sqlalchemy import Connection
+
 from eas.contracts.digests import Digests
 from eas.contracts.errors import (
     DamagedError,
@@ -37,7 +39,6 @@ from eas_product_store.runtime import MIGRATIONS
 from eas_product_store.storage.archive import FileArchive
 from eas_product_store.storage.catalog import DatabaseCatalog, SqlCatalog
 from eas_product_store.storage.spool import ArchiveError
-from sqlalchemy import Connection
 
 pytestmark = pytest.mark.sqlite_only
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import NotFoundError, UnavailableError, VersionExistsError
 from eas_product_store.logic.deposit import BLOCK_SIZE

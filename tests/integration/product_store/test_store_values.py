@@ -7,12 +7,13 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
+
 from eas.contracts.metadata import MAX_KEYWORD_LENGTH
 from eas.contracts.products import METADATA_HEADER
 from eas.contracts.texts import MAX_AUTHOR, MAX_REASON
 from eas.contracts.values import MAX_LEVELS, MAX_METADATA_BYTES
 from eas_product_store.handlers.queued_messages import QueuedMessages
-from sqlalchemy import make_url
 
 from .conftest import Store
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from eas.contracts.errors import ConflictError
 from eas.contracts.products import Adoption, AdoptionAnswer, VersionView
 from eas.contracts.scheduler import (
@@ -37,7 +38,6 @@ from eas_scheduler.logic.timers import Timers
 from eas_scheduler.logic.wakeups import Wakeups
 from eas_scheduler.runtime import MIGRATIONS
 from eas_scheduler.storage.unit_of_work import SqlTransactor
-
 from tests.support.databases import Inspector
 
 from .poison import Poison, PoisonedTransactor

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from eas_scheduler.logic.ports import Transactor
 from pydantic import BaseModel
+
+from eas_scheduler.logic.ports import Transactor
 
 PLAIN = (str, bytes, float, bool, type(None))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+
 from eas.contracts.errors import UnavailableError
 from eas.contracts.scheduler import HeartbeatRequest, LeasedAttempt
-
 from tests.support.databases import Inspector
 
 from .conftest import NULL, Rows, Scheduler, accept

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from eas.contracts.errors import UnavailableError
 
 from .conftest import NULL, Rows, Scheduler, accept, version

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from eas.amqp.fallback_publisher import FallbackPublisher
 from eas.amqp.ports import Delivery
 from eas.amqp.topology import Topology

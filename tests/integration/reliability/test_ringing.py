@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from eas.amqp.topology import Topology
 from eas.contracts.errors import UnavailableError
 from eas.testing.broker import FakeBroker

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.scheduler import (
     AttemptReport,
@@ -27,7 +28,6 @@ from eas_scheduler.logic.ports import Clock
 from eas_scheduler.main import create_app
 from eas_scheduler.runtime import read_clock
 from eas_scheduler.settings import SchedulerSettings
-
 from tests.support.databases import Inspector
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import uvicorn
+
 from eas.client.log_service import LogClient
 from eas.contracts.logs import LogBatch, LogRecord
 from eas.contracts.scheduler import ClaimedAttempt

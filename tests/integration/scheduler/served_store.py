@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from pydantic import SecretStr
+
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.scheduler import ClaimedAttempt, OutputVersion
 from eas_product_store.main import create_app
 from eas_product_store.settings import ProductStoreSettings
-from pydantic import SecretStr
 
 
 @dataclass

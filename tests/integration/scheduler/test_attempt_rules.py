@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from eas.contracts.diagnostics import WhyCode
 from eas.contracts.errors import NotFoundError
 from eas.contracts.execution import TaskTypeRules

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
+
 from eas.contracts.errors import NotFoundError
 from eas.contracts.scheduler import (
     AttemptReport,

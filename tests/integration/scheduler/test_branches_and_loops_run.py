@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from eas.contracts.scheduler import ClaimedAttempt
 from eas.contracts.states import FailureReason, TaskState
 

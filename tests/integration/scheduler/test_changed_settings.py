@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from eas.contracts.diagnostics import StateChange, StepReason
 from eas.contracts.errors import ConflictError, InvalidInputError
 from eas.contracts.execution import ExecutionRules

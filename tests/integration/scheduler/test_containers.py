@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.containers import ResourcesView
 from eas.contracts.errors import InvalidInputError, NotFoundError

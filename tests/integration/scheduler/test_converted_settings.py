@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from eas.contracts.errors import InvalidInputError
 from eas.contracts.scheduler import ClaimRequest, WorkerAnnouncement
 

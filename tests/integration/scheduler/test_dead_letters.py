@@ -6,9 +6,9 @@ import csv
 from typing import Any
 
 import pytest
+
 from eas.contracts.errors import NotFoundError
 from eas.contracts.products import PlannedProduct, PlanRequest
-
 from tests.support.databases import Inspector
 
 from .conftest import Bench

@@ -6,6 +6,7 @@ import csv
 from typing import Any
 
 import pytest
+
 from eas.contracts.diagnostics import JobFilter, ResultTable, join_tables
 from eas.contracts.errors import InvalidInputError, NotFoundError
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from eas.amqp.ports import Delivery
 from eas.amqp.topology import Topology
 from eas.background import cancel_and_wait
@@ -18,7 +19,6 @@ from eas_scheduler.logic.doorbell_relay import MOST_WAITING, DoorbellRelay, Door
 from eas_scheduler.logic.wakeups import Wakeups
 from eas_scheduler.storage.broker_queues import BrokerTaskQueues
 from eas_scheduler.storage.sql_queues import SqlTaskQueues
-
 from tests.support.databases import Inspector
 
 from .conftest import Bench

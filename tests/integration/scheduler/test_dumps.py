@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.database_admin.creation import make_database as create
 from eas.database_admin.dump import dump_database
 from eas.database_admin.inspection import inspect_database
 from eas.database_admin.restore import restore_database
 from eas_scheduler.main import describe_database
-
 from tests.support.databases import SERVER_KINDS, DatabaseServer, Inspector
 
 from .conftest import Bench, OpenBench, find_wrong_counts, version

@@ -10,13 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
+
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.diagnostics import StateChange
 from eas_scheduler.logic.events import BATCH
 from eas_scheduler.main import create_app
 from eas_scheduler.runtime import SchedulerRuntime
 from eas_scheduler.settings import SchedulerSettings
-from fastapi import FastAPI
 
 from .conftest import Bench
 

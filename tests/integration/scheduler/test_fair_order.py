@@ -9,8 +9,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from eas.contracts.scheduler import ClaimedAttempt, ClaimRequest
 
+from eas.contracts.scheduler import ClaimedAttempt, ClaimRequest
 from tests.support.databases import SERVER_KINDS
 
 from .conftest import Bench, OpenBench, version

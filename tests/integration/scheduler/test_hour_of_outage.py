@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from eas.contracts.scheduler import (
     AttemptReport,
     ClaimedAttempt,
@@ -26,7 +27,6 @@ from eas_scheduler.logic.submission import Submission
 from eas_scheduler.logic.wakeups import Wakeups
 from eas_scheduler.runtime import MIGRATIONS
 from eas_scheduler.storage.unit_of_work import SqlTransactor
-
 from tests.support.databases import Inspector
 
 from .conftest import TASK_TYPES

@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import pytest
+
 from eas.contracts.errors import ConflictError, InvalidInputError, InvalidJobError, NotFoundError, ProductExistsError
 from eas.contracts.scheduler import ClaimedAttempt, HeartbeatRequest, LeasedAttempt, TaskLine
 from eas.contracts.states import AttemptState, FailureReason, JobState, TaskState
-
 from tests.support.databases import Inspector
 
 from .conftest import Bench, OpenBench, find_wrong_counts, version

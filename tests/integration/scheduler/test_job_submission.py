@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from eas.contracts.states import TaskState
 from eas_scheduler.main import create_app
 from eas_scheduler.settings import SchedulerSettings

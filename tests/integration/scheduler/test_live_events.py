@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 import httpx
 import pytest
 import uvicorn
+
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.diagnostics import JobEnd, StateChange
 from eas.contracts.errors import NotFoundError, UnavailableError

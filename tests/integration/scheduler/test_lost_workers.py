@@ -6,6 +6,7 @@ On real databases, because what is counted is joined from the rows of attempts a
 from __future__ import annotations
 
 import pytest
+
 from eas.contracts.states import FailureReason
 
 from .conftest import Bench, OpenBench

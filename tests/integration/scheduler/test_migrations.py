@@ -7,7 +7,6 @@ from collections.abc import Callable
 from eas.database.migrations import find_drift, upgrade_schema
 from eas_scheduler.runtime import MIGRATIONS
 from eas_scheduler.storage.schema import SchedulerRow
-
 from tests.support.databases import Inspector
 
 ROWS = """

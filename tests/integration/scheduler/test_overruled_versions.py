@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.errors import NotFoundError
 from eas.contracts.provenance import VerdictOutcome
 from eas.contracts.scheduler import ClaimedAttempt, OutputVersion
 from eas.contracts.states import AttemptState, JobState, TaskState
-
 from tests.support.databases import Inspector
 
 from .conftest import Bench, OpenBench, find_wrong_counts

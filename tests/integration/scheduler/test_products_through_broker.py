@@ -11,13 +11,13 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+
 from eas.amqp.connection import BrokerConnection
 from eas.amqp.inspection import QueueInspector
 from eas.amqp.settings import BrokerSettings
 from eas.amqp.topology import Topology
 from eas.contracts.products import ProductView, VersionView
-from pydantic import SecretStr
-
 from tests.support.databases import Inspector
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer

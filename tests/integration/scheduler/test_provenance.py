@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from eas.contracts.errors import NotFoundError, UnavailableError
 from eas.contracts.provenance import Direction, ProvenanceGraph
 from eas.contracts.scheduler import ClaimedAttempt, ClaimRequest, OutputVersion, WorkerAnnouncement

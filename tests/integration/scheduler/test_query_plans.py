@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
+
 from eas.database.engines import open_engine
 from eas.database.migrations import upgrade_schema
 from eas_scheduler.runtime import MIGRATIONS
@@ -16,8 +18,6 @@ from eas_scheduler.storage.attempts import AttemptStore
 from eas_scheduler.storage.keys import KeyBlocks
 from eas_scheduler.storage.queue_order import Queue, find_first_tags
 from eas_scheduler.storage.reuse import ReuseStore
-from sqlalchemy import Connection
-
 from tests.support.databases import SERVER_KINDS
 
 

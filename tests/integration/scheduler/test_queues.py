@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import event
+
 from eas.contracts.diagnostics import JobEnd, StateChange
 from eas.contracts.errors import NotFoundError
 from eas.contracts.queues import RescheduleRequest
@@ -24,8 +26,6 @@ from eas_scheduler.runtime import MIGRATIONS
 from eas_scheduler.settings import SchedulerSettings
 from eas_scheduler.storage.selection import SelectionStore
 from eas_scheduler.storage.unit_of_work import SqlTransactor
-from sqlalchemy import event
-
 from tests.support.databases import Inspector
 
 from .conftest import Bench, find_wrong_counts

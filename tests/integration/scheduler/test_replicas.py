@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection, Engine, event, text
+
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.errors import UnavailableError
 from eas.contracts.scheduler import HeartbeatRequest
@@ -27,8 +29,6 @@ from eas_scheduler.logic.leadership import DeposedError, Election, LeadersTransa
 from eas_scheduler.logic.wakeups import Wakeups
 from eas_scheduler.runtime import MIGRATIONS
 from eas_scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
-from sqlalchemy import Connection, Engine, event, text
-
 from tests.support.databases import KINDS, SERVER_KINDS, Inspector
 
 from .conftest import TASK_TYPES, Bench, OpenBench, find_wrong_counts

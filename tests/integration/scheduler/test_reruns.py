@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+
 from eas.contracts.errors import ConflictError, ProductExistsError
 from eas.contracts.scheduler import AttemptReport, ClaimedAttempt, JobView, ReportRequest
 from eas.contracts.states import JobState

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.contracts.errors import NotFoundError, UnavailableError
 from eas.contracts.scheduler import ClaimedAttempt
 from eas.database.description import DatabaseDescription
@@ -22,7 +23,6 @@ from eas.database_admin.dump import dump_database
 from eas.database_admin.restore import restore_database
 from eas_product_store.main import describe_database as describe_products
 from eas_scheduler.main import describe_database as describe_jobs
-
 from tests.integration.scheduler.conftest import Bench, OpenBench
 from tests.integration.scheduler.served_logs import ServedLogs, serve_logs
 from tests.integration.scheduler.served_store import ServedStore, serve_store

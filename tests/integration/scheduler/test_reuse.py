@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.contracts.diagnostics import WhyCode
 from eas.contracts.errors import ConflictError
 from eas.contracts.products import Verdict
 from eas.contracts.reuse import FingerprintPart, ReuseDecision
 from eas.contracts.scheduler import AttemptView, ClaimedAttempt, JobView, TaskView
 from eas.contracts.states import AttemptState, JobState
-
 from tests.support.databases import Inspector
 
 from .conftest import TASK_TYPES, Bench, OpenBench, find_wrong_counts

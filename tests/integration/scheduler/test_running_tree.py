@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 
 import pytest
+
 from eas.contracts.errors import InvalidInputError, NotFoundError
 from eas.contracts.scheduler import TaskLine
 

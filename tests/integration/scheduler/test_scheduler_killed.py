@@ -13,10 +13,10 @@ from contextlib import suppress
 
 import httpx
 import pytest
+
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.errors import EasError, UnavailableError
 from eas.contracts.scheduler import AttemptReport, ClaimRequest, ReportRequest
-
 from tests.support.databases import Inspector
 
 from .conftest import TASK_TYPES, Bench, find_wrong_counts

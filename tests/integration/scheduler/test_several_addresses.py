@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from eas.client.scheduler import SchedulerClient
 from eas.client.several import SeveralSchedulers
 from eas.contracts.errors import UnavailableError
@@ -21,7 +22,6 @@ from eas.contracts.scheduler import (
     WorkerAnnouncement,
 )
 from eas.contracts.states import AttemptState
-
 from tests.support.databases import SERVER_KINDS
 
 from .conftest import TASK_TYPES, Bench, MovableClock, OpenBench

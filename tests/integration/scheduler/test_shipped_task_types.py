@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from eas.contracts.errors import NotFoundError
 from eas.contracts.execution import TaskTypeRules
 from eas.contracts.scheduler import WorkerAnnouncement

@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 import orjson
 import pytest
+from sqlalchemy import Connection, text
+
 from eas.contracts.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from eas.contracts.execution import ExecutionRules, TaskTypeRules
 from eas.contracts.products import Adoption, AdoptionAnswer, VersionView
@@ -52,7 +54,6 @@ from eas_scheduler.logic.timers import Timers
 from eas_scheduler.logic.wakeups import Wakeups
 from eas_scheduler.runtime import MIGRATIONS
 from eas_scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
-from sqlalchemy import Connection, text
 
 from .conftest import TASK_TYPES
 

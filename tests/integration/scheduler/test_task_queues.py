@@ -9,6 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
+
 from eas.amqp.settings import BrokerSettings
 from eas.amqp.topology import QueueType, Topology
 from eas.database.committer import Database
@@ -16,8 +18,6 @@ from eas.testing.broker import FakeBroker
 from eas_scheduler.logic.ports import TaskQueues
 from eas_scheduler.storage.broker_queues import BrokerTaskQueues, ConnectedTaskQueues
 from eas_scheduler.storage.sql_queues import SqlTaskQueues
-from pydantic import SecretStr
-
 from tests.support.databases import KINDS, Inspector
 
 from .conftest import Bench, OpenBench

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import event
+
 from eas.contracts.scheduler import TaskCounts
 from eas.contracts.states import AttemptState, TaskState
 from eas.database.committer import Database
@@ -17,8 +19,6 @@ from eas_scheduler.domain.changes import Changes
 from eas_scheduler.domain.job_mode import JobMode
 from eas_scheduler.runtime import MIGRATIONS
 from eas_scheduler.storage.unit_of_work import SqlTransactor, SqlUnitOfWork
-from sqlalchemy import event
-
 from tests.support.databases import Inspector
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)

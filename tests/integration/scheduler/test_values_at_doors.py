@@ -9,11 +9,11 @@ import json
 from typing import Any
 
 import pytest
+
 from eas.contracts.scheduler import ClaimedAttempt
 from eas.contracts.states import FailureReason, TaskState
 from eas.contracts.texts import MAX_MESSAGE, MAX_REASON
 from eas.contracts.values import MAX_LEVELS, MAX_RESULT_BYTES
-
 from tests.support.databases import Inspector
 
 from .conftest import Bench, find_wrong_counts, version

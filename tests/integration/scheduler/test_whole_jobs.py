@@ -14,9 +14,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from eas.contracts.states import JobState
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
+
+from eas.contracts.states import JobState
 
 from .conftest import Bench, OpenBench, version
 

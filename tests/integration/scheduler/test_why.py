@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from eas.contracts.diagnostics import WhyCode, WhyView
 from eas.contracts.errors import NotFoundError
 from eas.contracts.scheduler import HeartbeatRequest, LeasedAttempt

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from eas.authoring.task_type import TaskContext
 from eas.contracts.metadata import Metadata
 from eas.lightcurve import LightCurve, read_light_curve

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.authoring.task_type import InputFile, TaskContext, TaskType
 from eas.contracts.metadata import Metadata
 from eas_worker.tasks.detrend import TASK_TYPE as DETREND

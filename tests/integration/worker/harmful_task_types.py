@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.random
+
 from eas.authoring.task_type import TaskContext, TaskSettings, TaskType
 from eas.contracts.metadata import Metadata
 from eas_worker.storage.watch import INTERVAL

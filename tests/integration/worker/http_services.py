@@ -11,11 +11,12 @@ from typing import Any
 
 import orjson
 import uvicorn
+from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
+
 from eas.contracts.errors import EasError, ErrorBody
 from eas.contracts.scheduler import ClaimRequest, HeartbeatRequest, ReportRequest, WorkerAnnouncement
 from eas.testing.scheduler import FakeScheduler
-from pydantic import BaseModel
-from starlette.types import Receive, Scope, Send
 
 
 @dataclass

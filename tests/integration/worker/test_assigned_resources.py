@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.containers import ResourcesView
 from eas.contracts.scheduler import WorkerWelcome
 from eas.contracts.states import FailureReason
 from eas.testing.scheduler import FakeScheduler
-
 from tests.integration.worker.http_services import HttpServices, open_services
 from tests.integration.worker.observation import appearance
 from tests.integration.worker.processes import start_worker

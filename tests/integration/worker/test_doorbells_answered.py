@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.amqp.ports import Message
 from eas.amqp.topology import QueueType, Topology
 from eas.contracts.products import VersionView

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.contracts.products import VersionView
 from eas.contracts.scheduler import ClaimRequest, ClaimResponse, OutputVersion
 from eas.testing.product_store import FakeProductStore
 from eas.testing.scheduler import FakeScheduler
-
 from tests.integration.worker.trial import Trial, open_trial
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from eas.contracts.states import FailureReason
 
+from eas.contracts.states import FailureReason
 from tests.integration.worker.http_services import HttpServices, open_services
 from tests.integration.worker.observation import appearance
 from tests.integration.worker.processes import end_of, start_worker

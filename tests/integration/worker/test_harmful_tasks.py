@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.contracts.scheduler import AttemptReport
 from eas.contracts.states import FailureReason
-
 from tests.integration.worker.observation import appearance, gone, is_alive, parent_of
 from tests.integration.worker.trial import Trial, open_trial
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.states import FailureReason
 from eas_worker.storage.control_group import count_oom_kills
-
 from tests.integration.worker.control_groups import small_group
 from tests.integration.worker.http_services import HttpServices, open_services
 from tests.integration.worker.processes import start_worker

@@ -11,8 +11,8 @@ from subprocess import DEVNULL, Popen
 from typing import Any
 
 import pytest
-from eas.contracts.scheduler import AttemptReport
 
+from eas.contracts.scheduler import AttemptReport
 from tests.integration.worker.http_services import HttpServices, open_services
 from tests.integration.worker.observation import appearance, gone, is_alive, parent_of
 from tests.integration.worker.processes import end_of, start_worker

@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.scheduler import AttemptReport
 from eas.contracts.states import FailureReason
-
 from tests.integration.worker.observation import appearance, gone
 from tests.integration.worker.trial import Trial
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from eas.journal.journal import list_segments
 from eas.testing.scheduler import FakeScheduler
-
 from tests.integration.worker.trial import open_trial
 
 HOUR = timedelta(hours=1)

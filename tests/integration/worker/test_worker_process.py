@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.scheduler import AttemptReport
 from eas.contracts.states import FailureReason
-
 from tests.integration.worker.http_services import HttpServices, open_services
 from tests.integration.worker.observation import appearance, gone, is_alive, words
 from tests.integration.worker.processes import end_of, start_worker

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.states import FailureReason
 from eas.journal.journal import list_segments
-
 from tests.integration.worker.observation import appearance, gone, is_alive, parent_of
 from tests.integration.worker.trial import Trial, open_trial
 

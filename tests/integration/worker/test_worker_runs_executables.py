@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.states import FailureReason
 from eas.journal.journal import list_segments
-
 from tests.integration.worker.observation import appearance, gone
 from tests.integration.worker.trial import open_trial
 

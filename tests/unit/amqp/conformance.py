@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 import pytest
+
 from eas.amqp.errors import QueueRefusedError
 from eas.amqp.ports import Consumer, Delivery, Handler, Message, Publisher, Queues
 from eas.amqp.topology import QueueType, Topology

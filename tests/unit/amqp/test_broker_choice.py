@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
+
 from eas.amqp.settings import BrokerChoice
 from eas.amqp.topology import QueueType, Topology
 from eas_logging.settings import LoggingSettings
 from eas_product_store.settings import ProductStoreSettings
 from eas_scheduler.settings import SchedulerSettings
 from eas_worker.settings import WorkerSettings
-from pydantic import ValidationError
 
 URL = "amqp://user:s3cr3t@host:5672/suite"
 PREFIXES = {

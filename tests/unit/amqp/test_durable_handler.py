@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+
 from eas.amqp.durable_handler import DurableHandler
 from eas.amqp.ports import Delivery
 from eas.amqp.topology import Topology

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+
 from eas.amqp.errors import BrokerUnavailableError
 from eas.amqp.ports import Consumer, Handler, Message
 from eas.amqp.topology import Topology
 from eas.testing.broker import FakeBroker, FakeConsumer, FakePublisher, FakeQueues
-
 from tests.unit.amqp.conformance import BrokerConformance, Collector, until
 
 

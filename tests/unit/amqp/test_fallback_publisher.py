@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
+
 from eas.amqp.errors import BrokerUnavailableError
 from eas.amqp.fallback_publisher import FallbackPublisher
 from eas.amqp.ports import Message, Outcome

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import SecretStr
+
 from eas.amqp.connection import BrokerConnection
 from eas.amqp.settings import BrokerSettings
 from eas.amqp.topology import QueueType, Topology
 from eas.contracts.errors import InvalidInputError
-from pydantic import SecretStr
 
 
 def test_queues_are_named_by_prefix_and_task_type() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from eas.client.suite import Suite, SuiteAddress, SuiteClosedError, SuiteNotFoundError
 from eas.contracts.errors import UnavailableError
 

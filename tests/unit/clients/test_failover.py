@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 import pytest
+
 from eas.client.failover import Failover
 from eas.contracts.errors import InvalidInputError, UnavailableError
 

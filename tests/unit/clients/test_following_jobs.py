@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import httpx
+
 from eas.client.scheduler import SchedulerClient
 from eas.client.suite.paging import gather_outcomes
 from eas.client.suite.watching import watch_job

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from eas.client.suite.documents import read_document
 from eas.client.suite.errors import FileError
 from eas.contracts.errors import InvalidInputError

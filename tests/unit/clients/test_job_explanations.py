@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import httpx
 import pytest
+
 from eas.client.suite import Job, Suite, SuiteAddress
 from eas.contracts.diagnostics import WhyCode, WhyView
 from eas.contracts.scheduler import JobView, TaskLine, TaskPage

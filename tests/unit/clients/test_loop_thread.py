@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from eas.client.loop_thread import LoopThread
 from eas.client.suite.errors import SuiteClosedError
 

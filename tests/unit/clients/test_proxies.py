@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import pytest
+
 from eas.client.log_service import LogClient
 from eas.client.proxies import find_proxy
 from eas.client.transports.choice import choose_transport

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.errors import InvalidInputError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+
 from eas.client.product_store import ProductStoreClient
 from eas.client.scheduler import SchedulerClient
 from eas.contracts.errors import UnavailableError

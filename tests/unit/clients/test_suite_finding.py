@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from eas.client.suite.address import SuiteAddress
 from eas.client.suite.endpoint import choose_token, find_suite
 from eas.client.suite.errors import SuiteNotFoundError

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+
 from eas.contracts.values import MAX_INTEGER, MIN_INTEGER
 from eas_logging.main import create_app as create_log_service
 from eas_logging.settings import LoggingSettings
@@ -13,7 +15,6 @@ from eas_product_store.main import create_app as create_product_store
 from eas_product_store.settings import ProductStoreSettings
 from eas_scheduler.main import create_app as create_scheduler
 from eas_scheduler.settings import SchedulerSettings
-from fastapi import FastAPI
 
 #: Read by a validator that the schema does not show, and bounded behind it: 0 to 100.
 LEVELS = ("min_level", "max_level")

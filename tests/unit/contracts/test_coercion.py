@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import jsonschema_rs
 import pytest
-from eas.contracts.coercion import coerce
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
+
+from eas.contracts.coercion import coerce
 
 BOOLEAN, INTEGER, NUMBER, TEXT, NULL = ({"type": name} for name in ("boolean", "integer", "number", "string", "null"))
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import orjson
 import pytest
-from eas.contracts.texts import MAX_MESSAGE, MAX_REASON, Message, Reason, cut_text
-from eas.contracts.values import MAX_KEYS, MAX_LEVELS, CheckedObject, Natural, find_value_fault
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
+
+from eas.contracts.texts import MAX_MESSAGE, MAX_REASON, Message, Reason, cut_text
+from eas.contracts.values import MAX_KEYS, MAX_LEVELS, CheckedObject, Natural, find_value_fault
 
 
 def nest(levels: int, inner: Any = 1) -> Any:

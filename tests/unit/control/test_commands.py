@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import typer
+
 from eas_control.commands import ENTRIES, Entry, make_app
 
 HEAVY = (

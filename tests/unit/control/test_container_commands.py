@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from rich.console import Console
+
 from eas.client.suite.assignments import assign
 from eas.contracts.containers import ContainerView, RegistryView, ResourcesView
 from eas.contracts.errors import NotFoundError
 from eas_control.views.tables import tabulate_containers
-from rich.console import Console
 
 ASKED = ResourcesView(cpu=20, gpu=1, memory_gb=16)
 

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from eas.http.auth import AccessScope, read_tokens_file
 from eas_control.domain.errors import SuiteRunningError, SuiteStartError
 from eas_control.storage.data_folder import DataFolder

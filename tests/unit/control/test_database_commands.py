@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from eas.database.engines import show_url
 from eas_control.databases import locate_databases
 from eas_control.domain.dump_paths import place_dumps

@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
 from eas.contracts.diagnostics import (
     OUTCOME_COLUMNS,
     JobEnd,
@@ -16,9 +20,6 @@ from eas.contracts.diagnostics import (
 )
 from eas.contracts.states import JobState, TaskState
 from eas_control.views.diagnostics import describe_change, describe_why, tabulate, write_csv
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from eas_control.handlers.job_control import read_setting
 from eas_control.main import run
 

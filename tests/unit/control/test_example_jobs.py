@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas_control.domain.example_jobs import choose_light_curves, fill_light_curves, write_literal
 from eas_scheduler.domain.job_language.document import check_document
 from eas_scheduler.domain.job_language.expansion import describe_root, expand

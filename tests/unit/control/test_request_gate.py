@@ -6,12 +6,13 @@ import asyncio
 
 import httpx
 import pytest
-from eas_control.domain.errors import SuiteStartError
-from eas_control.storage.listener import RequestGate, local_url, open_listener
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+
+from eas_control.domain.errors import SuiteStartError
+from eas_control.storage.listener import RequestGate, local_url, open_listener
 
 
 class Desk:

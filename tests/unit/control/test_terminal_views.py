@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from rich.console import Console, RenderableType
+
 from eas.contracts.logs import StoredRecord
 from eas.contracts.products import ProductView
 from eas.contracts.scheduler import (
@@ -32,7 +34,6 @@ from eas_control.views.tables import (
 )
 from eas_control.views.text import metadata_text, number_text, plain
 from eas_control.views.tree import write_tree
-from rich.console import Console, RenderableType
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

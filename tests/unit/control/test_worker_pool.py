@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
+
 from eas.contracts.errors import NotFoundError
 from eas.contracts.scheduler import WorkerView
 from eas_control.domain.errors import SuiteStartError

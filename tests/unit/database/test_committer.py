@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
 from eas.contracts.errors import InvalidInputError
 from eas.database.committer import Database, DatabaseClosedError
 from eas.database.engines import parse_database_url
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError, OperationalError
 
 FIND = text("SELECT id FROM item WHERE id = :id")
 

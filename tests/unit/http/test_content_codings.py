@@ -8,13 +8,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
+
 from eas_logging.main import create_app as create_logging
 from eas_logging.settings import LoggingSettings
 from eas_product_store.main import create_app as create_product_store
 from eas_product_store.settings import ProductStoreSettings
 from eas_scheduler.main import create_app as create_scheduler
 from eas_scheduler.settings import SchedulerSettings
-from fastapi import FastAPI
 
 UNPACKED_HERE = {("POST", "/records")}
 MAKERS: dict[str, Callable[[], FastAPI]] = {

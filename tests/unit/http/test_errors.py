@@ -7,12 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import APIRouter, FastAPI, Response
+from pydantic import BaseModel
+
 from eas.contracts.errors import UnavailableError
 from eas.http.errors import install_error_handlers
 from eas.http.hot_route import HotRoute
 from eas.http.request_ids import RequestIdMiddleware
-from fastapi import APIRouter, FastAPI, Response
-from pydantic import BaseModel
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
+from fastapi import APIRouter, Body, Depends, FastAPI, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+
 from eas.contracts.errors import ForbiddenError
 from eas.http.errors import install_error_handlers
 from eas.http.hot_route import HotRoute
 from eas.http.responses import json_response
-from fastapi import APIRouter, Body, Depends, FastAPI, Request, Response
-from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field
 
 
 class Star(BaseModel):

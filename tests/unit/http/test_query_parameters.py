@@ -6,11 +6,12 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from pydantic import BaseModel
+
 from eas.http.auth import TokenTable
 from eas.http.hot_route import HotRoute
 from eas.http.service import create_service_app
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
-from pydantic import BaseModel
 
 
 class Parts:

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.errors import UnauthenticatedError
 from eas.http.auth import (
     AccessScope,

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from eas.lightcurve import LightCurve, LightCurveError, arrays, read_light_curve, resample
 from eas.lightcurve import kernels as kernel_modules
 from eas.lightcurve.arrays import FloatArray
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 number_parser = pytest.importorskip("eas.lightcurve.number_parser")
 raster_kernel = pytest.importorskip("eas.lightcurve.raster_kernel")

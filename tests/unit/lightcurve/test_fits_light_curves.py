@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from eas.lightcurve import LightCurveError, read_light_curve
 
 

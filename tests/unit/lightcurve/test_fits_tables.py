@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+
 from eas.lightcurve import LightCurve, LightCurveError, read_light_curve
 from eas.lightcurve.fits_format import write_fits
 from eas.lightcurve.reading_options import ReadingOptions
-
 from tests.support.planets import make_planet, write_fits_table
 
 TIMES, FLUXES = make_planet()

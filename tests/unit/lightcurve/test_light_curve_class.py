@@ -6,9 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from eas.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from eas.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError
 
 SECOND = 1 / 86400
 

@@ -8,9 +8,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from eas.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError, read_light_curve, write_light_curve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from eas.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError, read_light_curve, write_light_curve
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 names = st.text(st.characters(codec="utf-8"), max_size=8)

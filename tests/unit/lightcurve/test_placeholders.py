@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+
 from eas.lightcurve import LightCurve, read_light_curve
 from eas.lightcurve.reading_options import FluxUnit, ReadingOptions
-
 from tests.support.planets import make_planet, make_rows
 
 TIMES, FLUXES = make_planet()

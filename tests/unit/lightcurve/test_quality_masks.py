@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from eas.lightcurve import LightCurve, read_light_curve
 from eas.lightcurve.curve_building import explain_no_good_sample
 from eas.lightcurve.reading_options import QualityBitmask, ReadingOptions
-
 from tests.support.planets import make_planet, write_fits_table
 
 TIMES, FLUXES = make_planet()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from eas.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError, resample
-from eas.lightcurve.arrays import FloatArray
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from eas.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError, resample
+from eas.lightcurve.arrays import FloatArray
 
 fluxes_of = st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=60)
 

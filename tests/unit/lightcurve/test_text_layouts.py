@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from eas.lightcurve import LightCurve, LightCurveError, read_light_curve
 from eas.lightcurve.reading_options import ReadingOptions
-
 from tests.support.planets import make_planet, make_rows
 
 TIMES, FLUXES = make_planet()

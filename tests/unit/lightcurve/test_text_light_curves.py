@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from eas.lightcurve import LightCurve, LightCurveError, read_light_curve
 from eas.lightcurve.files import LightCurveFormat
 

@@ -8,6 +8,7 @@ from astropy import units
 from astropy.table import MaskedColumn
 from astropy.time import Time
 from astropy.timeseries import TimeSeries
+
 from eas.lightcurve import LightCurve, LightCurveError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
+
 from eas.contracts.errors import InvalidInputError, TooLargeError
 from eas.contracts.logs import MAX_BATCH_BYTES
 from eas_logging.handlers.batch_text import parse_message

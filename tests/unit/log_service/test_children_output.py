@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+
 from eas.journal.children import MAX_LINE, run_logged
 
 

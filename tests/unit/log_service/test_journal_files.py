@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from eas.journal.journal import Journal, SpoolBound, list_segments, spool_size
 from eas.journal.spool import Spool, SpoolInUseError
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.logs import ENDING_START, MAX_MESSAGE_LENGTH, LogRecord, StreamEnding
 from eas.journal.handler import AttemptContext, JournalHandler
 from eas.journal.journal import SpoolBound, list_segments

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pytest
+
 from eas.journal.arguments import MAX_ARGUMENTS, MAX_TEXT, plain_arguments
 
 

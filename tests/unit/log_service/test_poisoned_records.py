@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.amqp.replay_buffer import MOST_FAILURES, ReplayBuffer
 from eas.contracts.errors import EasError, UnavailableError
 from eas.contracts.logs import LogBatch, LogRecord, StreamEnding

@@ -7,12 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
-from eas.contracts.logs import MAX_MESSAGE_LENGTH, LogQuery, LogRecord, cut_log_text
-from eas.contracts.values import MAX_LEVELS, find_value_fault
-from eas_logging.domain.record import bound_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
+from eas.contracts.logs import MAX_MESSAGE_LENGTH, LogQuery, LogRecord, cut_log_text
+from eas.contracts.values import MAX_LEVELS, find_value_fault
+from eas_logging.domain.record import bound_record
 
 
 def record(**fields: Any) -> LogRecord:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 import pytest
+
 from eas_logging.domain.words import Phrase, split_words
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from eas_product_store.previews.light_curves import thin_out
 from hypothesis import given
 from hypothesis import strategies as st
+
+from eas_product_store.previews.light_curves import thin_out
 
 TIMES = st.lists(st.floats(-1e300, 1e300) | st.just(5.0) | st.floats(0, 30), min_size=1, max_size=60)
 

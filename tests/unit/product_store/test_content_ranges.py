@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from eas.contracts.errors import PreconditionError, RangeError
-from eas_product_store.handlers.ranges import check_if_match, is_unchanged, read_range
 from hypothesis import given
 from hypothesis import strategies as st
+
+from eas.contracts.errors import PreconditionError, RangeError
+from eas_product_store.handlers.ranges import check_if_match, is_unchanged, read_range
 
 TAG = '"abc"'
 

@@ -6,10 +6,11 @@ import base64
 import hashlib
 
 import pytest
-from eas.contracts.digests import Digests, encode_base64, format_digest, read_digests
-from eas.contracts.errors import DigestMismatchError, InvalidInputError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from eas.contracts.digests import Digests, encode_base64, format_digest, read_digests
+from eas.contracts.errors import DigestMismatchError, InvalidInputError
 
 DATA = b"a light curve"
 MD5 = hashlib.md5(DATA).hexdigest()

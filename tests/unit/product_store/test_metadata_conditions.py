@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from eas.contracts.errors import InvalidInputError
 from eas_product_store.domain.conditions import MAX_CONDITIONS, MetadataCondition, read_conditions
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from eas.contracts.errors import UnsafePathError
-from eas.contracts.paths import check_directory, check_filename, check_relative_path
 from hypothesis import given
 from hypothesis import strategies as st
+
+from eas.contracts.errors import UnsafePathError
+from eas.contracts.paths import check_directory, check_filename, check_relative_path
 
 UNSAFE = {
     "../x": "'..'",

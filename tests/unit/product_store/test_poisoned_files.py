@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from eas.background import attempt_step
 from eas.contracts.errors import DamagedError, InvalidInputError, ProductExistsError, UnavailableError
 from eas_product_store.domain.damage import Custody, Damage, StoredObject

@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from eas.contracts.errors import InvalidInputError, ProductExistsError, TooLargeError
 from eas_product_store.domain.descriptions import read_metadata
 from eas_product_store.domain.product import Promise, Standing, choose_mime_type, judge_promise
 from eas_product_store.domain.selection import check_glob
 from eas_product_store.handlers.content import format_disposition
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def promise(*, task: int = 1, semantic_type: str = "lightcurve", rerun: bool = False) -> Promise:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from eas_scheduler.domain.task_settings import TaskTypeSpecification
 
 

@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from eas_scheduler.domain.job_language.document import check_document
 from eas_scheduler.domain.job_language.expansion import describe_root, expand
 from eas_scheduler.domain.job_language.plan import FlowTask, Plan
 from eas_scheduler.domain.job_language.problems import ProblemList
 from eas_scheduler.domain.task_settings import TaskTypeSpecification
-from hypothesis import given
-from hypothesis import strategies as st
 
 NULL = TaskTypeSpecification("null", "1", {"type": "object"}, {}, {})
 TYPES = {"null": NULL}

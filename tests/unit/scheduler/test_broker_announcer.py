@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+
 from eas.amqp.fallback_publisher import FallbackPublisher
 from eas.amqp.topology import Topology
 from eas.contracts.errors import UnavailableError

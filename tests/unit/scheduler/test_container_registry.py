@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from eas.contracts.errors import InvalidInputError
 from eas_scheduler.domain.containers import Resources, read_registry
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from eas import Estimate, TaskContext, TaskSettings, task_type
 from eas.contracts.scheduler import EstimateDescription
 from eas.quantities import show_quantity

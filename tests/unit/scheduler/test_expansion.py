@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from eas_scheduler.domain.job_language.document import check_document
 from eas_scheduler.domain.job_language.expansion import describe_root, expand
 from eas_scheduler.domain.job_language.loop_values import spread_values
 from eas_scheduler.domain.job_language.plan import Plan
 from eas_scheduler.domain.job_language.problems import ProblemList
 from eas_scheduler.domain.task_settings import TaskTypeSpecification
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 Types = dict[str, TaskTypeSpecification]
 NULL = TaskTypeSpecification("null", "1", {"type": "object", "additionalProperties": False}, {}, {})

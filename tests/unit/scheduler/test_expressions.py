@@ -9,10 +9,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from eas.contracts.errors import InvalidExpressionError
-from eas_scheduler.domain.job_language.expressions import Scope, UnknownMetadataError, evaluate, parse_expression
 from hypothesis import given
 from hypothesis import strategies as st
+
+from eas.contracts.errors import InvalidExpressionError
+from eas_scheduler.domain.job_language.expressions import Scope, UnknownMetadataError, evaluate, parse_expression
 
 SCOPE = Scope(
     {"size": 0.5, "size_index": 0, "name": "lc", "flag": True, "text": "25"},

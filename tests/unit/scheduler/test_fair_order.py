@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from eas_scheduler.domain.attempt import QueuedAttempt
 from eas_scheduler.domain.fair_order import QueueEnds, fill_room, find_first_tag
 

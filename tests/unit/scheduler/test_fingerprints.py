@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from eas.contracts.reuse import FingerprintPart
 from eas_scheduler.domain.fingerprint import (
     Fingerprint,

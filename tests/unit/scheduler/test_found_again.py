@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from eas_scheduler.domain.job_mode import is_found_again
 from eas_scheduler.domain.task import KnownPromise
 

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from eas_scheduler.domain.job_language.document import check_document
 from eas_scheduler.domain.job_language.expansion import describe_root, expand
 from eas_scheduler.domain.job_language.plan import Plan

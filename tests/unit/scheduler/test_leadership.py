@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pytest
+
 from eas.contracts.errors import UnavailableError
 from eas_scheduler.domain.leadership import Leadership, claim_leadership
 from eas_scheduler.logic.leadership import Election

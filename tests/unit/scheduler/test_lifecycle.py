@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+
 from eas.contracts.states import AttemptState, JobState, TaskState
 from eas_scheduler.domain.lifecycle import (
     ATTEMPT_SUCCESSORS,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+
 from eas.background import cancel_and_wait
 from eas_scheduler.logic.peers import Peers
 from eas_scheduler.logic.wakeups import Wakeups

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from eas.contracts.execution import ExecutionRules
 from eas.contracts.states import FailureReason
 from eas_scheduler.domain.policies import EndedAttempt, RetryDecision, RetryLimits, decide_retry

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import pytest
+
 from eas.contracts.errors import InvalidExpressionError, InvalidJobError, InvalidJsonError
 from eas.contracts.metadata import MAX_KEYWORD_LENGTH
 from eas.contracts.values import MAX_LEVELS, MAX_METADATA_BYTES, MAX_SETTINGS_BYTES

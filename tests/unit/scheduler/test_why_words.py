@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from eas.contracts.diagnostics import RelatedTask, UnmetDependency, WhyCode
 from eas.contracts.states import AttemptState, FailureReason, TaskState
 from eas_scheduler.domain.policies import RetryLimits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from eas.contracts.states import FailureReason
 from eas_scheduler.domain.losses import Blame, Loss, LostTask, judge_losses
 from eas_scheduler.domain.policies import RetryLimits, count_end, decide_retry

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from eas.authoring.errors import InputError
 from eas_worker.science.synthesis import PlanetarySystem, transit_model, white_noise
 from eas_worker.science.transit_fit import trapezoid

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from eas.lightcurve.compiled import compiled
 from eas_worker.science.synthesis import PlanetarySystem, transit_model, white_noise
 from eas_worker.science.transit_search_kovacs import FoldedGrid, search_folds

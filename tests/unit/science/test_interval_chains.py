@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
 from eas.authoring.errors import InputError
 from eas_worker.science.interval_chains import best_chain, trace_chain
 from eas_worker.science.synthesis import white_noise

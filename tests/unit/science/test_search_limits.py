@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from eas.authoring.errors import InputError
 from eas.contracts.metadata import Metadata
 from eas_worker.science.search_cost import SearchCost

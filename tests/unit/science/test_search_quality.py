@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from eas.authoring.errors import InputError
 from eas_worker.science.quality import InjectedTruth, Outcome, judge_period, judge_signal, name_alias
 from eas_worker.science.transit_signal import TransitSignal

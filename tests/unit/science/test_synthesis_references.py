@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from eas.authoring.errors import InputError
 from eas_worker.science.synthesis import (
     InjectedSignal,

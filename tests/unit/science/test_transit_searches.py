@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from eas.authoring.errors import InputError
 from eas_worker.science.stellar_grid import StellarTemplate
 from eas_worker.science.synthesis import PlanetarySystem, transit_model, white_noise

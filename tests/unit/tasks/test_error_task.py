@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from eas.authoring.errors import InputError, TaskError
 from eas.authoring.task_type import TaskContext
 from eas.contracts.states import FailureReason

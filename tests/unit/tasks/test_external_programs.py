@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from eas.authoring.errors import InputError, OutputError
 from eas.authoring.program_results import ProgramError
 from eas.authoring.task_type import InputFile, TaskContext, TaskType

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from eas.authoring.errors import InputError
 from eas.authoring.task_type import TaskContext
 from eas.contracts.metadata import Metadata
 from eas.lightcurve import read_light_curve
 from eas_worker.tasks.ingest_external_lcs import TASK_TYPE, IngestSettings, run
-from pydantic import ValidationError
 
 LCSG = "# #seed=1\n0,1.0,0\n0.1,0.9,1\n0.2,1.1,0\n"
 

@@ -8,6 +8,8 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from eas.authoring.errors import InputError
 from eas.authoring.task_type import InputFile, TaskContext, TaskType
 from eas.contracts.metadata import Metadata
@@ -20,7 +22,6 @@ from eas_worker.tasks.transit_search_bls_kovacs import TASK_TYPE as KOVACS
 from eas_worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
 from eas_worker.tasks.transit_search_qats import TASK_TYPE as QATS
 from eas_worker.tasks.transit_search_tls import TASK_TYPE as TLS
-from pydantic import ValidationError
 
 SEARCHES = (BLS, KOVACS, TLS, QATS)
 OTHERS = (detrend.TASK_TYPE, binning.TASK_TYPE, verify.TASK_TYPE, multiply.TASK_TYPE, transit_report.TASK_TYPE)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from eas.authoring import light_curve_files
 from eas.authoring.errors import InputError, OutputError
 from eas.authoring.light_curve_files import (
@@ -20,7 +22,6 @@ from eas.authoring.task_type import InputFile, OutputFile, TaskContext
 from eas.contracts.metadata import Metadata
 from eas.lightcurve import FixedStepLightCurve, LightCurve, read_light_curve, write_light_curve
 from eas_worker.tasks import binning, detrend, multiply, verify
-from pydantic import ValidationError
 
 SECOND = 1 / 86400
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+
 from eas.authoring.errors import InputError, OutputError
 from eas.authoring.program_results import ProgramError
 from eas.authoring.task_type import TaskContext
 from eas.lightcurve import read_light_curve
 from eas_worker.tasks.psls_program import Simulation, read_star, split_quarters, write_yaml
 from eas_worker.tasks.synthesis_psls import TASK_TYPE, PslsSpecs, noise_per_sample
-from pydantic import ValidationError
 
 STAND_IN = """
 mkdir -p psls

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from eas.authoring.example_curves import make_example_light_curve
 from eas.authoring.task_type import OutputFile, TaskContext, TaskType
 from eas.contracts.metadata import Metadata

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from eas.authoring.task_type import TaskType
 from eas_scheduler.domain.estimates import estimate_all
 from eas_scheduler.domain.task_settings import TaskTypeSpecification

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from eas.authoring.errors import InputError
 from eas.authoring.task_type import TaskContext
 from eas.contracts.metadata import Metadata
 from eas.lightcurve import read_light_curve
 from eas_worker.tasks.synthesis_batman import TASK_TYPE
-from pydantic import ValidationError
 
 HOT_JUPITER = {
     "duration": 20,

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from eas.authoring.errors import InputError
 from eas.authoring.task_type import InputFile, TaskContext
 from eas.contracts.metadata import Metadata
@@ -18,7 +20,6 @@ from eas_worker.science.synthesis import PlanetarySystem, transit_model, white_n
 from eas_worker.science.transit_signal import Periodogram, SearchFindings
 from eas_worker.tasks.search_archive import write_archive
 from eas_worker.tasks.transit_report import TASK_TYPE
-from pydantic import ValidationError
 
 SUN = 695_500e3 / 71_492e3  # [Jupiter radii]
 CANDIDATE = {

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from eas.authoring.errors import InputError
 from eas.authoring.task_type import InputFile, TaskContext, TaskType
 from eas.contracts.metadata import Metadata
@@ -25,7 +27,6 @@ from eas_worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
 from eas_worker.tasks.transit_search_qats import TASK_TYPE as QATS
 from eas_worker.tasks.transit_search_tls import TASK_TYPE as TLS
 from eas_worker.tasks.transit_searches import find_fault
-from pydantic import ValidationError
 
 ALL = pytest.mark.parametrize("task_type", [BLS, KOVACS, TLS, QATS], ids=["bls", "kovacs", "tls", "qats"])
 INJECTED = {

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.scheduler import ClaimedAttempt
 from eas.contracts.states import FailureReason
 from eas_worker.domain.assignment import WORKER_FAULT, Departure

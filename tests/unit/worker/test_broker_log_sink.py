@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from eas.amqp.fallback_publisher import FallbackPublisher
 from eas.amqp.topology import Topology
 from eas.contracts.errors import InvalidInputError, UnavailableError

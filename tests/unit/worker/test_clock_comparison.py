@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from eas.contracts.scheduler import AttemptReport
 from eas_worker.domain.clock_comparison import ClockComparison, correct_times
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from eas.authoring.errors import OutputError
 from eas.authoring.executables import (
     ExecutableError,
@@ -25,7 +27,6 @@ from eas.contracts.states import FailureReason
 from eas.journal.children import MAX_LINE
 from eas.lightcurve import FixedStepLightCurve, read_light_curve, write_light_curve
 from eas_worker.storage.task_types import InstalledTaskTypes, describe_task_type
-from pydantic import ValidationError
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "executables"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import Field, ValidationError
+
 from eas.authoring.errors import InputError, OutputError
 from eas.authoring.task_type import TaskSettings
 from eas.contracts.states import FailureReason
@@ -10,7 +12,6 @@ from eas.contracts.texts import MAX_MESSAGE
 from eas.contracts.texts import clean_message as cut_message
 from eas_worker.domain.assignment import Departure
 from eas_worker.domain.failures import explain_failure, explain_settings
-from pydantic import Field, ValidationError
 
 
 class SearchSettings(TaskSettings):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from eas.contracts.errors import UnavailableError
 from eas.contracts.scheduler import OutputVersion
 from eas.testing.product_store import FakeProductStore

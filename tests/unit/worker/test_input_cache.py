@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from eas_worker.storage.input_cache import LocalInputCache
 from eas_worker.storage.workspace import LocalWorkspace
 

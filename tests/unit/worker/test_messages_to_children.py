@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from eas.contracts.states import FailureReason
 from eas_worker.domain.assignment import Answer, AnsweredOutput, AssignedInput, Assignment, CheckingNotice
 from eas_worker.storage.child_process import ChildProcess, make_channel
@@ -17,8 +20,6 @@ from eas_worker.storage.frames import (
     unpack_assignment,
     unpack_word,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 text = st.text(st.characters(codec="utf-8"), max_size=50)
 values = st.recursive(

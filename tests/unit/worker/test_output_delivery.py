@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from eas.client.small_files import SmallFile
 from eas.contracts.errors import EasError, GoneError, NotFoundError
 from eas.contracts.products import VersionView

@@ -7,6 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from eas.authoring.quality import (
     MetadataError,
     ProducedFile,
@@ -16,8 +19,6 @@ from eas.authoring.quality import (
     plain_metadata,
 )
 from eas.authoring.task_type import Verdict
-from hypothesis import given
-from hypothesis import strategies as st
 
 GOOD = ProducedFile("lightcurve", 100, {"period": 3.5})
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas.amqp.ports import Handler
 from eas.amqp.topology import Topology
 from eas.contracts.doorbells import write_doorbell

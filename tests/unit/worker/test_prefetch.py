@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+
 from eas_worker.domain.prefetch import LONGEST_LEAD, ClaimDemand, RunTimes, SlotLoad
 
 IDLE = SlotLoad()

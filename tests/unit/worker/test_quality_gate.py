@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
 from eas.authoring.errors import InputError
 from eas.authoring.quality import Findings, QualityCheck
 from eas.authoring.task_type import Slot, TaskContext, TaskSettings, TaskType, Verdict

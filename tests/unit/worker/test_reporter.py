@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
+
 from eas.contracts.errors import EasError, InvalidInputError
 from eas.contracts.scheduler import (
     AttemptReport,

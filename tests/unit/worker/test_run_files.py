@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from eas.authoring.task_type import TaskType
 from eas_worker.domain.run_file import RunFile, RunFileError, fit_slots, read_plain_value, read_settings
 from eas_worker.storage.run_files import find_inputs, open_run_file, put_file, read_metadata, write_metadata
 from eas_worker.tasks.multiply import TASK_TYPE as MULTIPLY
 from eas_worker.tasks.transit_search_bls_reference import TASK_TYPE as BLS
 from eas_worker.tasks.transit_search_tls import TASK_TYPE as TLS
-from hypothesis import given
-from hypothesis import strategies as st
 
 TOML = """
 [task]

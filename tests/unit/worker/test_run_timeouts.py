@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+
 from eas.contracts.scheduler import ClaimedAttempt, TaskTypeDescription
 from eas.contracts.states import FailureReason
 from eas_worker.domain.assignment import Answer, Assignment, CheckingNotice, Departure
@@ -16,7 +17,6 @@ from eas_worker.domain.share import Share
 from eas_worker.logic.active_attempt import ActiveAttempt, Stage
 from eas_worker.logic.ports import Child
 from eas_worker.logic.slot_pool import SlotPool
-
 from tests.support.virtual_time import in_virtual_time
 
 KILLED = Departure(9, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from eas.contracts.containers import ResourcesView
 from eas_worker.domain.share import Share, deal_gpus, deal_processors, set_share, share_out
 from eas_worker.domain.terms import WorkerTerms

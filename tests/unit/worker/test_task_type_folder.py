@@ -7,13 +7,14 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from pydantic import Field
+
 from eas.authoring.declaration import quality_check
 from eas.authoring.task_type import Slot, TaskContext, TaskSettings, TaskType
 from eas.contracts.metadata import Metadata
 from eas.contracts.scheduler import WorkerAnnouncement
 from eas_worker.storage.task_type_files import TaskTypeError
 from eas_worker.storage.task_types import InstalledTaskTypes, UnusableCheckError, describe_task_types
-from pydantic import Field
 
 GREET = """
 from eas import TaskContext, task_type

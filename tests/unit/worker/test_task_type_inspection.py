@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from eas import Example, Field, Slot, TaskContext, TaskSettings, TaskType, accept, reject
 from eas.authoring.quality import QualityCheck
 from eas_worker.domain.inspection import inspect_task_type

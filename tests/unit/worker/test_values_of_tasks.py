@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from eas.authoring.errors import TaskError
 from eas.authoring.executables import load_executable
 from eas.authoring.quality import QualityCheck

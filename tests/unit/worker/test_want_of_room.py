@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+
 from eas.authoring.errors import OutputError
 from eas.contracts.states import FailureReason
 from eas_worker.domain.assignment import Answer, AnsweredState, Departure

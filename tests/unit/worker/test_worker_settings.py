@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+
 from eas_worker.factory import make_environment, make_terms
 from eas_worker.settings import TokenError, WorkerSettings, make_worker_id
-from pydantic import ValidationError
 
 
 @pytest.fixture(autouse=True)

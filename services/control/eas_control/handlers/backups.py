@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from eas.client.suite.endpoint import DEFAULT_FOLDER
 
+from eas.client.suite.endpoint import DEFAULT_FOLDER
 from eas_control.domain.errors import BackupError, UsageError
 from eas_control.handlers.database_options import DatabaseOption, FolderOption
 from eas_control.handlers.options import JsonOption
@@ -33,10 +33,9 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Back the suite up, databases and files, while it runs. Files that the folder has already are not copied again."""
-    from eas_product_store.main import open_copies
-
     from eas_control.backup import SuiteBackup
     from eas_control.databases import locate_databases
+    from eas_product_store.main import open_copies
 
     source = _find_data(data, database)
     databases = locate_databases(source, database, os.environ)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from eas.client.suite.endpoint import DEFAULT_FOLDER
 
+from eas.client.suite.endpoint import DEFAULT_FOLDER
 from eas_control.storage.data_folder import DataFolder
 from eas_control.views.documents import print_json
 from eas_control.views.text import open_console, plain

@@ -121,7 +121,6 @@ def restore(
     """Make databases what they were when they were dumped, on whatever kind. Services must not run meanwhile."""
     from eas.database.servers import create_database
     from eas.database_admin.restore import examine_dump, restore_database
-
     from eas_control.storage.folder_origin import write_origin
 
     with hold_alone(data) as folder:
@@ -155,7 +154,6 @@ def check(
 ) -> None:
     """Look whether databases are as they should be, each and together; status 1 if not. Services may go on working."""
     from eas.database_admin.inspection import inspect_database
-
     from eas_control.storage.suite_check import check_suite
 
     databases = locate(find_folder(data), database, service)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from eas.client.suite import Download, Suite
 from eas.contracts.scheduler import JobView, ResultView, TaskLine
 from eas.contracts.states import JobState, TaskState
-
 from eas_control.domain.discoveries import gather_discoveries
 from eas_control.domain.errors import DemonstrationError, UsageError
 from eas_control.domain.example_jobs import LIGHT_CURVE_SUFFIXES, choose_light_curves, fill_light_curves

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
+
 from eas.client.suite import Suite
 from eas.client.suite.watching import watch_job
 from eas.contracts.diagnostics import JobEnd, JobFilter, StateChange, TableView
 from eas.contracts.states import JobState
-
 from eas_control.handlers.options import CsvOption, DataOption, JobArgument, JsonOption, ask, refuse_both
 from eas_control.views.diagnostics import describe_change, describe_why, tabulate, write_csv
 from eas_control.views.documents import print_json

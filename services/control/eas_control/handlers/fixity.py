@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel
+
 from eas.client.product_store import ProductStoreClient
 from eas.client.suite import Suite
 from eas.contracts.fixity import DamageView, OrphanView
 from eas.contracts.products import VersionView
-from pydantic import BaseModel
-
 from eas_control.handlers.options import DataOption, JsonOption, ask
 from eas_control.views.documents import print_json
 from eas_control.views.text import plain

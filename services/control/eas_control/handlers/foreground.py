@@ -7,8 +7,8 @@ import os
 import sys
 
 import uvloop
-from eas.signals import choose_stop_signals
 
+from eas.signals import choose_stop_signals
 from eas_control.logic.stop_requests import StopRequests
 from eas_control.suite import SuiteTerms, run_suite
 

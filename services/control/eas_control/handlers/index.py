@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import httpx
-from eas.version import distribution_version
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+
+from eas.version import distribution_version
 
 
 def make_index_routes(services: Mapping[str, FastAPI]) -> Sequence[Route]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
+
 from eas.client.suite import Suite
 from eas.contracts.execution import ExecutionRules
 from eas.contracts.scheduler import JobView, TaskView
 from eas.contracts.states import FailureReason
-from pydantic import ValidationError
-
 from eas_control.handlers.jobs import read_document
 from eas_control.handlers.options import DataOption, JobArgument, JsonOption, RerunOption, ask
 from eas_control.views.documents import print_json

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from eas.client.suite import Suite, paging
 from eas.client.suite.errors import FileError
 from eas.contracts.scheduler import JobView, TaskPage
 from eas.contracts.states import JobState
-
 from eas_control.handlers.options import (
     CsvOption,
     DataOption,

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from eas.client.suite import Suite
-from eas.contracts.log_retention import RetentionPolicy, RetentionReport
 from pydantic import BaseModel, ValidationError
 
+from eas.client.suite import Suite
+from eas.contracts.log_retention import RetentionPolicy, RetentionReport
 from eas_control.domain.errors import UsageError
 from eas_control.handlers.options import DataOption, JsonOption, ask
 from eas_control.views.documents import print_json

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
+
 from eas.client.log_service import LogClient
 from eas.client.suite.paging import list_records
 from eas.contracts.errors import UnavailableError
 from eas.contracts.logs import LEVEL_NUMBERS, ExportForm, LogQuery, SkippedRecords, StoredRecord
 from eas.contracts.states import LogLevel
-
 from eas_control.domain.errors import UsageError
 from eas_control.handlers import log_retention
 from eas_control.handlers.options import DataOption, JsonOption, ask

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
+
 from eas.client.suite import Suite
 from eas.client.suite.endpoint import find_suite
-
 from eas_control.domain.errors import UsageError
 
 Answer = TypeVar("Answer")

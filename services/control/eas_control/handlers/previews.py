@@ -7,10 +7,10 @@ from typing import Annotated
 
 import orjson
 import typer
+
 from eas.client.previews import read_parameters
 from eas.client.suite import FileError
 from eas.contracts.previews import PreviewForm
-
 from eas_control.domain.errors import UsageError
 from eas_control.handlers.options import DataOption, JsonOption, ask
 from eas_control.views.documents import print_json

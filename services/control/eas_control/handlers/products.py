@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from eas.client.suite import Download, Suite
 from eas.client.suite.downloads import download_job
 from eas.client.suite.paging import list_products
 from eas.contracts.products import ProductView
 from eas.contracts.provenance import MAX_DEPTH, Direction
-
 from eas_control.domain.errors import UsageError
 from eas_control.handlers import fixity, previews, removals
 from eas_control.handlers.options import DataOption, JsonOption, ask

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter, ValidationError
+
 from eas.client.suite import Suite
 from eas.client.suite.paging import list_jobs
 from eas.contracts.products import VersionView
 from eas.contracts.retention import QuotaView, RetentionReport, RetentionRequest, RetentionRuleView
 from eas.contracts.states import JobState
-from pydantic import TypeAdapter, ValidationError
-
 from eas_control.domain.errors import UsageError
 from eas_control.handlers.options import DataOption, JsonOption, ask
 from eas_control.views.documents import print_json

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from eas.client.suite.endpoint import DEFAULT_FOLDER
 from eas.contracts.authoring import InspectionRequest
 from eas.log_lines import write_log_lines
-
 from eas_control.domain.errors import UsageError
 from eas_control.handlers.database_options import DatabaseOption
 from eas_control.storage.author_process import ask_author_process

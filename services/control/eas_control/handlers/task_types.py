@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from eas.contracts.authoring import AuthoringAnswer, InspectionRequest, SingleTaskLimits, SingleTaskRequest
-from eas.contracts.states import FailureReason
 from pydantic import ValidationError
 
+from eas.contracts.authoring import AuthoringAnswer, InspectionRequest, SingleTaskLimits, SingleTaskRequest
+from eas.contracts.states import FailureReason
 from eas_control.domain.errors import UsageError
 from eas_control.handlers.options import DataOption, JsonOption, ask
 from eas_control.storage.author_process import ask_author_process

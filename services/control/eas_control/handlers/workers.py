@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
+
 from eas.client.suite import Suite
 from eas.contracts.errors import NotFoundError
 from eas.contracts.execution import TaskTypeRules
 from eas.contracts.states import FailureReason
-from pydantic import ValidationError
-
 from eas_control.domain.errors import UsageError
 from eas_control.handlers.options import DataOption, JsonOption, ask
 from eas_control.views.documents import print_json

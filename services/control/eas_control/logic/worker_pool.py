@@ -10,7 +10,6 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Protocol
 
 from eas.contracts.errors import NotFoundError
-
 from eas_control.domain.errors import SuiteStartError
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from eas.contracts.authoring import AuthoringAnswer, AuthoringRequest, InspectionRequest, SingleTaskRequest
 from eas.temporary_folders import temporary_folder
-
 from eas_control.domain.errors import AuthorProcessError
 
 

@@ -25,7 +25,6 @@ from pathlib import Path
 from eas.client.suite.endpoint import choose_token
 from eas.disk import describe_full, is_full
 from eas.http.auth import AccessScope, Principal, TokensFileError, make_token, read_tokens_file, write_tokens_file
-
 from eas_control.domain.errors import SuiteRunningError, SuiteStartError
 from eas_control.storage.endpoint import remove_endpoint, write_endpoint
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from eas.client.suite.errors import FileError
-
 from eas_control.domain.errors import DemonstrationError
 
 _NAMES = frozenset({"data", "reports", "job.json"})

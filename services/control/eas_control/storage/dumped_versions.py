@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eas.database_admin.dump_file import DumpedTable, DumpReader
-
 from eas_control.storage.backup_folder import Bytes
 
 _TABLE = "version"

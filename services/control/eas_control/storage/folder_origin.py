@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 
 from eas.database.engines import parse_database_url
-
 from eas_control.domain.errors import SuiteStartError
 from eas_control.storage.data_folder import DataFolder
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from eas.contracts.errors import ErrorBody, UnavailableError
-from eas.http.errors import render_error, status_of
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from eas.contracts.errors import ErrorBody, UnavailableError
+from eas.http.errors import render_error, status_of
 from eas_control.domain.errors import SuiteStartError
 
 BACKLOG = 2048

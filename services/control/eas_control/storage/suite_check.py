@@ -13,13 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection, Engine, Row, bindparam, inspect, text
+
 from eas.contracts.ids import HIGHEST_ID
 from eas.database.contents import RESTORED_MARKER
 from eas.database.engines import open_engine
 from eas.database.next_keys import read_next_key
 from eas.database.servers import explained
 from eas.database.types import count_microseconds
-from sqlalchemy import Connection, Engine, Row, bindparam, inspect, text
 
 _PORTION = 500
 #: How many things at fault are named.

@@ -10,8 +10,9 @@ from rich.text import Text
 from eas_control.views.text import make_table, number_text, plain, state_text
 
 if TYPE_CHECKING:
-    from eas.contracts.authoring import Inspection, SingleTaskRun
     from rich.console import Console
+
+    from eas.contracts.authoring import Inspection, SingleTaskRun
 
 _SEVERITY_STYLES = {"error": "red", "advice": "yellow"}
 

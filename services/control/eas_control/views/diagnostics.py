@@ -6,9 +6,9 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from eas.contracts.diagnostics import JobEnd, StateChange, TableView, WhyView
 from rich.text import Text
 
+from eas.contracts.diagnostics import JobEnd, StateChange, TableView, WhyView
 from eas_control.views.text import (
     OUTCOME_STYLES,
     STATE_STYLES,

@@ -9,9 +9,10 @@ from eas_control.domain.discoveries import BLS, TLS, Discovery
 from eas_control.views.text import OUTCOME_STYLES, make_table, number_text, plain, styled
 
 if TYPE_CHECKING:
-    from eas.contracts.metadata import Metadata
     from rich.table import Table
     from rich.text import Text
+
+    from eas.contracts.metadata import Metadata
 
 
 def tabulate_recovery(discoveries: Iterable[Discovery]) -> Table:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import assert_never
 
 import orjson
+from rich.console import Group, RenderableType
+from rich.text import Text
+
 from eas.contracts.previews import (
     AnyPreview,
     HeadersPreview,
@@ -14,9 +17,6 @@ from eas.contracts.previews import (
     TablePreview,
     TextPreview,
 )
-from rich.console import Group, RenderableType
-from rich.text import Text
-
 from eas_control.views.text import make_table, number_text, plain
 
 #: Of a light curve, how many samples are listed.

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from eas_control.views.text import make_table, plain, state_text
 
 if TYPE_CHECKING:
-    from eas.contracts.provenance import ProvenanceGraph, VersionUse
     from rich.table import Table
+
+    from eas.contracts.provenance import ProvenanceGraph, VersionUse
 
 
 def tabulate_provenance(graph: ProvenanceGraph) -> Table:

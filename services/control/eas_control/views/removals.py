@@ -9,9 +9,10 @@ from eas_control.views.tables import LEVEL_NAMES
 from eas_control.views.text import make_table, plain
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from eas.contracts.log_retention import RetentionPolicy, RetentionReport
     from eas.contracts.retention import QuotaView, RetentionFinding
-    from rich.table import Table
 
 
 def tabulate_findings(findings: Iterable[RetentionFinding]) -> Table:

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from eas.contracts.states import JobState
-from eas.quantities import show_quantity
 from rich.table import Table
 from rich.text import Text
 
+from eas.contracts.states import JobState
+from eas.quantities import show_quantity
 from eas_control.views.text import (
     OUTCOME_STYLES,
     make_table,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from eas.error_lines import find_error_line
 from rich.text import Text
 
+from eas.error_lines import find_error_line
 from eas_control.views.text import number_text, plain, state_text
 
 if TYPE_CHECKING:

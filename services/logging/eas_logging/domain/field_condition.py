@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import orjson
+
 from eas.contracts.errors import InvalidInputError
 
 _FORM = re.compile(r"(?s)\s*([^<>=!\"\0]{1,200}?)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*")

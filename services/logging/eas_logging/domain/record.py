@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import orjson
+
 from eas.contracts.logs import MAX_MESSAGE_LENGTH, LogRecord, cut_log_text
 from eas.contracts.values import MAX_LEVELS, find_value_fault
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 
+from pydantic import ValidationError
+
 from eas.contracts.errors import InvalidInputError, TooLargeError
 from eas.contracts.logs import MAX_BATCH_BYTES, LogBatch, join_lines
-from pydantic import ValidationError
 
 _GZIP_START = b"\x1f\x8b"
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import AsyncIterator, Sequence
 
 import orjson
+
 from eas.contracts.logs import ExportForm, StoredRecord
 
 COLUMNS = (

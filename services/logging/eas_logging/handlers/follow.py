@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Header, Query, Response
+
 from eas.contracts.logs import LogTail, SkippedRecords
 from eas.http.auth import AccessScope, require
 from eas.http.event_stream import STREAM_RESPONSE, EventStream, Occurrences, SentEvent, read_last_event_id
-from fastapi import APIRouter, Depends, Header, Query, Response
-
 from eas_logging.handlers.dependencies import TailPart
 from eas_logging.logic.tail import Follower
 

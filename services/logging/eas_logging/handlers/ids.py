@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from eas.contracts.ids import KnownIds
-from eas.http.auth import AccessScope, require
 from fastapi import APIRouter, Depends
 
+from eas.contracts.ids import KnownIds
+from eas.http.auth import AccessScope, require
 from eas_logging.handlers.dependencies import IdsPart
 
 router = APIRouter(prefix="/ids", tags=["ids"], dependencies=[Depends(require(AccessScope.OPERATE))])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from eas.contracts.logs import IngestResponse
-from eas.http.auth import AccessScope, require
 from fastapi import APIRouter, Depends
 
+from eas.contracts.logs import IngestResponse
+from eas.http.auth import AccessScope, require
 from eas_logging.handlers.dependencies import IngestionPart
 from eas_logging.handlers.record_body import RECORD_BODY, BatchBody
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from eas.contracts.logs import IngestResponse
-
 from eas_logging.handlers.batch_text import parse_message
 from eas_logging.logic.ingestion import Ingestion
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from eas.contracts.logs import MAX_BATCH, LogBatch, LogRecord, StreamEnding
-from eas.http.content_codings import is_gzipped
 from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
+from eas.contracts.logs import MAX_BATCH, LogBatch, LogRecord, StreamEnding
+from eas.http.content_codings import is_gzipped
 from eas_logging.handlers.batch_text import BatchText, parse_lines
 
 NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")

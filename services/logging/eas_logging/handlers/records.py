@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi.responses import StreamingResponse
+
 from eas.contracts.logs import (
     MAX_PAGE,
     AttemptCompleteness,
@@ -17,9 +20,6 @@ from eas.contracts.logs import (
     TaskCountsPage,
 )
 from eas.http.auth import AccessScope, require
-from fastapi import APIRouter, Depends, Path, Query, Response
-from fastapi.responses import StreamingResponse
-
 from eas_logging.handlers.dependencies import RetrievalPart
 from eas_logging.handlers.export import write_export
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Query
+
 from eas.contracts.errors import InvalidInputError
 from eas.contracts.log_retention import RetentionPolicy, RetentionReport
 from eas.http.auth import AccessScope, require
-from fastapi import APIRouter, Depends, Query
-
 from eas_logging.handlers.dependencies import RetentionPart
 
 router = APIRouter(prefix="/retention", tags=["retention"], dependencies=[Depends(require(AccessScope.OPERATE))])

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Arrivals:
-    """Announced after a commit. Whoever listens gets an event that is set, and clears it before looking."""
+    """Set after each commit. A listener gets an event, and clears it before it reads."""
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Event] = set()

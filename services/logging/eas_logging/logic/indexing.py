@@ -7,7 +7,6 @@ import logging
 
 from eas.background import cancel_and_wait, keep_running
 from eas.isolation import is_passing
-
 from eas_logging.logic.arrivals import Arrivals
 from eas_logging.logic.ports import Records
 

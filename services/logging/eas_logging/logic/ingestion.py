@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from eas.contracts.errors import BusyError
 from eas.contracts.logs import IngestResponse, LogBatch, LogRecord, StreamEnding
 from eas.isolation import describe_error, handle_each, is_passing
-
 from eas_logging.domain.record import bound_record, replace_record
 from eas_logging.logic.arrivals import Arrivals
 from eas_logging.logic.ports import Records

@@ -9,7 +9,6 @@ from typing import Protocol
 from eas.contracts.ids import KnownIds
 from eas.contracts.log_retention import RetentionPolicy
 from eas.contracts.logs import LogQuery, LogRecord, LogScope, StoredRecord, StreamEnding
-
 from eas_logging.domain.tally import Tally
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 
 from eas.background import cancel_and_wait, keep_running
 from eas.contracts.log_retention import RetentionPolicy, RetentionReport
-
 from eas_logging.logic.ports import Removal
 
 logger = logging.getLogger(__name__)

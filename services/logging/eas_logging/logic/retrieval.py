@@ -17,7 +17,6 @@ from eas.contracts.logs import (
     TaskCounts,
     TaskCountsPage,
 )
-
 from eas_logging.domain.field_condition import parse_condition
 from eas_logging.domain.search_text import parse_search
 from eas_logging.domain.tally import judge_attempt

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from eas.contracts.logs import LogQuery, RecordOrder, SkippedRecords, StoredRecord
-
 from eas_logging.logic.arrivals import Arrivals
 from eas_logging.logic.indexing import TextIndexing
 from eas_logging.logic.ports import Records

@@ -6,10 +6,10 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from eas.contracts.logs import LogQuery, LogScope
-from eas.database.json_values import compare_json
 from sqlalchemy import ColumnElement, and_, or_, select
 
+from eas.contracts.logs import LogQuery, LogScope
+from eas.database.json_values import compare_json
 from eas_logging.domain.field_condition import Comparison, parse_condition
 from eas_logging.storage.schema import record_table, stream_table
 

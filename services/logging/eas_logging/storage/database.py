@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from eas.database.description import DatabaseDescription
-
 from eas_logging.storage.schema import LoggingRow
 from eas_logging.storage.text_indexes import list_metadata
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from eas.contracts.ids import HIGHEST_ID, KnownIds
-from eas.database.committer import Database
 from sqlalchemy import Connection, func, select
 
+from eas.contracts.ids import HIGHEST_ID, KnownIds
+from eas.database.committer import Database
 from eas_logging.storage.conditions import RECORD
 from eas_logging.storage.schema import tally_table
 

@@ -9,12 +9,12 @@ from operator import itemgetter
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection, Select, func, select
+
 from eas.contracts.logs import LogQuery, LogRecord, LogScope, RecordOrder, StoredRecord, StreamEnding
 from eas.database.committer import Database
 from eas.database.types import count_microseconds
 from eas.database.upserts import BulkInsertion
-from sqlalchemy import Connection, Select, func, select
-
 from eas_logging.storage.conditions import RECORD, STREAM, after_record, record_conditions, scope_conditions
 from eas_logging.storage.tallies import find_stream_ids, note_endings
 from eas_logging.storage.text_index import TextIndex, pass_over

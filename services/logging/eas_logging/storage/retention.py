@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection, delete, func, insert, select
+
 from eas.contracts.log_retention import RetentionPolicy
 from eas.database.committer import Database
 from eas.database.upserts import insert_or_update
-from sqlalchemy import Connection, delete, func, insert, select
-
 from eas_logging.storage.conditions import RECORD
 from eas_logging.storage.schema import state_table
 from eas_logging.storage.size import RecordSize

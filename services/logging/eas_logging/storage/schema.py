@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from eas.contracts.logs import MAX_STREAM_LENGTH
-from eas.database.tables import find_table
-from eas.database.types import Json, Key, UtcTime
 from sqlalchemy import Index, Integer, SmallInteger, Text, UniqueConstraint
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
+
+from eas.contracts.logs import MAX_STREAM_LENGTH
+from eas.database.tables import find_table
+from eas.database.types import Json, Key, UtcTime
 
 
 class LoggingRow(SQLModel, registry=registry()):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from sqlalchemy import Connection, case, func, literal_column, select
+
 from eas.contracts.logs import SequenceRange, StreamEnding
 from eas.database.committer import Database
 from eas.database.upserts import insert_if_absent, insert_or_update
-from sqlalchemy import Connection, case, func, literal_column, select
-
 from eas_logging.domain.tally import Tally
 from eas_logging.storage.conditions import RECORD, STREAM
 from eas_logging.storage.schema import tally_table

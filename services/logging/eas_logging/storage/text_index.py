@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from eas.contracts.logs import LogQuery, RecordOrder
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
 
+from eas.contracts.logs import LogQuery, RecordOrder
 from eas_logging.domain.search_text import SearchTerm, parse_search
 from eas_logging.storage.conditions import RECORD, record_conditions
 from eas_logging.storage.schema import state_table

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from eas.database.engines import parse_database_url
 from sqlalchemy import MetaData
 
+from eas.database.engines import parse_database_url
 from eas_logging.storage.schema import LoggingRow
 from eas_logging.storage.text_index import Fts5Index, TextIndex
 from eas_logging.storage.word_index import WordIndex

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from hashlib import md5
 from typing import Protocol
 
-from eas.contracts.logs import LogQuery, RecordOrder
 from sqlalchemy import ColumnElement, Connection, Table, delete, insert, literal, select
 
+from eas.contracts.logs import LogQuery, RecordOrder
 from eas_logging.domain.words import Phrase, split_search, split_words
 from eas_logging.storage.conditions import RECORD, record_conditions
 from eas_logging.storage.schema import state_table

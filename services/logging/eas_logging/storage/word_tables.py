@@ -6,8 +6,6 @@ import re
 from collections.abc import Sequence
 from itertools import chain
 
-from eas.database.types import Key
-from eas.database.upserts import BulkInsertion
 from sqlalchemy import (
     Boolean,
     Column,
@@ -28,6 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.dialects.postgresql import TSQUERY, TSVECTOR
 
+from eas.database.types import Key
+from eas.database.upserts import BulkInsertion
 from eas_logging.domain.words import Phrase
 from eas_logging.storage.word_index import Match, Words, shorten
 

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from eas.contracts.previews import JSON, PNG, PreviewForm, PreviewParameters
-
 from eas_product_store.domain.version import Version
 
 #: To be raised when the same bytes get another preview than before: callers keep previews by their tag.

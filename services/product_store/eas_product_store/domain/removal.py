@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from eas.contracts.errors import ConflictError, GoneError
-
 from eas_product_store.domain.version import Version
 
 

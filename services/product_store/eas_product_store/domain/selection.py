@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from eas.contracts.errors import InvalidInputError
-
 from eas_product_store.domain.conditions import MetadataCondition
 from eas_product_store.domain.product import Product
 from eas_product_store.domain.version import Version

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from eas.contracts.digests import Digests
 from eas.contracts.errors import ConflictError, RangeError, TooLargeError
-
 from eas_product_store.domain.version import Deposit
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 
 from eas.contracts.errors import VersionExistsError
 from eas.contracts.metadata import Metadata
-
 from eas_product_store.domain.product import Promise
 
 

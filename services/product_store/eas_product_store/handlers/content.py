@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from urllib.parse import quote
 
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
 from eas.contracts.digests import CONTENT_MD5, REPR_DIGEST, encode_base64, format_digest
 from eas.contracts.errors import ErrorBody, RangeError
 from eas.contracts.products import METADATA_HEADER, VERSION_HEADER, Directory, Filename
 from eas.http.auth import AccessScope, require
 from eas.http.errors import render_error, status_of
-from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
-
 from eas_product_store.domain.version import Version
 from eas_product_store.handlers.dependencies import Store
 from eas_product_store.handlers.parameters import VersionId

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import APIRouter, Body, Depends, Request, Response
+
 from eas.contracts.deposits import (
     MAX_DEPOSITS_BYTES,
     DepositAnswer,
@@ -16,8 +18,6 @@ from eas.contracts.errors import EasError, InvalidInputError, Problem, TooLargeE
 from eas.http.auth import AccessScope, Principal, require
 from eas.http.hot_route import HotRoute
 from eas.http.responses import json_response
-from fastapi import APIRouter, Body, Depends, Request, Response
-
 from eas_product_store.domain.descriptions import check_metadata
 from eas_product_store.handlers.dependencies import Store, await_ids
 from eas_product_store.handlers.uploads import read_length

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Query
+
 from eas.contracts.fixity import DamagePage, DamageView, OrphanReport, OrphanRequest, OrphanView
 from eas.contracts.products import FixityReport
 from eas.http.auth import AccessScope, require
-from fastapi import APIRouter, Depends, Query
-
 from eas_product_store.domain.damage import Custody, Damage
 from eas_product_store.handlers.dependencies import Store
 from eas_product_store.handlers.parameters import After, Limit

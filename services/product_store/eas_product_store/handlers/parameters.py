@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from eas.contracts.products import MAX_DIRECTORY_LENGTH, MAX_FILENAME_LENGTH, MAX_PAGE
 from fastapi import Path, Query
 from pydantic import AwareDatetime, Field
 
+from eas.contracts.products import MAX_DIRECTORY_LENGTH, MAX_FILENAME_LENGTH, MAX_PAGE
 from eas_product_store.domain.conditions import MAX_CONDITION_LENGTH
 
 _LARGEST = 2**63 - 1

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Header, Path, Request, Response, status
+
 from eas.contracts.digests import CONTENT_DIGEST, CONTENT_MD5, REPR_DIGEST, Digests, format_digest, read_digests
 from eas.contracts.errors import ErrorBody, InvalidInputError
 from eas.contracts.products import VersionView
 from eas.contracts.uploads import LENGTH_HEADER, OFFSET_HEADER, UploadRequest, UploadView
 from eas.http.auth import AccessScope, require
 from eas.http.errors import render_error, status_of
-from fastapi import APIRouter, Depends, Header, Path, Request, Response, status
-
 from eas_product_store.domain.descriptions import check_metadata
 from eas_product_store.domain.upload import OffsetError, Upload
 from eas_product_store.handlers.dependencies import Store, await_ids

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
 from eas.contracts.errors import ErrorBody
 from eas.contracts.previews import FORM_HEADER, FORMS_HEADER, JSON, PNG, AnyPreview, PreviewParameters
 from eas.contracts.products import VERSION_HEADER
 from eas.http.auth import AccessScope, require
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
-
 from eas_product_store.domain.preview import PreviewRequest, tag_preview
 from eas_product_store.domain.removal import check_not_purged
 from eas_product_store.handlers.content import CONTENT_POLICY

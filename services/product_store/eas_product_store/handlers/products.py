@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Query
+
 from eas.contracts.products import (
     MAX_DIRECTORY_LENGTH,
     DirectoryPage,
@@ -14,8 +16,6 @@ from eas.contracts.products import (
     VersionPage,
 )
 from eas.http.auth import AccessScope, require
-from fastapi import APIRouter, Depends, Query
-
 from eas_product_store.domain.conditions import read_conditions
 from eas_product_store.domain.selection import ProductSelection, VersionSelection, check_glob
 from eas_product_store.handlers.dependencies import Store

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any, assert_never
 
+from pydantic import ValidationError
+
 from eas.contracts.errors import InvalidInputError
 from eas.contracts.products import PlanMessage, PlanRequest, ProductMessage, VerdictMessage, VerdictRequest
 from eas.isolation import describe_error, handle_each
-from pydantic import ValidationError
-
 from eas_product_store.handlers.views import read_plan
 from eas_product_store.logic.planning import Planning
 from eas_product_store.logic.quality import QualityLedger

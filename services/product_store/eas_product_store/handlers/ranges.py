@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from eas.contracts.errors import PreconditionError, RangeError
 from starlette.datastructures import Headers
+
+from eas.contracts.errors import PreconditionError, RangeError
 
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,18})-([0-9]{0,18})[ \t]*", re.IGNORECASE)
 #: An entity tag: whether it is weak, and what it says.

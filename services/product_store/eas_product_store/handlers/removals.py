@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Query, status
+
 from eas.contracts.paths import check_directory
 from eas.contracts.products import Directory, VersionView
 from eas.contracts.retention import (
@@ -21,8 +23,6 @@ from eas.contracts.retention import (
     RetentionRequest,
 )
 from eas.http.auth import AccessScope, Principal, require
-from fastapi import APIRouter, Depends, Query, status
-
 from eas_product_store.domain.quota import Quota
 from eas_product_store.domain.removal import Finding, Protection, RetentionRule
 from eas_product_store.domain.selection import check_glob

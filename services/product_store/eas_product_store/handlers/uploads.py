@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from eas.contracts.errors import InvalidInputError, UnsupportedMediaError
 from fastapi import Request
 from starlette.requests import ClientDisconnect
+
+from eas.contracts.errors import InvalidInputError, UnsupportedMediaError
 
 #: For the documentation: the body is read by hand, so FastAPI does not see it.
 RAW_BODY: dict[str, Any] = {

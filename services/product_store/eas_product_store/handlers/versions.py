@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
+
 from eas.contracts.digests import CONTENT_DIGEST, CONTENT_MD5, REPR_DIGEST, format_digest, read_digests
 from eas.contracts.products import (
     METADATA_HEADER,
@@ -19,8 +21,6 @@ from eas.contracts.products import (
     VersionView,
 )
 from eas.http.auth import AccessScope, require
-from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
-
 from eas_product_store.domain.conditions import read_conditions
 from eas_product_store.domain.descriptions import read_metadata
 from eas_product_store.domain.selection import VersionSelection, check_glob

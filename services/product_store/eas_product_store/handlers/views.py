@@ -19,7 +19,6 @@ from eas.contracts.products import (
     VersionPage,
     VersionView,
 )
-
 from eas_product_store.domain.descriptions import check_metadata
 from eas_product_store.domain.product import Promise
 from eas_product_store.domain.selection import DirectoryCount, ProductSummary

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from eas.contracts.errors import ProductExistsError, QuotaExceededError, VersionExistsError
 from eas.contracts.products import Adoption
-
 from eas_product_store.domain.version import Deposit, Version, check_same_bytes, find_adoption_fault
 from eas_product_store.logic.deposit import claim_product
 from eas_product_store.logic.ports import Catalog, CatalogAccess, Clock

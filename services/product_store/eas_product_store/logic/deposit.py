@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 from eas.contracts.digests import Digests
 from eas.contracts.errors import EasError, TooLargeError, UnavailableError
-
 from eas_product_store.domain.product import Product, Standing, judge_promise
 from eas_product_store.domain.quota import check_quotas
 from eas_product_store.domain.removal import check_not_purged

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from eas.contracts.errors import DamagedError, GoneError
 from eas.isolation import is_passing
-
 from eas_product_store.domain.selection import VersionSelection
 from eas_product_store.domain.version import Version
 from eas_product_store.logic.ports import Archive, CatalogAccess

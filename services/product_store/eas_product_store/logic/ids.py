@@ -9,7 +9,6 @@ from secrets import token_hex
 
 from eas.contracts.ids import IdAnswer, IdNotice
 from eas.id_gate import IdGate
-
 from eas_product_store.logic.ports import CatalogAccess
 
 logger = logging.getLogger(__name__)

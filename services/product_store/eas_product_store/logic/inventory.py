@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from eas.contracts.errors import NotFoundError
-
 from eas_product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary, VersionSelection
 from eas_product_store.domain.version import Version
 from eas_product_store.logic.ports import CatalogAccess

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from eas.isolation import describe_error, handle_each
-
 from eas_product_store.domain.damage import StoredObject
 from eas_product_store.logic.ports import Archive, CatalogAccess, Clock
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from eas.contracts.errors import Problem, ProductExistsError
-
 from eas_product_store.domain.product import Product, Promise, Standing, judge_promise
 from eas_product_store.logic.ports import Catalog, CatalogAccess
 

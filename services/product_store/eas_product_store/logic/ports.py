@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from eas.contracts.ids import KnownIds, LostTasks
-
 from eas_product_store.domain.damage import Custody, Damage, StoredObject
 from eas_product_store.domain.preview import Preview, PreviewRequest
 from eas_product_store.domain.product import Product, Promise

@@ -1,4 +1,4 @@
-"""Previews of versions, made elsewhere: what is in a file may break whoever reads it."""
+"""Previews of versions, made in other processes, because a file may crash its reader."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import aclosing
 
 from eas.contracts.errors import BusyError, EasError, TooLargeError
 from eas.contracts.previews import MAX_TEXT_BYTES, PreviewForm
-
 from eas_product_store.domain.preview import Preview, PreviewRequest, PreviewShelf, tag_preview
 from eas_product_store.domain.version import Version
 from eas_product_store.logic.ports import PreviewMaker

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eas.contracts.products import Verdict
-
 from eas_product_store.domain.verdict import Judgement, choose_verdict, is_repeat
 from eas_product_store.logic.ports import Catalog, CatalogAccess, Clock
 

@@ -9,7 +9,6 @@ from typing import NoReturn
 
 from eas.contracts.errors import DamagedError, UnavailableError
 from eas.isolation import is_passing
-
 from eas_product_store.domain.damage import Custody, Damage
 from eas_product_store.domain.removal import check_not_purged
 from eas_product_store.domain.version import Fingerprint, Version

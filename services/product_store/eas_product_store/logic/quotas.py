@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from eas.contracts.errors import NotFoundError
-
 from eas_product_store.domain.quota import Quota, check_quotas
 from eas_product_store.logic.ports import Catalog, CatalogAccess
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from eas.contracts.errors import UnavailableError
 from eas.isolation import describe_error, handle_each
-
 from eas_product_store.logic.ports import Archive, CatalogAccess
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from eas.contracts.errors import NotFoundError
 from eas.isolation import describe_error, handle_each
-
 from eas_product_store.domain.removal import (
     Finding,
     Protection,

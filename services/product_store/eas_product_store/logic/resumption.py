@@ -19,7 +19,6 @@ from eas.contracts.errors import (
     NotFoundError,
 )
 from eas.isolation import describe_error, handle_each, is_passing
-
 from eas_product_store.domain.upload import Upload
 from eas_product_store.domain.version import Deposit, Version
 from eas_product_store.logic.deposit import BLOCK_SIZE, MAX_CHUNKS, DepositService, Receipt

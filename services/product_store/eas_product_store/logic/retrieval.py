@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 from typing import NoReturn
 
 from eas.contracts.errors import DamagedError
-
 from eas_product_store.domain.removal import check_not_purged
 from eas_product_store.domain.version import Version
 from eas_product_store.logic.ports import Archive, StoredFile

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from eas.contracts.previews import HeaderCard, HeaderColumn, HeadersPreview, HeaderUnit, PreviewForm
-
 from eas_product_store.previews.errors import UnreadableError
 from eas_product_store.previews.source import Source
 

@@ -6,13 +6,13 @@ import math
 import zipfile
 
 import numpy as np
+from numpy.typing import NDArray
+
 from eas.contracts.previews import LightCurvePreview, PreviewForm, PreviewParameters
 from eas.lightcurve.arrays import FloatArray
 from eas.lightcurve.errors import LightCurveError
 from eas.lightcurve.files import read_light_curve
 from eas.lightcurve.light_curve import LightCurve
-from numpy.typing import NDArray
-
 from eas_product_store.previews.errors import UnreadableError
 from eas_product_store.previews.source import Source
 

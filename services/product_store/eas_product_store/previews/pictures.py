@@ -6,7 +6,6 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from eas.contracts.previews import LightCurvePreview, PreviewParameters
-
 from eas_product_store.previews.errors import UnreadableError
 from eas_product_store.previews.source import Source
 

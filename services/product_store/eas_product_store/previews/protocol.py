@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from eas.contracts.previews import PreviewForm, PreviewParameters
 from pydantic import BaseModel, Field
+
+from eas.contracts.previews import PreviewForm, PreviewParameters
 
 READY = b"ready\n"
 

@@ -7,8 +7,8 @@ import zipfile
 from collections.abc import Sequence
 
 import orjson
-from eas.contracts.previews import PreviewForm
 
+from eas.contracts.previews import PreviewForm
 from eas_product_store.previews.source import Source
 
 #: A longer document is shown as text [bytes].

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eas.contracts.previews import PreviewForm, PreviewParameters
 from pydantic import BaseModel
 
+from eas.contracts.previews import PreviewForm, PreviewParameters
 from eas_product_store.previews.errors import NoFormError, UnreadableError
 from eas_product_store.previews.recognition import find_forms, may_try
 from eas_product_store.previews.source import Source, unpack

@@ -7,8 +7,8 @@ import csv
 from typing import Literal
 
 import orjson
-from eas.contracts.previews import JsonPreview, PreviewForm, PreviewParameters, TablePreview, TextPreview
 
+from eas.contracts.previews import JsonPreview, PreviewForm, PreviewParameters, TablePreview, TextPreview
 from eas_product_store.previews.errors import UnreadableError
 from eas_product_store.previews.recognition import MAX_JSON_BYTES, find_delimiter
 from eas_product_store.previews.source import Source

@@ -27,7 +27,6 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from eas.contracts.errors import UnavailableError
-
 from eas_product_store.domain.damage import StoredObject
 from eas_product_store.domain.version import Fingerprint
 from eas_product_store.storage.spool import (

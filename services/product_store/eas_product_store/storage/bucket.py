@@ -23,11 +23,11 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from eas.client.proxies import find_proxy
-from eas.contracts.errors import InsufficientStorageError, UnavailableError
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from eas.client.proxies import find_proxy
+from eas.contracts.errors import InsufficientStorageError, UnavailableError
 from eas_product_store.domain.damage import StoredObject
 from eas_product_store.storage.archive import IncomingFile
 from eas_product_store.storage.bucket_file import BLOCK_SIZE, BucketFile

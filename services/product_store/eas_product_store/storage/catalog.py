@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from eas.database.committer import Database
 from sqlalchemy import Connection, select
 
+from eas.database.committer import Database
 from eas_product_store.storage.damages import SqlDamageTable
 from eas_product_store.storage.ids import SqlIdTable
 from eas_product_store.storage.ledger import SqlLedgerTable

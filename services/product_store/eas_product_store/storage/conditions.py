@@ -6,12 +6,12 @@ import operator
 from collections.abc import Callable
 from typing import Any, assert_never
 
-from eas.database.globs import match_glob
-from eas.database.json_values import JsonKind, compare_json
 from sqlalchemy import Column, ColumnElement
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from eas.database.globs import match_glob
+from eas.database.json_values import JsonKind, compare_json
 from eas_product_store.domain.conditions import MetadataCondition
 
 _WILD = frozenset("*?[")

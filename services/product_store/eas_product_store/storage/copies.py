@@ -1,4 +1,4 @@
-"""Copies of an archive's bytes, for whoever backs it up or restores it."""
+"""Copies of an archive's bytes, for backups and restores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from eas.contracts.errors import DigestMismatchError, UnavailableError
-
 from eas_product_store.domain.version import Fingerprint
 from eas_product_store.storage.archive import FileArchive, IncomingFile
 from eas_product_store.storage.spool import ArchiveError

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from eas.database.prepared import Prepared
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from eas.database.prepared import Prepared
 from eas_product_store.domain.damage import Custody, Damage
 from eas_product_store.domain.version import Fingerprint, Version
 from eas_product_store.storage.schema import DAMAGES, VERSIONS

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from eas.database.description import DatabaseDescription
-
 from eas_product_store.storage.schema import METADATA
 
 DATABASE = DatabaseDescription(

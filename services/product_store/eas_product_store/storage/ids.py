@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from eas.contracts.ids import HIGHEST_ID, KnownIds, LostTasks
 from sqlalchemy import Column, Connection, func, insert, select, update
 
+from eas.contracts.ids import HIGHEST_ID, KnownIds, LostTasks
 from eas_product_store.storage.schema import EARLIER_GENERATORS, LOST_TASKS, PRODUCTS, UPLOADS, VERSIONS
 
 

@@ -12,7 +12,6 @@ from typing import Self
 
 from eas.contracts.errors import InsufficientStorageError, NoPreviewError, UnavailableError, UnreadableError
 from eas.temporary_folders import TemporaryFolder
-
 from eas_product_store.domain.preview import Preview, PreviewRequest
 from eas_product_store.previews.protocol import READY, Answer, Fault, Order
 

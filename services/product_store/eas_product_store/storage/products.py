@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from eas.database.prepared import Prepared, PreparedInsertion, prepare_insert
 from sqlalchemy import Connection, Select, bindparam, case, delete, exists, func, insert, select, update
 
+from eas.database.prepared import Prepared, PreparedInsertion, prepare_insert
 from eas_product_store.domain.product import Product, Promise
 from eas_product_store.domain.selection import DirectoryCount, ProductSelection, ProductSummary
 from eas_product_store.storage.conditions import match_filename, match_metadata

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from eas.database.prepared import Prepared, PreparedForKeys
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
+from eas.database.prepared import Prepared, PreparedForKeys
 from eas_product_store.domain.quota import Quota, list_folders
 from eas_product_store.storage.schema import PRODUCTS, QUOTAS, VERSIONS
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from eas.database.globs import match_glob
 from sqlalchemy import ColumnElement, Connection, Subquery, and_, delete, func, insert, or_, select, update
 
+from eas.database.globs import match_glob
 from eas_product_store.domain.removal import Protection, RetentionRule, Tally
 from eas_product_store.domain.version import Version
 from eas_product_store.storage.pieces import cut

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from eas.contracts.metadata import Metadata
-from eas.contracts.products import MAX_DIRECTORY_LENGTH
-from eas.database.types import Json, Key, UtcTime, ordered_text
 from sqlalchemy import Column, ForeignKey, Index, Text, UniqueConstraint, false
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
+
+from eas.contracts.metadata import Metadata
+from eas.contracts.products import MAX_DIRECTORY_LENGTH
+from eas.database.types import Json, Key, UtcTime, ordered_text
 
 
 class ProductStoreRow(SQLModel, registry=registry()):

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from eas.contracts.digests import Digests
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from eas.contracts.digests import Digests
 from eas_product_store.domain.product import Promise
 from eas_product_store.domain.upload import Upload
 from eas_product_store.domain.version import Deposit

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from eas.database.prepared import Prepared, PreparedInsertion
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
+from eas.database.prepared import Prepared, PreparedInsertion
 from eas_product_store.domain.product import Product, choose_mime_type
 from eas_product_store.domain.selection import VersionSelection
 from eas_product_store.domain.version import Deposit, Fingerprint, Version

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eas.contracts.errors import Problem
-
 from eas_scheduler.domain.job_language.expansion import task_settings_of
 from eas_scheduler.domain.job_language.expressions import Scope
 from eas_scheduler.domain.job_language.flow_types import COMMON_KEYS

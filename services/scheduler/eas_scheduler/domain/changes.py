@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from eas.contracts.states import AttemptState, FailureReason, TaskState
-
 from eas_scheduler.domain.attempt import QueuedAttempt
 from eas_scheduler.domain.lifecycle import check_task_step, path_to
 

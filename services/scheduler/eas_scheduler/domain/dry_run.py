@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 
 from eas.contracts.scheduler import DeferredPlace, JobPlan
-
 from eas_scheduler.domain.job_language.flow_types import CHAIN
 from eas_scheduler.domain.job_language.plan import Plan
 from eas_scheduler.domain.job_language.problems import json_path

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+
 from eas.contracts.scheduler import EstimateDescription, EstimateView
 from eas.quantities import show_quantity
-
 from eas_scheduler.domain.job_language.expressions import Scope, evaluate
 from eas_scheduler.domain.job_language.problems import json_path
 from eas_scheduler.domain.task_settings import Pointer, TaskTypeSpecification

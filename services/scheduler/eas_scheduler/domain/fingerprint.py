@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
+
 from eas.contracts.metadata import Metadata
 from eas.contracts.reuse import FingerprintPart
 

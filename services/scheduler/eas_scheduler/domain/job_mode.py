@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eas.contracts.states import TaskState
-
 from eas_scheduler.domain.task import KnownPromise
 
 #: States of tasks that may still make what they promised without anybody's doing.

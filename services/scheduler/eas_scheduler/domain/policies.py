@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from eas.contracts.execution import PASSING_REASONS, ExecutionRules
 from eas.contracts.states import FailureReason
-
 from eas_scheduler.domain.losses import Blame, Loss
 
 #: How many times as many losses are needed for a quarantine where workers were also lost without the task.
@@ -184,7 +183,7 @@ def decide_retry(ended: EndedAttempt, limits: RetryLimits) -> RetryDecision:
 
 
 def _try_again(ended: EndedAttempt, limits: RetryLimits) -> RetryDecision:
-    """Wait the longer the more attempts there were.
+    """Wait with exponential back-off.
 
     What had too little memory gets more of it instead, and one lost worker is not held against the task.
     """

@@ -10,7 +10,6 @@ from eas.contracts.metadata import Metadata
 from eas.contracts.products import Adoption, VersionView
 from eas.contracts.reuse import Difference, FingerprintPart, ReuseDecision, ReuseView, SourceAttempt
 from eas.contracts.scheduler import OutputVersion
-
 from eas_scheduler.domain.fingerprint import find_differing_keys, find_differing_parts
 from eas_scheduler.domain.prepared import PreparedAttempt
 

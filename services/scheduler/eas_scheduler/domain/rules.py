@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from eas.contracts.execution import ExecutionRules, TaskTypeRules
-
 from eas_scheduler.domain.attempt import QueuedAttempt
 from eas_scheduler.domain.job_language.flow_types import FLOW_TYPES
 

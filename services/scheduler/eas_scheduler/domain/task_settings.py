@@ -9,11 +9,11 @@ from typing import Any
 
 import jsonschema_rs
 import orjson
+
 from eas.contracts.coercion import coerce
 from eas.contracts.errors import InvalidExpressionError, Problem
 from eas.contracts.scheduler import EstimateDescription
 from eas.contracts.values import MAX_SETTINGS_BYTES, find_value_fault
-
 from eas_scheduler.domain.job_language.expressions import Scope, UnknownMetadataError, evaluate
 
 Pointer = tuple[str | int, ...]

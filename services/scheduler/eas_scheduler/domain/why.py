@@ -11,7 +11,6 @@ from eas.contracts.diagnostics import EarlierAttempt, QueueStanding, RelatedTask
 from eas.contracts.execution import ExecutionRules
 from eas.contracts.reuse import ReuseDecision, ReuseView
 from eas.contracts.states import AttemptState, FailureReason, TaskState
-
 from eas_scheduler.domain.job_language.flow_types import FLOW_TYPES
 from eas_scheduler.domain.policies import EndedAttempt, RetryLimits, decide_retry, quarantine_worker_killers
 from eas_scheduler.domain.reuse_words import describe_reuse

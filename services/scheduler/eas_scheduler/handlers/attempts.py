@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import APIRouter, Body, Path, Request, Response
+
 from eas.contracts.scheduler import (
     AttemptView,
     ClaimRequest,
@@ -17,8 +19,6 @@ from eas.contracts.values import Integer
 from eas.http.disconnects import unless_gone
 from eas.http.hot_route import HotRoute
 from eas.http.responses import json_response
-from fastapi import APIRouter, Body, Path, Request, Response
-
 from eas_scheduler.handlers.dependencies import Reader, Scheduler, WorkerAccess
 from eas_scheduler.handlers.examples import CLAIM, HEARTBEAT, REPORT
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from eas.contracts.containers import ContainerView, RegistryView, ResourcesView
-from eas.http.bodies import read_bounded
 from fastapi import APIRouter, Body, Path, Request
 
+from eas.contracts.containers import ContainerView, RegistryView, ResourcesView
+from eas.http.bodies import read_bounded
 from eas_scheduler.domain.containers import Resources, read_registry
 from eas_scheduler.handlers.dependencies import Operator, Reader, Scheduler
 from eas_scheduler.handlers.examples import REGISTRY

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from eas.contracts.dead_letters import DeadLetterChoice, DeadLetterContent, DeadLetterResult, DeadLetterTable
 from fastapi import APIRouter, Body, Path, Query, Response
 
+from eas.contracts.dead_letters import DeadLetterChoice, DeadLetterContent, DeadLetterResult, DeadLetterTable
 from eas_scheduler.handlers.dependencies import Operator, Reader, Scheduler
 from eas_scheduler.handlers.tables import CSV_RESPONSE, AsCsv, render_table
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from eas.http.auth import AccessScope, Principal, require
 from fastapi import Depends, FastAPI, Request
 
+from eas.http.auth import AccessScope, Principal, require
 from eas_scheduler.runtime import SchedulerRuntime
 
 

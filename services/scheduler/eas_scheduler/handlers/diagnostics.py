@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
+from fastapi import APIRouter, Depends, Path, Query, Response
+
 from eas.contracts.diagnostics import (
     HostTable,
     JobFilter,
@@ -17,8 +19,6 @@ from eas.contracts.diagnostics import (
     WhyView,
 )
 from eas.contracts.values import Integer
-from fastapi import APIRouter, Depends, Path, Query, Response
-
 from eas_scheduler.handlers.dependencies import Reader, Scheduler
 from eas_scheduler.handlers.tables import CSV_RESPONSE, AsCsv, render_table
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import APIRouter, Header, Path, Query, Response
+
 from eas.contracts.diagnostics import JobEnd
 from eas.contracts.values import Integer
 from eas.http.event_stream import (
@@ -14,8 +16,6 @@ from eas.http.event_stream import (
     SentEvent,
     read_last_event_id,
 )
-from fastapi import APIRouter, Header, Path, Query, Response
-
 from eas_scheduler.handlers.dependencies import Reader, Scheduler
 from eas_scheduler.logic.events import Events, Follower
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
+
 from eas.contracts.queues import RescheduleRequest, RescheduleResult
 from eas.contracts.scheduler import JobPage, JobPlan, JobView, ResultPage, RetryRequest, TaskPage
 from eas.contracts.states import JobState
 from eas.contracts.values import Integer, Natural
 from eas.http.bodies import read_bounded
-from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
-
 from eas_scheduler.domain.job_mode import JobMode
 from eas_scheduler.domain.tree_place import TreePlace
 from eas_scheduler.handlers.dependencies import Reader, Scheduler, Submitter

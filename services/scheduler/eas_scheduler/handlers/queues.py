@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from eas.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
 from fastapi import APIRouter, Body, Path
 
+from eas.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
 from eas_scheduler.handlers.dependencies import Operator, Scheduler
 from eas_scheduler.handlers.examples import RESCHEDULE
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from eas.contracts.replicas import LeadershipView
 from fastapi import APIRouter
 
+from eas.contracts.replicas import LeadershipView
 from eas_scheduler.handlers.dependencies import Reader, Scheduler
 
 router = APIRouter(tags=["replicas"])

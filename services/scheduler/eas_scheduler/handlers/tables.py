@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from fastapi import Depends, Query, Request, Response
+
 from eas.contracts.diagnostics import TableView
 from eas.http.responses import json_response
-from fastapi import Depends, Query, Request, Response
 
 _CSV = "text/csv"
 #: What the documentation page says of an operation that may answer in CSV.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from fastapi import APIRouter, Body, Path
+
 from eas.contracts.execution import TaskTypeRules
 from eas.contracts.scheduler import ExcuseRequest, TaskRetryRequest, TaskTypeView, TaskView
 from eas.contracts.values import Integer
-from fastapi import APIRouter, Body, Path
-
 from eas_scheduler.handlers.dependencies import Operator, Reader, Scheduler, Submitter
 from eas_scheduler.handlers.examples import EXCUSE, RULES, TASK_RETRY
 

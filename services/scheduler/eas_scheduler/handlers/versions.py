@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from eas.contracts.provenance import MAX_DEPTH, Direction, ProvenanceGraph, VerdictOutcome, VersionVerdict
 from fastapi import APIRouter, Body, Path, Query
 
+from eas.contracts.provenance import MAX_DEPTH, Direction, ProvenanceGraph, VerdictOutcome, VersionVerdict
 from eas_scheduler.domain.provenance import make_prov_document
 from eas_scheduler.handlers.dependencies import Operator, Reader, Scheduler
 from eas_scheduler.handlers.examples import VERSION_VERDICT

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from eas.contracts.scheduler import WorkerAnnouncement, WorkerView, WorkerWelcome
 from fastapi import APIRouter, Body, Path, Query
 
+from eas.contracts.scheduler import WorkerAnnouncement, WorkerView, WorkerWelcome
 from eas_scheduler.handlers.dependencies import Operator, Reader, Scheduler, WorkerAccess
 from eas_scheduler.handlers.examples import ANNOUNCEMENT
 

@@ -9,7 +9,6 @@ from secrets import token_hex
 
 from eas.contracts.scheduler import AttemptReport, ClaimedAttempt, ClaimRequest, OutputVersion
 from eas.contracts.states import FailureReason
-
 from eas_scheduler.domain.attempt import QueuedAttempt
 from eas_scheduler.domain.fair_order import fill_room
 from eas_scheduler.domain.job_language.flow_types import FLOW_TYPES

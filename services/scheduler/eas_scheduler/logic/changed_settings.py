@@ -11,7 +11,6 @@ from typing import Any
 from eas.contracts.errors import ConflictError, InvalidInputError, Problem
 from eas.contracts.execution import ExecutionRules
 from eas.contracts.metadata import Metadata
-
 from eas_scheduler.domain.changed_settings import find_faults, merge_changes
 from eas_scheduler.domain.control import ControlledTask
 from eas_scheduler.domain.job_language.document import resolve_pointer

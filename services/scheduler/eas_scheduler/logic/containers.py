@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from eas.contracts.scheduler import WorkerAnnouncement
-
 from eas_scheduler.domain.containers import Resources, check_container_name
 from eas_scheduler.logic.ports import UnitOfWork
 

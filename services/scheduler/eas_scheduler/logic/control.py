@@ -11,7 +11,6 @@ from eas.contracts.errors import ConflictError, InvalidInputError, NotFoundError
 from eas.contracts.execution import TaskTypeRules
 from eas.contracts.scheduler import JobView, RetryRequest, TaskRetryRequest
 from eas.contracts.states import AttemptState, FailureReason, TaskState
-
 from eas_scheduler.domain.control import NOT_RUNNING, RETRYABLE, ControlledJob, ControlledTask, choose_states
 from eas_scheduler.logic.changed_settings import change_rules, change_settings
 from eas_scheduler.logic.ports import Transactor, UnitOfWork

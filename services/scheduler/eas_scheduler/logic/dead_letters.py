@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 
 from eas.contracts.dead_letters import DeadLetter, DeadLetterContent, DeadLetterTable
 from eas.contracts.errors import NotFoundError, UnavailableError
-
 from eas_scheduler.logic.ports import DeadLetterBox
 from eas_scheduler.logic.wakeups import Wakeups
 

@@ -25,7 +25,6 @@ from eas.contracts.scheduler import (
 )
 from eas.contracts.states import FailureReason
 from eas.isolation import describe_error, handle_each, is_passing
-
 from eas_scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from eas_scheduler.domain.containers import Resources
 from eas_scheduler.logic.assignment import assign_chosen, assign_queued, choose_attempts

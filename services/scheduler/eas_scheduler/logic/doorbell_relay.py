@@ -1,4 +1,4 @@
-"""Rings for attempts: moves doorbells from the database to the broker, and rings again where nobody came."""
+"""Publishes doorbells: moves them from the database to the broker, and publishes unanswered ones again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 
 from eas.contracts.errors import UnavailableError
 from eas.isolation import describe_error, handle_each, is_passing
-
 from eas_scheduler.logic.ports import Clock, DoorbellOutbox, TaskQueues
 from eas_scheduler.logic.wakeups import Wakeups
 
@@ -117,7 +116,7 @@ class DoorbellRelay:
         return count
 
     def _mute(self, task_type: str, error: Exception) -> None:
-        """Leave a task type out, the longer the more often that happens."""
+        """Leave a task type out, with exponential back-off."""
         _, before = self._muted.get(task_type, (None, _FIRST_SILENCE / 2))
         silence = min(2 * before, _LONGEST_SILENCE)
         self._muted[task_type] = (self._clock() + silence, silence)

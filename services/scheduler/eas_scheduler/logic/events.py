@@ -9,7 +9,6 @@ from typing import Protocol
 
 from eas.contracts.diagnostics import JobEnd, StateChange
 from eas.contracts.states import JobState
-
 from eas_scheduler.logic.wakeups import Wakeups
 
 #: How many changes are read at once: the most that one follower has in memory.

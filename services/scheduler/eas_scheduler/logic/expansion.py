@@ -12,13 +12,13 @@ from secrets import token_hex
 from typing import Any, TypeVar
 
 import orjson
+
 from eas.contracts.errors import EasError, InvalidJobError, Problem, ProductExistsError
 from eas.contracts.execution import ExecutionRules
 from eas.contracts.metadata import Metadata
 from eas.contracts.scheduler import AttemptReport
 from eas.contracts.states import AttemptState, FailureReason, TaskState
 from eas.isolation import is_passing
-
 from eas_scheduler.domain.attempt import QueuedAttempt, TaskToRun
 from eas_scheduler.domain.job_language.document import resolve_pointer
 from eas_scheduler.domain.job_language.expansion import expand
@@ -307,7 +307,7 @@ class Expansion:
         self._limits = limits
 
     async def run(self) -> None:
-        """Expand whatever becomes ready, for ever. Looks by itself after a start, and then when the bell rings."""
+        """Expand every container task that becomes ready, for ever: once after the start, and then on each wake-up."""
         while True:
             self._wakeups.expansion.clear()
             while await self.expand_next():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from eas.contracts.diagnostics import WhyView
-
 from eas_scheduler.domain.why import TaskFacts, WhyRules, explain
 from eas_scheduler.logic.ports import Clock
 

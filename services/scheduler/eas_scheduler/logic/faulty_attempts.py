@@ -9,7 +9,6 @@ from secrets import token_hex
 from eas.contracts.scheduler import AttemptReport
 from eas.contracts.states import AttemptState, FailureReason
 from eas.isolation import describe_error, is_passing
-
 from eas_scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from eas_scheduler.domain.lifecycle import LEASED
 from eas_scheduler.domain.policies import RetryLimits

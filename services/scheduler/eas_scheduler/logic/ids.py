@@ -14,7 +14,6 @@ from typing import Protocol, TypeVar
 from eas.contracts.errors import EasError
 from eas.contracts.ids import IdAnswer, IdNotice, KnownIds
 from eas.id_gate import IdGate
-
 from eas_scheduler.domain.ids import Resumption, find_resumption
 from eas_scheduler.logic.ports import Transactor, UnitOfWork
 

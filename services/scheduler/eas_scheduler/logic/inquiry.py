@@ -8,7 +8,6 @@ from typing import Protocol
 
 from eas.contracts.scheduler import JobView
 from eas.contracts.states import JobState
-
 from eas_scheduler.logic.wakeups import Wakeups
 
 

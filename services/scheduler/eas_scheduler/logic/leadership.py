@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from eas.background import cancel_and_wait, keep_running
 from eas.contracts.errors import EasError, UnavailableError
-
 from eas_scheduler.domain.leadership import Leadership, claim_leadership
 from eas_scheduler.logic.ports import Clock, Transactor, UnitOfWork
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from eas.contracts.scheduler import HeartbeatRequest, HeartbeatResponse
 from eas.contracts.states import AttemptState
-
 from eas_scheduler.domain.attempt import KnownAttempt
 from eas_scheduler.domain.lifecycle import LEASED
 from eas_scheduler.logic.ports import UnitOfWork

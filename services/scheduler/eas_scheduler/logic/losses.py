@@ -9,7 +9,6 @@ from datetime import timedelta
 from eas.contracts.errors import EasError
 from eas.contracts.states import FailureReason
 from eas.isolation import handle_each, is_passing
-
 from eas_scheduler.domain.attempt import KnownAttempt
 from eas_scheduler.domain.losses import Loss, judge_losses
 from eas_scheduler.domain.policies import RetryLimits

@@ -9,7 +9,6 @@ from eas.contracts.errors import ConflictError
 from eas.contracts.products import Verdict, VersionView
 from eas.contracts.provenance import Direction, JudgedTask, VerdictOutcome, VersionVerdict
 from eas.contracts.states import AttemptState, FailureReason, TaskState
-
 from eas_scheduler.domain.changes import Changes
 from eas_scheduler.domain.override import Maker, judge_output
 from eas_scheduler.logic.control import heal

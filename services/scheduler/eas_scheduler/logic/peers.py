@@ -1,4 +1,4 @@
-"""Hears of what other schedulers on the same database have done, and wakes whoever waits for it here."""
+"""Polls for changes that other schedulers on the same database made, and wakes the waiters of this process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ChangeCounter(Protocol):
 class Peers:
     """Looks at the end of the history, which every change of state makes longer.
 
-    Where it has become longer by just what this scheduler has rung for itself, nobody else was at work.
+    If it grew only by this scheduler's own changes, no other scheduler has written.
 
     Parameters
     ----------

@@ -17,7 +17,6 @@ from typing import TypeVar
 
 from eas.contracts.scheduler import ClaimedAttempt, ClaimRequest
 from eas.isolation import is_passing
-
 from eas_scheduler.logic.assignment import DispatchRules, assign_queued
 from eas_scheduler.logic.ports import UnitOfWork
 
@@ -136,7 +135,7 @@ class Polls:
         """Run what commits a transaction, which may hand new attempts to those who wait.
 
         If it fails after it has begun to hand out, it is run once more without: an attempt that cannot be handed out
-        must not undo what somebody else has asked for. Whoever waits looks by itself then.
+        must not undo what somebody else has asked for. The waiters then query by themselves.
 
         Parameters
         ----------
@@ -150,7 +149,7 @@ class Polls:
         except Exception as error:
             if is_passing(error) or not delivery.has_served:
                 raise
-            logger.exception("new attempts cannot be handed out along with what made them; whoever waits will ask")
+            logger.exception("new attempts cannot be assigned where they were made; waiting workers will claim them")
         return await run(Delivery(None))
 
     async def wait(

@@ -14,7 +14,6 @@ from eas.contracts.products import Adoption, AdoptionAnswer
 from eas.contracts.reuse import ReuseView
 from eas.contracts.scheduler import AttemptReport, JobView, OutputVersion, TaskTypeDescription, WorkerAnnouncement
 from eas.contracts.states import FailureReason, TaskState
-
 from eas_scheduler.domain.attempt import KnownAttempt, MetDependency, QueuedAttempt, TaskToRun
 from eas_scheduler.domain.changes import Changes, OutboxMessage
 from eas_scheduler.domain.containers import Resources

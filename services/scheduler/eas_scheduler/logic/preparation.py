@@ -8,7 +8,6 @@ from typing import Any
 
 from eas.contracts.metadata import Metadata
 from eas.isolation import describe_error, is_passing
-
 from eas_scheduler.domain.attempt import MetDependency, QueuedAttempt, TaskToRun
 from eas_scheduler.domain.fingerprint import Fingerprint, take_fingerprint
 from eas_scheduler.domain.job_language.document import resolve_pointer

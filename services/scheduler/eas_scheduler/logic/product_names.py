@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from eas.contracts.scheduler import AttemptReport, OutputVersion
 from eas.contracts.states import FailureReason
-
 from eas_scheduler.domain.attempt import KnownAttempt
 from eas_scheduler.domain.job_mode import find_claim_fault, is_found_again
 from eas_scheduler.domain.task import Promise

@@ -12,7 +12,6 @@ from eas.contracts.scheduler import AttemptReport, OutputVersion, ReportResult
 from eas.contracts.states import AttemptState, FailureReason, TaskState
 from eas.contracts.texts import cut_message, cut_reason
 from eas.contracts.values import MAX_METADATA_BYTES, MAX_RESULT_BYTES, find_value_fault
-
 from eas_scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from eas_scheduler.domain.control import ControlledTask
 from eas_scheduler.domain.lifecycle import LEASED

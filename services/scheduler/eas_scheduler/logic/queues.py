@@ -10,7 +10,6 @@ from functools import partial
 from eas.contracts.errors import NotFoundError, UnavailableError
 from eas.contracts.queues import PurgeResult, RescheduleRequest, RescheduleResult
 from eas.contracts.states import FailureReason, TaskState
-
 from eas_scheduler.domain.control import is_rescheduled
 from eas_scheduler.domain.job_language.flow_types import FLOW_TYPES
 from eas_scheduler.logic.control import cancel_not_running, try_again
@@ -95,7 +94,7 @@ class Queues:
     async def reschedule(self, request: RescheduleRequest, *, job_id: int | None = None) -> RescheduleResult:
         """Give what was purged, and on request what failed, fresh attempts. Doing it again changes nothing.
 
-        Each task is looked at once, in the state that it has then: whoever rescheduled it meanwhile has won.
+        Each task is looked at once, in the state that it has then. A task that was rescheduled meanwhile is left.
 
         Parameters
         ----------

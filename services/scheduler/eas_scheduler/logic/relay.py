@@ -9,7 +9,6 @@ from functools import partial
 
 from eas.contracts.errors import ForbiddenError, UnauthenticatedError, UnavailableError
 from eas.isolation import describe_error, handle_each, is_passing
-
 from eas_scheduler.domain.changes import OutboxMessage
 from eas_scheduler.domain.message_parts import describe_message, join_messages, split_message
 from eas_scheduler.logic.ports import ProductAnnouncer, Transactor, UnitOfWork

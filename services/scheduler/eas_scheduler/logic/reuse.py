@@ -19,7 +19,6 @@ from eas.contracts.products import Adoption, AdoptionAnswer
 from eas.contracts.reuse import ReuseDecision, ReuseView
 from eas.contracts.scheduler import AttemptReport, OutputVersion
 from eas.isolation import describe_error, handle_each, is_passing
-
 from eas_scheduler.domain.attempt import QueuedAttempt
 from eas_scheduler.domain.policies import RetryLimits
 from eas_scheduler.domain.prepared import PreparedAttempt
@@ -67,7 +66,7 @@ class Reuse:
     Parameters
     ----------
     transactor, wakeups, polls
-        As everywhere.
+        Of the scheduler.
     adopter
         The product store.
     limits
@@ -89,7 +88,7 @@ class Reuse:
         self._limits = limits
 
     async def run(self) -> None:
-        """Decide for ever. Looks by itself after a start, and then when the bell rings.
+        """Decide for ever: once after the start, and then on each wake-up.
 
         While the product store cannot be reached, what would adopt files waits: it would have to be stored there, too.
         """

@@ -12,10 +12,10 @@ from secrets import randbits
 from typing import Any, TypeVar
 
 import orjson
+
 from eas.contracts.errors import ConflictError, InvalidJobError, InvalidJsonError
 from eas.contracts.scheduler import JobPlan, JobView
 from eas.contracts.states import TaskState
-
 from eas_scheduler.domain.attempt import QueuedAttempt
 from eas_scheduler.domain.dry_run import summarise
 from eas_scheduler.domain.job_language.document import check_document, find_document_fault

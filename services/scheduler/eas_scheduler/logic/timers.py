@@ -9,7 +9,6 @@ from contextlib import suppress
 
 from eas.contracts.states import FailureReason
 from eas.isolation import handle_each, is_passing
-
 from eas_scheduler.domain.attempt import KnownAttempt
 from eas_scheduler.logic.faulty_attempts import FaultyAttempts
 from eas_scheduler.logic.polls import Delivery, Polls
@@ -30,7 +29,7 @@ class Timers:
     Parameters
     ----------
     transactor, wakeups, polls
-        As everywhere.
+        Of the scheduler.
     """
 
     def __init__(self, transactor: Transactor, wakeups: Wakeups, polls: Polls) -> None:

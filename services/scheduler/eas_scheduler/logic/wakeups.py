@@ -1,4 +1,4 @@
-"""Wakes those who wait for work: long polls by task type, and the scheduler's own background loops."""
+"""Wakes long polls, by task type, and the scheduler's own background loops."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Waiter:
 
 
 class Wakeups:
-    """Rung after a commit. A bell that nobody hears is harmless: those who wait also look by themselves."""
+    """Events that are set after a commit. A wake-up that is lost does no harm: each waiter also polls."""
 
     def __init__(self) -> None:
         self.expansion = asyncio.Event()
@@ -36,13 +36,13 @@ class Wakeups:
 
     @contextmanager
     def waiting(self, types: Iterable[str]) -> Iterator[Waiter]:
-        """Register a waiter from before it first looks, so that no bell is missed in between."""
+        """Register a waiter before its first query, so that no wake-up is lost in between."""
         waiter = Waiter(frozenset(types))
         self._waiters[waiter] = None
         try:
             yield waiter
         except BaseException:
-            # Woken for work that it will not take: somebody else should.
+            # It was woken for work that it will not take: wake another waiter.
             self._waiters.pop(waiter, None)
             if waiter.event.is_set():
                 self._wake_as_many(dict.fromkeys(waiter.types, 1))
@@ -106,7 +106,7 @@ class Wakeups:
         self.wake_claims()
 
     def wake(self, changes: Changes) -> None:
-        """Wake whoever the committed changes concern."""
+        """Wake the waiters that the committed changes concern."""
         self.changes += len(changes.transitions)
         queued = {name for name, count in changes.queued.items() if count > 0}
         if queued & FLOW_TYPES:

@@ -8,11 +8,11 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from sqlalchemy import Connection, Integer, bindparam, func, insert, select, text, update
+
 from eas.contracts.scheduler import AttemptReport
 from eas.contracts.states import AttemptState, FailureReason
 from eas.database.prepared import Prepared, PreparedForKeys, prepare_insert
-from sqlalchemy import Connection, Integer, bindparam, func, insert, select, text, update
-
 from eas_scheduler.domain.attempt import KnownAttempt, QueuedAttempt
 from eas_scheduler.domain.prepared import PreparedAttempt
 from eas_scheduler.storage.keys import KeyBlocks

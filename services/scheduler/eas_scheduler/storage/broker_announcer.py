@@ -8,7 +8,6 @@ from functools import partial
 from eas.amqp.errors import BrokerUnavailableError
 from eas.amqp.fallback_publisher import FallbackPublisher
 from eas.contracts.products import ProductMessage
-
 from eas_scheduler.domain.changes import OutboxMessage
 
 #: The longest message; what is longer goes the other way [bytes].

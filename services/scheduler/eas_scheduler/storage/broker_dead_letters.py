@@ -11,7 +11,6 @@ from eas.amqp.ports import DeadMessage, Queues
 from eas.amqp.topology import Topology
 from eas.contracts.dead_letters import DeadLetter, DeadLetterContent
 from eas.contracts.errors import NotFoundError
-
 from eas_scheduler.domain.message_parts import describe_message
 
 _LETTER = "b"

@@ -12,7 +12,6 @@ from eas.amqp.settings import BrokerSettings
 from eas.amqp.topology import Topology
 from eas.contracts.doorbells import read_doorbell, write_doorbell
 from eas.contracts.errors import NotFoundError
-
 from eas_scheduler.storage.broker_dead_letters import BrokerDeadLetters
 
 

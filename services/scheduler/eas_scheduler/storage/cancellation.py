@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from eas.contracts.states import AttemptState, FailureReason, TaskState
 from sqlalchemy import Connection, select, update
 
+from eas.contracts.states import AttemptState, FailureReason, TaskState
 from eas_scheduler.domain.attempt import QueuedAttempt
 from eas_scheduler.domain.control import ControlledTask
 from eas_scheduler.domain.lifecycle import LEASED

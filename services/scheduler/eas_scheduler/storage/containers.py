@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from sqlalchemy import Connection, delete, insert, select, update
+
 from eas.contracts.containers import ContainerView, RegistryView, ResourcesView
 from eas.contracts.errors import NotFoundError
 from eas.database.committer import Database
-from sqlalchemy import Connection, delete, insert, select, update
-
 from eas_scheduler.domain.containers import Registry, Resources
 from eas_scheduler.storage.schema import container_table as _container
 from eas_scheduler.storage.schema import container_task_type_table as _capability

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from eas.contracts.states import TaskState
 from eas.database.description import DatabaseDescription, RowCheck
-
 from eas_scheduler.storage.schema import SchedulerRow
 
 _COUNTS = ", ".join(f"SUM(CASE WHEN state = '{state}' THEN 1 ELSE 0 END) AS {state}_tasks" for state in TaskState)

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from eas.contracts.dead_letters import DeadLetter, DeadLetterContent
-from eas.database.committer import Database
 from sqlalchemy import Connection, delete, insert, select
 
+from eas.contracts.dead_letters import DeadLetter, DeadLetterContent
+from eas.database.committer import Database
 from eas_scheduler.domain.message_parts import describe_message
 from eas_scheduler.storage.rows import CHUNK, chunks
 from eas_scheduler.storage.schema import dead_letter_table as _dead

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import BigInteger, ColumnElement, Connection, case, func, literal, or_, select, text, type_coerce
+
 from eas.contracts.diagnostics import (
     AttemptTrouble,
     HostTable,
@@ -26,8 +28,6 @@ from eas.contracts.states import FailureReason, TaskState
 from eas.database.committer import Database
 from eas.database.types import UtcTime
 from eas.error_lines import find_error_line
-from sqlalchemy import BigInteger, ColumnElement, Connection, case, func, literal, or_, select, text, type_coerce
-
 from eas_scheduler.domain.job_language.flow_types import FLOW_TYPES
 from eas_scheduler.storage.schema import IS_CLAIMABLE, IS_LEASED
 from eas_scheduler.storage.schema import attempt_table as _attempt

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection, func, select
+
 from eas.contracts.diagnostics import StateChange
 from eas.contracts.errors import NotFoundError
 from eas.contracts.states import JobState
 from eas.database.committer import Database
-from sqlalchemy import Connection, func, select
-
 from eas_scheduler.storage.schema import job_table as _job
 from eas_scheduler.storage.schema import task_table as _task
 from eas_scheduler.storage.schema import transition_table as _transition

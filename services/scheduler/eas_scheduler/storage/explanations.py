@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Connection, and_, func, or_, select
+
 from eas.contracts.diagnostics import RelatedTask, UnmetDependency
 from eas.contracts.errors import NotFoundError
 from eas.contracts.execution import TaskTypeRules
 from eas.contracts.reuse import ReuseView
 from eas.contracts.states import AttemptState, FailureReason, TaskState
 from eas.database.committer import Database
-from sqlalchemy import Connection, and_, func, or_, select
-
 from eas_scheduler.domain.rules import find_rules
 from eas_scheduler.domain.why import AttemptFacts, TaskFacts, WorkerFacts
 from eas_scheduler.storage.schema import IS_CLAIMABLE, IS_LEASED

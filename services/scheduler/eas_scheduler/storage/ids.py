@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Connection, func, insert, select, update
+
 from eas.contracts.ids import KnownIds
 from eas.contracts.states import AttemptState
 from eas.database.engines import open_engine
-from sqlalchemy import Connection, func, insert, select, update
-
 from eas_scheduler.domain.ids import Resumption
 from eas_scheduler.storage.keys import KeyBlocks
 from eas_scheduler.storage.rows import CHUNK

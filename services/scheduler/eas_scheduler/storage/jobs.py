@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection, bindparam, func, literal, select, update
+
 from eas.contracts.scheduler import JobView, TaskCounts
 from eas.contracts.states import AttemptState, JobState, TaskState
 from eas.database.prepared import Prepared, PreparedForKeys, PreparedInsertion
 from eas.database.types import UtcTime
-from sqlalchemy import Connection, bindparam, func, literal, select, update
-
 from eas_scheduler.domain.control import ControlledJob
 from eas_scheduler.domain.job_mode import JobMode
 from eas_scheduler.domain.lifecycle import job_state_of

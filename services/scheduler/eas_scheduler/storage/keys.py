@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from eas.database.prepared import Answer, Prepared
 from sqlalchemy import Connection, func, insert, select, update
 
+from eas.database.prepared import Answer, Prepared
 from eas_scheduler.storage.schema import attempt_table, product_promise_table, task_table
 from eas_scheduler.storage.schema import key_sequence_table as _sequence
 

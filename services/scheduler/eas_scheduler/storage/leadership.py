@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from eas.database.committer import Database
-from eas.database.prepared import Prepared
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from eas.database.committer import Database
+from eas.database.prepared import Prepared
 from eas_scheduler.domain.leadership import Leadership
 from eas_scheduler.storage.schema import leadership_table as _leadership
 
@@ -40,7 +40,7 @@ class LeadershipStore:
 
 
 class LeadershipReader:
-    """Tells whoever asks which scheduler leads."""
+    """Reads which scheduler leads."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from eas.contracts.states import AttemptState
 from sqlalchemy import Connection, func, insert, select
 
+from eas.contracts.states import AttemptState
 from eas_scheduler.domain.losses import LostTask
 from eas_scheduler.storage.rows import CHUNK, chunks
 from eas_scheduler.storage.schema import attempt_table as _attempt

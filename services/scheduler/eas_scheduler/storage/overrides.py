@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eas.contracts.scheduler import OutputVersion
-from eas.contracts.states import FailureReason, TaskState
 from sqlalchemy import Connection, func, select, update
 
+from eas.contracts.scheduler import OutputVersion
+from eas.contracts.states import FailureReason, TaskState
 from eas_scheduler.domain.control import ControlledTask
 from eas_scheduler.domain.override import Maker
 from eas_scheduler.storage.rows import CHUNK, StaleRowError, chunks

@@ -8,7 +8,6 @@ from typing import assert_never
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.ids import IdAnswer, IdNotice
 from eas.contracts.products import Adoption, AdoptionAnswer, PlanRequest, VerdictRequest, VersionView
-
 from eas_scheduler.domain.changes import OutboxMessage
 
 

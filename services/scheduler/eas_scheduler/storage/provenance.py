@@ -6,11 +6,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import Connection, Row, select, tuple_
+
 from eas.contracts.products import VersionView
 from eas.contracts.provenance import ProvenanceAttempt, VersionUse
 from eas.database.committer import Database
-from sqlalchemy import Connection, Row, select, tuple_
-
 from eas_scheduler.domain.task import FILE
 from eas_scheduler.storage.rows import CHUNK, chunks
 from eas_scheduler.storage.schema import attempt_table as _attempt

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from eas.contracts.states import AttemptState
-from eas.database.prepared import Prepared
 from sqlalchemy import Connection, func, select, text, update
 
+from eas.contracts.states import AttemptState
+from eas.database.prepared import Prepared
 from eas_scheduler.domain.fair_order import QueueEnds, find_first_tag
 from eas_scheduler.storage.schema import attempt_table as _attempt
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
 from eas.contracts.execution import TaskTypeRules
 from eas.contracts.scheduler import TaskTypeDescription, WorkerAnnouncement
 from eas.database.prepared import Prepared
 from eas.isolation import describe_error
-from pydantic import BaseModel, ValidationError
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
-
 from eas_scheduler.domain.task_settings import TaskTypeSpecification
 from eas_scheduler.storage.schema import task_type_release_table as _release
 from eas_scheduler.storage.schema import task_type_rules_table as _rules

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection, Select, select
+
 from eas.contracts.diagnostics import (
     OUTCOME_COLUMNS,
     TIMING_COLUMNS,
@@ -18,8 +20,6 @@ from eas.contracts.diagnostics import (
 from eas.contracts.errors import InvalidInputError
 from eas.contracts.states import TaskState
 from eas.database.committer import Database
-from sqlalchemy import Connection, Select, select
-
 from eas_scheduler.domain.job_language.flow_types import FLOW_TYPES
 from eas_scheduler.storage.diagnostics import check_job
 from eas_scheduler.storage.schema import attempt_table as _attempt

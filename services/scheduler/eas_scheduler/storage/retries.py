@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from eas.contracts.states import TaskState
 from sqlalchemy import Connection, bindparam, func, select, update
 
+from eas.contracts.states import TaskState
 from eas_scheduler.domain.control import ControlledTask
 from eas_scheduler.storage.rows import CHUNK, StaleRowError, chunks
 from eas_scheduler.storage.schema import dependency_table as _edge

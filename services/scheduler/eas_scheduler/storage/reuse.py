@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import BindParameter, Connection, Integer, bindparam, func, select, update
+
 from eas.contracts.reuse import ReuseView
 from eas.contracts.scheduler import OutputVersion
 from eas.contracts.states import AttemptState
-from sqlalchemy import BindParameter, Connection, Integer, bindparam, func, select, update
-
 from eas_scheduler.domain.attempt import QueuedAttempt, TaskToRun
 from eas_scheduler.domain.prepared import PreparedAttempt
 from eas_scheduler.domain.reuse import AcceptedAttempt

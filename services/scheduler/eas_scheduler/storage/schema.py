@@ -9,9 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from eas.database.ddl import partial_index
-from eas.database.tables import find_table
-from eas.database.types import Json, Key, UtcTime
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -27,6 +24,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
+
+from eas.database.ddl import partial_index
+from eas.database.tables import find_table
+from eas.database.types import Json, Key, UtcTime
 
 _LONG_TEXT = Text(length=2**31 - 1)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from eas.contracts.states import FailureReason, TaskState
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
+from eas.contracts.states import FailureReason, TaskState
 from eas_scheduler.domain.control import NOT_RUNNING, ControlledTask
 from eas_scheduler.domain.task import FILE
 from eas_scheduler.storage.rows import CHUNK, chunks

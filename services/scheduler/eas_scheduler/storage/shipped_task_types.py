@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from eas.contracts.scheduler import TaskTypeDescription
 from pydantic import TypeAdapter
+
+from eas.contracts.scheduler import TaskTypeDescription
 
 #: Written by ``python docs/generate.py``; a test compares it with what workers announce.
 FILE = Path(__file__).with_name("shipped_task_types.json")

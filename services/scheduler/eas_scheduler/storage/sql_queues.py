@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from eas.database.committer import Database
-from eas.database.prepared import PreparedForKeys
 from sqlalchemy import Connection, Integer, Select, bindparam, func, select, text, update
 
+from eas.database.committer import Database
+from eas.database.prepared import PreparedForKeys
 from eas_scheduler.domain.job_language.flow_types import FLOW_TYPES
 from eas_scheduler.storage.rows import CHUNK, chunks
 from eas_scheduler.storage.schema import IS_CLAIMABLE, IS_UNRUNG

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import BindParameter, Connection, Update, bindparam, func, select, tuple_, update
+
 from eas.contracts.states import FailureReason, TaskState
 from eas.database.engines import find_pipeline
 from eas.database.prepared import Answer, Prepared, PreparedForKeys, prepare_insert
-from sqlalchemy import BindParameter, Connection, Update, bindparam, func, select, tuple_, update
-
 from eas_scheduler.domain.attempt import MetDependency, TaskToRun
 from eas_scheduler.domain.task import BlockedTask, KnownPromise, NewDependency, NewTask, Promise, ReadyTask
 from eas_scheduler.storage.keys import KeyBlocks

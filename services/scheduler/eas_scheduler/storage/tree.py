@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from eas.contracts.errors import InvalidInputError, NotFoundError
-from eas.contracts.scheduler import TaskLine, TaskPage
 from sqlalchemy import Connection, Integer, bindparam, select
 
+from eas.contracts.errors import InvalidInputError, NotFoundError
+from eas.contracts.scheduler import TaskLine, TaskPage
 from eas_scheduler.domain.tree_place import TreePlace
 from eas_scheduler.storage.schema import IS_LEASED
 from eas_scheduler.storage.schema import attempt_table as _attempt

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
+from sqlalchemy import Connection
+
 from eas.contracts.scheduler import JobView
 from eas.database.committer import Database
 from eas.database.prepared import prepare_insert
-from sqlalchemy import Connection
-
 from eas_scheduler.domain.changes import Changes, Transition
 from eas_scheduler.storage.attempts import AttemptStore
 from eas_scheduler.storage.cancellation import CancellationStore

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sqlalchemy import Connection, and_, func, select
+
 from eas.contracts.errors import NotFoundError
 from eas.contracts.scheduler import (
     AttemptView,
@@ -20,8 +22,6 @@ from eas.contracts.scheduler import (
 )
 from eas.contracts.states import JobState, TaskState
 from eas.database.committer import Database
-from sqlalchemy import Connection, and_, func, select
-
 from eas_scheduler.domain.job_language.document import resolve_pointer
 from eas_scheduler.domain.job_language.flow_types import FLOW_TYPES
 from eas_scheduler.domain.tree_place import TreePlace

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from eas.contracts.metadata import Metadata
 from eas.contracts.states import FailureReason
-
 from eas_worker.domain.limits import AttemptLimits, Cause
 
 AnsweredState = Literal["accepted", "rejected", "failed"]

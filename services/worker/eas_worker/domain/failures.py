@@ -6,11 +6,11 @@ import errno
 import signal
 import traceback
 
+from pydantic import ValidationError
+
 from eas.authoring.errors import TaskError
 from eas.contracts.states import FailureReason
 from eas.contracts.texts import clean_message
-from pydantic import ValidationError
-
 from eas_worker.domain.assignment import WORKER_FAULT, Departure
 
 #: What a full disk, or a user's full share of it, is called by the system.

@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any
 
-from eas.authoring.task_type import Slot, TaskSettings, TaskType
-from eas.contracts.authoring import Finding
-from eas.contracts.values import find_value_fault
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic.fields import FieldInfo
 
+from eas.authoring.task_type import Slot, TaskSettings, TaskType
+from eas.contracts.authoring import Finding
+from eas.contracts.values import find_value_fault
 from eas_worker.domain.failures import explain_settings
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")

@@ -9,7 +9,6 @@ from eas.contracts.scheduler import AttemptReport, ClaimedAttempt, OutputVersion
 from eas.contracts.states import FailureReason
 from eas.contracts.texts import clean_message as cut_message
 from eas.isolation import describe_error
-
 from eas_worker.domain.assignment import Answer, Departure
 from eas_worker.domain.failures import explain_death
 from eas_worker.domain.limits import explain_overrun

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from pydantic import ValidationError
+
 from eas.authoring.errors import TaskError
 from eas.authoring.task_type import Slot, TaskType
 from eas.contracts.authoring import SingleTaskLimits
 from eas.contracts.coercion import coerce
 from eas.contracts.states import FailureReason
-from pydantic import ValidationError
 
 OWN_SECTIONS = frozenset({"task", "inputs", "outputs", "execution"})
 OWN_KEYS = frozenset({"task", "working_directory", "job_name", "task_name", "seed"})

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from eas.contracts.states import FailureReason
 from eas.disk import FULL_ERRORS, show_bytes
-
 from eas_worker.domain.assignment import Answer
 
 #: With less than this a disk counts as full, whatever an attempt says [bytes].

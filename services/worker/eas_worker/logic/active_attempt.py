@@ -9,7 +9,6 @@ from enum import Enum, auto
 from typing import Literal
 
 from eas.contracts.scheduler import ClaimedAttempt, LeasedAttempt
-
 from eas_worker.domain.assignment import Assignment
 
 

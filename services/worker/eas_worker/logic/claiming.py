@@ -6,10 +6,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from eas.contracts.errors import ConflictError, EasError, NotFoundError
-from eas.contracts.scheduler import ClaimRequest, ClaimResponse
 from pydantic import ValidationError
 
+from eas.contracts.errors import ConflictError, EasError, NotFoundError
+from eas.contracts.scheduler import ClaimRequest, ClaimResponse
 from eas_worker.domain.prefetch import RunTimes
 from eas_worker.logic.active_attempt import ActiveAttempt, Stage
 from eas_worker.logic.backoff import Backoff

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 
 from eas.contracts.errors import EasError
-
 from eas_worker.logic.backoff import Backoff
 from eas_worker.logic.claiming import Claimer
 from eas_worker.logic.ports import DoorbellSource

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from eas.authoring.errors import InputError, OutputError, TaskError
 from eas.authoring.quality import (
     MetadataError,
@@ -30,8 +32,6 @@ from eas.authoring.task_type import InputFile, OutputFile, TaskContext, TaskType
 from eas.contracts.metadata import Metadata
 from eas.contracts.states import FailureReason
 from eas.contracts.texts import clean_message as cut_message
-from pydantic import ValidationError
-
 from eas_worker.domain.assignment import Answer, AnsweredOutput, AnsweredState, Assignment
 from eas_worker.domain.failures import explain_failure, explain_settings
 from eas_worker.domain.want_of_room import DiskLook, excuse

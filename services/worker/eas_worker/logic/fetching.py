@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eas.contracts.scheduler import OutputVersion
-
 from eas_worker.logic.ports import InputCache, ProductStore
 
 logger = logging.getLogger(__name__)
@@ -76,7 +75,7 @@ class Fetcher:
             self._count_kept(version)
 
     async def keep(self, files: dict[str, Path]) -> None:
-        """Take over finished files, by digest, for whoever reads them next."""
+        """Add finished files to the cache, by digest."""
         cache = self._cache
         if cache is None or not files:
             return

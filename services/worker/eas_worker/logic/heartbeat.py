@@ -7,10 +7,10 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable
 
-from eas.contracts.errors import EasError, NotFoundError
-from eas.contracts.scheduler import HeartbeatRequest
 from pydantic import ValidationError
 
+from eas.contracts.errors import EasError, NotFoundError
+from eas.contracts.scheduler import HeartbeatRequest
 from eas_worker.logic.active_attempt import ActiveAttempt
 from eas_worker.logic.ports import WorkSource
 from eas_worker.logic.registration import Registration

@@ -23,7 +23,6 @@ from eas.contracts.scheduler import (
     WorkerAnnouncement,
     WorkerWelcome,
 )
-
 from eas_worker.domain.assignment import Answer, Assignment, CheckingNotice, Departure
 from eas_worker.domain.share import Share
 from eas_worker.domain.want_of_room import DiskLook

@@ -8,10 +8,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from eas.contracts.errors import EasError, InvalidInputError
-from eas.contracts.scheduler import HeartbeatResponse, TaskTypeDescription, WorkerAnnouncement, WorkerWelcome
 from pydantic import ValidationError
 
+from eas.contracts.errors import EasError, InvalidInputError
+from eas.contracts.scheduler import HeartbeatResponse, TaskTypeDescription, WorkerAnnouncement, WorkerWelcome
 from eas_worker.domain.clock_comparison import ClockComparison
 from eas_worker.logic.backoff import Backoff
 from eas_worker.logic.ports import WorkSource

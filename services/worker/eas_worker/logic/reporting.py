@@ -24,7 +24,6 @@ from eas.contracts.scheduler import (
 )
 from eas.contracts.states import FailureReason
 from eas.isolation import describe_error, handle_each, is_passing
-
 from eas_worker.logic.backoff import Backoff
 from eas_worker.logic.ports import WorkSource
 from eas_worker.logic.registration import Registration

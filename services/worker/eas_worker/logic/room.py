@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from eas.disk import show_bytes
-
 from eas_worker.domain.want_of_room import DiskLook, describe
 from eas_worker.logic.ports import Disk, InputCache
 

@@ -13,7 +13,6 @@ from eas.authoring.quality import QualityCheck
 from eas.authoring.task_type import Example, Slot, TaskType
 from eas.contracts.authoring import Finding
 from eas.contracts.metadata import Metadata
-
 from eas_worker.domain.assignment import Answer, AssignedInput, Assignment
 from eas_worker.logic.execution import ExecutionLimits, Executor
 from eas_worker.logic.ports import Guard, TaskTypeCatalog

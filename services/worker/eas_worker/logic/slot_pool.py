@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from eas.contracts.scheduler import TaskTypeDescription
-
 from eas_worker.domain.assignment import Answer, CheckingNotice, Departure
 from eas_worker.domain.prefetch import RunTimes, SlotLoad
 from eas_worker.domain.share import Share
@@ -369,7 +368,7 @@ class SlotPool:
 
 
 def _silence(slot: Slot) -> None:
-    """Nothing of the slot's runs any more that might run too long."""
+    """Cancel the timers of the slot."""
     if slot.alarm is not None:
         slot.alarm.cancel()
         slot.alarm = None

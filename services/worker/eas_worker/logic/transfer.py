@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from eas.client.small_files import SmallFile
 from eas.contracts.deposits import SMALL_FILE
 from eas.contracts.errors import (
@@ -26,8 +28,6 @@ from eas.contracts.errors import (
 from eas.contracts.products import UploadParameters, VersionView
 from eas.contracts.scheduler import ClaimedAttempt, OutputVersion
 from eas.contracts.states import FailureReason
-from pydantic import ValidationError
-
 from eas_worker.domain.assignment import Answer, AnsweredOutput, AssignedInput, Assignment
 from eas_worker.domain.limits import AttemptLimits
 from eas_worker.logic.backoff import Backoff

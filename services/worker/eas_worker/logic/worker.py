@@ -14,7 +14,6 @@ from eas.contracts.errors import EasError
 from eas.contracts.scheduler import AttemptReport, ClaimResponse, OutputVersion, WorkerWelcome
 from eas.contracts.states import FailureReason
 from eas.isolation import describe_error
-
 from eas_worker.domain.assignment import Answer, Assignment, Departure
 from eas_worker.domain.clock_comparison import correct_times
 from eas_worker.domain.prefetch import RunTimes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from eas.lightcurve import FixedStepLightCurve, LightCurve, LightCurveError, resample
 from eas.lightcurve.arrays import grid_length, require_increasing
 

@@ -7,9 +7,9 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+
 from eas.lightcurve import LightCurve, LightCurveError, resample
 from eas.lightcurve.arrays import BoolArray, FloatArray, IndexArray, require_increasing
-
 from eas_worker.science.binning import make_raster
 
 LOGGER = logging.getLogger(__name__)

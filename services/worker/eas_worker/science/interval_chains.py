@@ -9,8 +9,9 @@ For a given m only a band of n can be reached, and only the band is computed.
 from __future__ import annotations
 
 import numpy as np
-from eas.lightcurve.compiled import compiled
 from numpy.typing import NDArray
+
+from eas.lightcurve.compiled import compiled
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

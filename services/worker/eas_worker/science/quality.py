@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from eas.authoring.errors import InputError
 from eas.contracts.metadata import Metadata, MetadataValue
-
 from eas_worker.science.transit_signal import TransitSignal
 
 #: True over observed period must lie strictly between these.

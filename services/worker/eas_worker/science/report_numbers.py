@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 
 from eas.contracts.metadata import Metadata, MetadataValue
-
 from eas_worker.science.vetting import Depth, Vetting
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from eas.lightcurve import LightCurveError
 from eas.lightcurve.flux_level import find_level
-
 from eas_worker.science.page_arrays import FoldBins, Series, bin_fold, envelope, flux_limits, list_transits
 from eas_worker.science.transit_signal import FloatArray, Periodogram, TransitSignal
 from eas_worker.science.vetting import Vetting, find_odd

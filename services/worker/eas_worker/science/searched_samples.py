@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from eas.authoring.errors import InputError
 from eas.lightcurve import LightCurveError
 from eas.lightcurve.arrays import require_increasing
 from eas.lightcurve.flux_level import find_level
-
 from eas_worker.science.transit_signal import MIN_SAMPLES, FloatArray
 
 #: A median flux closer to 1 than this is taken for that of a normalised curve, which is left as it is.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from eas.authoring.errors import InputError
 
+from eas.authoring.errors import InputError
 from eas_worker.science.search_cost import RUN_TIME_MAX
 from eas_worker.science.transit_signal import MIN_TRANSITS, FloatArray, empty_range_error
 

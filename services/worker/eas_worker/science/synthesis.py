@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
-from eas.authoring.errors import InputError
 from numpy.typing import NDArray
 
+from eas.authoring.errors import InputError
 from eas_worker.science.constants import (
     ASTRONOMICAL_UNIT,
     JUPITER_RADIUS,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from eas.authoring.errors import InputError
 
+from eas.authoring.errors import InputError
 from eas_worker.science.search_cost import BOX_BIN, BOX_BINS_PER_DURATION, BOX_SAMPLE, RUN_TIME_MAX, SearchCost
 from eas_worker.science.searched_samples import SearchedSamples
 from eas_worker.science.transit_signal import (

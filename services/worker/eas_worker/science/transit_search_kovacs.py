@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from eas.authoring.errors import InputError
-from eas.lightcurve.compiled import compiled
 from numpy.typing import NDArray
 
+from eas.authoring.errors import InputError
+from eas.lightcurve.compiled import compiled
 from eas_worker.science.search_cost import FOLD_BIN, FOLD_SAMPLE, RUN_TIME_MAX, SearchCost
 from eas_worker.science.searched_samples import SearchedSamples
 from eas_worker.science.transit_signal import (

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+
 from eas.authoring.errors import InputError
 from eas.lightcurve.arrays import estimate_sampling_interval
-
 from eas_worker.science.interval_chains import FloatArray, IntArray, best_chain, scan_intervals, trace_chain
 from eas_worker.science.search_cost import CHAIN_STEP, RUN_TIME_MAX, SearchCost
 from eas_worker.science.searched_samples import SearchedSamples

@@ -8,8 +8,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-from eas.authoring.errors import InputError
 
+from eas.authoring.errors import InputError
 from eas_worker.science.compiling import compiling
 from eas_worker.science.search_cost import TEMPLATE_PERIOD, TEMPLATE_SAMPLE, SearchCost
 from eas_worker.science.searched_samples import SearchedSamples

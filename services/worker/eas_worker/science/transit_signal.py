@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-from eas.authoring.errors import InputError
 from numpy.typing import NDArray
+
+from eas.authoring.errors import InputError
 
 FloatArray = NDArray[np.float64]
 

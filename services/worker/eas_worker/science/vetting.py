@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from eas.authoring.errors import InputError
 from numpy.typing import NDArray
 
+from eas.authoring.errors import InputError
 from eas_worker.science.constants import EARTH_RADIUS, JUPITER_RADIUS, SUN_RADIUS
 from eas_worker.science.transit_fit import (
     WINDOW,

@@ -7,8 +7,8 @@ images.
 from __future__ import annotations
 
 import numpy as np
-from eas.lightcurve import LightCurve
 
+from eas.lightcurve import LightCurve
 from eas_worker.science import preloading
 from eas_worker.science.detrending import Flattening, detrend
 

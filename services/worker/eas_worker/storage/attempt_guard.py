@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 from eas.contracts.states import FailureReason
-
 from eas_worker.domain.assignment import Answer, Assignment
 from eas_worker.domain.limits import GIGABYTE, NO_LIMITS, AttemptLimits
 from eas_worker.storage.attempt_page import AttemptPage

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from pydantic import ValidationError
+
 from eas.amqp.errors import BrokerUnavailableError
 from eas.amqp.fallback_publisher import FallbackPublisher
 from eas.contracts.errors import InvalidInputError, TooLargeError
 from eas.contracts.logs import LogBatch, join_lines
 from eas.journal.shipper import LineSink
-from pydantic import ValidationError
 
 #: The longest message; what is longer goes in parts, or over HTTP [bytes].
 MAX_MESSAGE_BYTES = 1_000_000

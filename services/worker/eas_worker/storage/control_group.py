@@ -8,7 +8,6 @@ import signal
 from pathlib import Path
 
 from eas.contracts.states import FailureReason
-
 from eas_worker.domain.limits import Cause
 
 _GROUPS = Path("/sys/fs/cgroup")

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
 from eas.contracts.scheduler import TaskTypeDescription
 from eas.contracts.states import FailureReason
-
 from eas_worker.domain.assignment import Departure
 from eas_worker.domain.limits import AttemptLimits, Cause
 from eas_worker.domain.share import Share, deal_gpus, deal_processors, list_gpus, set_share

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from eas.contracts.states import FailureReason
 
+from eas.contracts.states import FailureReason
 from eas_worker.domain.assignment import (
     Answer,
     AnsweredOutput,

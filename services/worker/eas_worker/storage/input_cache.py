@@ -129,7 +129,7 @@ class LocalInputCache:
                 self._remember(sha256, seal)
 
     def keep(self, path: Path, sha256: str) -> None:
-        """Take over a file that a task has made. Whoever uses it first reads it against its digest."""
+        """Add a file that a task has made. It is checked against its digest when it is first used."""
         place = self.make_place()
         with self._taking(place):
             try:
@@ -263,7 +263,7 @@ class LocalInputCache:
             self._seals.pop(next(iter(self._seals)), None)
 
     def _remove(self, entry: Path) -> None:
-        """Remove one file. Whoever has it open can go on reading it."""
+        """Remove one file. A process that has it open can still read it."""
         self._seals.pop(entry.name, None)
         shutil.rmtree(entry, ignore_errors=True)
 

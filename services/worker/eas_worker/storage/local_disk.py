@@ -7,7 +7,6 @@ from pathlib import Path
 from eas.contracts.texts import clean_text
 from eas.disk import free_bytes
 from eas.journal.reserve import JournalReserve
-
 from eas_worker.domain.want_of_room import DiskLook
 from eas_worker.storage.watch import measure_folder
 

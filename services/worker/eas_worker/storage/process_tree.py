@@ -19,7 +19,7 @@ from eas.environment_variables import MARK_VARIABLE
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK = os.sysconf("SC_CLK_TCK")
 
-#: Rounds in which a tree is stopped before it is killed: whoever forks faster than that is caught in the next call.
+#: Rounds in which a tree is stopped before it is killed. The next call catches a process that forks faster.
 _ROUNDS = 50
 
 

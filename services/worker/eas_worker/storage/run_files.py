@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from eas.contracts.metadata import Metadata, MetadataValue
-
 from eas_worker.domain.run_file import RunFile, RunFileError, read_plain_value, read_run_file
 
 METADATA_SUFFIX = ".metadata.cfg"

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eas.contracts.states import FailureReason
-
 from eas_worker.domain.assignment import WORKER_FAULT, Departure
 from eas_worker.domain.limits import Cause, explain_overrun
 from eas_worker.storage.attempt_page import AttemptPage, RunningAttempt

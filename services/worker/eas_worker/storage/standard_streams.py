@@ -16,7 +16,6 @@ import termios
 import time
 
 from eas.journal.handler import AttemptContext, JournalHandler
-
 from eas_worker.storage.attempt_page import AttemptPage
 
 #: The longest line of a record; longer ones are cut into pieces [bytes].

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from eas.authoring.quality import QualityCheck
 from eas.authoring.task_type import TaskType
-
 from eas_worker.storage.task_type_files import (
     BrokenCheckError,
     Declarations,

@@ -18,7 +18,6 @@ from eas.authoring.quality import QualityCheck
 from eas.authoring.task_type import Slot, TaskType
 from eas.contracts.scheduler import EstimateDescription, SlotDescription, TaskTypeDescription, find_description_fault
 from eas.contracts.states import FailureReason
-
 from eas_worker.storage.task_type_files import (
     BrokenCheckError,
     TaskTypeError,

@@ -7,6 +7,8 @@ cover less than half of it.
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from eas.authoring.example_curves import make_example_light_curve
 from eas.authoring.light_curve_files import (
     check_light_curves,
@@ -16,7 +18,6 @@ from eas.authoring.light_curve_files import (
 )
 from eas.authoring.task_type import Example, Slot, TaskContext, TaskSettings, TaskType
 from eas.contracts.metadata import Metadata
-from pydantic import Field
 
 
 class BinningSettings(TaskSettings):

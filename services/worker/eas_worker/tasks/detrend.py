@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from eas.authoring.example_curves import make_example_light_curve
 from eas.authoring.light_curve_files import (
     check_light_curves,
@@ -13,7 +15,6 @@ from eas.authoring.light_curve_files import (
 )
 from eas.authoring.task_type import Example, Slot, TaskContext, TaskSettings, TaskType
 from eas.contracts.metadata import Metadata
-from pydantic import Field
 
 Method = Literal[
     "biweight",

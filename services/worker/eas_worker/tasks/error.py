@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from eas.authoring.errors import InputError, TaskError
 from eas.authoring.task_type import TaskContext, TaskSettings, TaskType
 from eas.contracts.metadata import Metadata
-from pydantic import Field
 
 
 class ErrorSettings(TaskSettings):

@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field, ValidationError
+
 from eas.authoring.errors import InputError
 from eas.authoring.executables import ExecutableRun
 from eas.authoring.program_results import Declared, ExecutableDeclaration, Word, describe_problems
 from eas.authoring.task_type import TaskContext
 from eas.contracts.metadata import Metadata
-from pydantic import Field, ValidationError
 
 
 class ConfiguredCommand(Declared):

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from pydantic import Field
+
 from eas.authoring.errors import OutputError
 from eas.authoring.executables import check_result
 from eas.authoring.task_type import InputFile, Slot, TaskContext, TaskType, Verdict
 from eas.contracts.metadata import Metadata
 from eas.contracts.values import find_value_fault
-from pydantic import Field
-
 from eas_worker.tasks.external_programs import require_command, run_command
 from eas_worker.tasks.transit_searches import COPIED_KEYWORDS, TransitSearchSettings, open_searched_curve
 

@@ -12,6 +12,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from pydantic import BeforeValidator, Field
+
 from eas.authoring.errors import InputError
 from eas.authoring.light_curve_files import (
     check_light_curves,
@@ -23,8 +25,6 @@ from eas.authoring.light_curve_files import (
 from eas.authoring.task_type import Slot, TaskContext, TaskSettings, TaskType
 from eas.contracts.metadata import MAX_KEYWORD_LENGTH, Metadata
 from eas.contracts.values import MAX_METADATA_BYTES, find_value_fault
-from pydantic import BeforeValidator, Field
-
 from eas_worker.tasks.ingested_files import find_files, product_names, require_inside, show_name
 
 if TYPE_CHECKING:

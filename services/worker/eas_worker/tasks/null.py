@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
+from pydantic import Field
+
 from eas.authoring.task_type import Example, TaskContext, TaskSettings, TaskType
 from eas.contracts.metadata import Metadata
-from pydantic import Field
 
 
 class NullSettings(TaskSettings):

@@ -17,7 +17,6 @@ from eas.authoring.errors import InputError, OutputError
 from eas.authoring.program_results import Result, explain_exit
 from eas.authoring.programs import clean_environment, run_program
 from eas.authoring.task_type import TaskContext
-
 from eas_worker.tasks.external_programs import ConfiguredCommand, read_command
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ The samples of the curve are not known then: one every 10 minutes is taken for g
 from __future__ import annotations
 
 from eas.authoring.task_type import Estimate
-
 from eas_worker.science.search_cost import (
     BOX_BIN,
     BOX_BINS_PER_DURATION,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from eas.authoring.light_curve_files import check_light_curves, write_light_curve
 from eas.authoring.task_type import Example, Slot, TaskContext, TaskSettings, TaskType
 from eas.contracts.metadata import Metadata
-from pydantic import Field
 
 #: Radius of the Sun in Jupiter radii.
 SUN_IN_JUPITERS = 695_500e3 / 71_492e3
@@ -43,8 +44,8 @@ class SynthesisSettings(TaskSettings):
 def run(context: TaskContext, settings: SynthesisSettings) -> Metadata:
     """Synthesise a light curve; its metadata hold all specs, and how strong the injected transits are."""
     import numpy as np
-    from eas.lightcurve import FixedStepLightCurve
 
+    from eas.lightcurve import FixedStepLightCurve
     from eas_worker.science import synthesis
     from eas_worker.science.constants import SECONDS_PER_DAY
 

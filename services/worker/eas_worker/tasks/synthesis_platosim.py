@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from eas.authoring.executables import check_result
 from eas.authoring.light_curve_files import check_light_curves
 from eas.authoring.task_type import Slot, TaskContext, TaskSettings, TaskType, Verdict
 from eas.contracts.metadata import Metadata
-from pydantic import Field
-
 from eas_worker.tasks.external_programs import require_command, run_command
 
 NAME = "synthesis_platosim"

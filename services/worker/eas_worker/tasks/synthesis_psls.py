@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal, Self
 
+from pydantic import Field, model_validator
+
 from eas.authoring.errors import OutputError
 from eas.authoring.light_curve_files import check_light_curves, write_light_curve
 from eas.authoring.task_type import Slot, TaskContext, TaskSettings, TaskType
 from eas.contracts.metadata import Metadata
-from pydantic import Field, model_validator
-
 from eas_worker.tasks.psls_program import LIMB_DARKENING, Simulation, simulate
 from eas_worker.tasks.synthesis_batman import SUN_IN_JUPITERS
 
@@ -73,8 +73,8 @@ class PslsSettings(TaskSettings):
 def run(context: TaskContext, settings: PslsSettings) -> Metadata:
     """Have PSLS simulate the star, and multiply it by the transits; the metadata hold all specs, and their strength."""
     import numpy as np
-    from eas.lightcurve import FixedStepLightCurve
 
+    from eas.lightcurve import FixedStepLightCurve
     from eas_worker.science import synthesis
 
     specs = settings.specs

@@ -6,18 +6,17 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ConfigDict, Field
+
 from eas.authoring.errors import InputError
 from eas.authoring.example_curves import make_example_light_curve
 from eas.authoring.light_curve_files import input_errors, read_light_curve
 from eas.authoring.task_type import Example, Slot, TaskContext, TaskSettings, TaskType, Verdict
 from eas.contracts.metadata import Metadata
-from pydantic import ConfigDict, Field
-
 from eas_worker.tasks.search_archive import read_periodogram
 
 if TYPE_CHECKING:
     from eas.lightcurve import LightCurve
-
     from eas_worker.science.page_arrays import Series
     from eas_worker.science.report_page import ReportPage
     from eas_worker.science.transit_signal import TransitSignal

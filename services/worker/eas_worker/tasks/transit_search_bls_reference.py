@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from eas.authoring.task_type import TaskContext
-from eas.contracts.metadata import Metadata
 from pydantic import Field
 
+from eas.authoring.task_type import TaskContext
+from eas.contracts.metadata import Metadata
 from eas_worker.tasks.search_estimates import BOXES
 from eas_worker.tasks.transit_searches import (
     DurationGridSettings,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from eas.authoring.task_type import TaskContext
-from eas.contracts.metadata import Metadata
 from pydantic import Field, model_validator
 
+from eas.authoring.task_type import TaskContext
+from eas.contracts.metadata import Metadata
 from eas_worker.tasks.search_estimates import TEMPLATES
 from eas_worker.tasks.transit_searches import (
     PeriodRangeSettings,

@@ -6,6 +6,8 @@ import logging
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
+from pydantic import Field, model_validator
+
 from eas.authoring.errors import InputError
 from eas.authoring.example_curves import make_example_light_curve
 from eas.authoring.light_curve_files import input_errors, read_light_curve
@@ -21,13 +23,10 @@ from eas.authoring.task_type import (
 )
 from eas.contracts.metadata import Metadata
 from eas.contracts.values import find_value_fault
-from pydantic import Field, model_validator
-
 from eas_worker.tasks.search_archive import ARCHIVE_TYPE, read_periodogram, write_archive
 
 if TYPE_CHECKING:
     from eas.lightcurve import LightCurve
-
     from eas_worker.science.transit_signal import SearchFindings
 
 LOGGER = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
+
 from eas_logging.storage.schema import LoggingRow
 
 context.configure(

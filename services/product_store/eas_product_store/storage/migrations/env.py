@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
+
 from eas_product_store.storage.schema import ProductStoreRow
 
 context.configure(

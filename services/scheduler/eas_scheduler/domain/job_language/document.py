@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from eas.contracts.errors import InvalidExpressionError, Problem
 from eas.contracts.execution import ExecutionRules
 from eas.contracts.metadata import MAX_KEYWORD_LENGTH
 from eas.contracts.values import MAX_LEVELS, find_value_fault, shorten_middle
-from pydantic import ValidationError
-
 from eas_scheduler.domain.job_language.expressions import MAX_TEXT, is_expression, parse_expression
 from eas_scheduler.domain.job_language.flow_types import (
     CHAIN,

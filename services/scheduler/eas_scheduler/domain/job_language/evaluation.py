@@ -6,7 +6,6 @@ from typing import Any
 
 from eas.contracts.errors import InvalidExpressionError
 from eas.contracts.execution import ExecutionRules
-
 from eas_scheduler.domain.job_language.document import check_rules
 from eas_scheduler.domain.job_language.expressions import Scope, UnknownMetadataError, evaluate
 from eas_scheduler.domain.job_language.problems import ProblemList

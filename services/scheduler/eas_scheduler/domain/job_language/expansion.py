@@ -17,7 +17,6 @@ from eas.contracts.metadata import Metadata
 from eas.contracts.paths import check_directory, check_filename
 from eas.contracts.texts import LINE_PATTERN
 from eas.contracts.values import MAX_METADATA_BYTES, find_value_fault
-
 from eas_scheduler.domain.job_language.document import MAX_NAME_LENGTH, check_variable
 from eas_scheduler.domain.job_language.evaluation import evaluate_or_note, evaluate_rules
 from eas_scheduler.domain.job_language.expressions import Scope

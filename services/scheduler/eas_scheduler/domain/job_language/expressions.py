@@ -21,7 +21,6 @@ from typing import Any
 from eas.contracts.errors import InvalidExpressionError
 from eas.contracts.metadata import Metadata
 from eas.contracts.values import find_value_fault
-
 from eas_scheduler.domain.job_language.constants import CONSTANTS, Constants
 
 MAX_TEXT = 4096

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from eas.contracts.values import find_value_fault
-
 from eas_scheduler.domain.job_language.evaluation import evaluate_or_note
 from eas_scheduler.domain.job_language.expressions import Scope
 from eas_scheduler.domain.job_language.flow_types import RANGE_KEYS

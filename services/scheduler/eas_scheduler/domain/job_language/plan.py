@@ -10,7 +10,6 @@ from typing import Any
 
 from eas.contracts.execution import ExecutionRules
 from eas.contracts.metadata import Metadata
-
 from eas_scheduler.domain.estimates import Estimates
 from eas_scheduler.domain.job_language.flow_types import FLOW_TYPES
 from eas_scheduler.domain.rules import NO_RULES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
+
 from eas_scheduler.storage.schema import SchedulerRow
 
 context.configure(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from eas.database.types import Key
 from sqlalchemy.dialects import mysql, postgresql
+
+from eas.database.types import Key
 
 revision = "0003"
 down_revision = "0002"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
 from eas.database.types import Key, UtcTime
 
 revision = "0017"
