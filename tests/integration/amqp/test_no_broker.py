@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 SERVICE = """
 import sys
-from services.{name}.main import create_app
+from eas_{name}.main import create_app
 app = create_app()
 async def main():
     async with app.router.lifespan_context(app):

@@ -45,7 +45,7 @@ _EXPIRED = (
     .order_by(_attempt.c.lease_expires_at, _attempt.c.id)
     .limit(bindparam("most", type_=Integer))
 )
-# What is held has a lease: that names the index, which the order by id would hide.
+# A leased attempt has a lease time: that names the index, which the order by id would hide.
 _LEASED_BY = _KNOWN.where(
     IS_LEASED, _attempt.c.lease_expires_at.is_not(None), _attempt.c.worker_id == bindparam("worker")
 ).order_by(_attempt.c.lease_expires_at, _attempt.c.id)
@@ -335,7 +335,7 @@ class AttemptStore:
         """Running or checking to the state that each report says.
 
         A report and the reaper may both want to end an attempt; whichever commits first wins, and the other finds the
-        attempt no longer held.
+        attempt no longer leased.
         """
         rows = [
             {
@@ -396,8 +396,8 @@ def _ruled_columns(attempt: QueuedAttempt) -> dict[str, Any]:
 
 
 def _known(row: Sequence[Any]) -> KnownAttempt:
-    attempt_id, task_id, job_id, number, task_type, state, *held, memory_gb, execution, priority, start_tag = row
-    worker_id, lease_token, cancel_requested, strikes, losses = held
+    attempt_id, task_id, job_id, number, task_type, state, *lease, memory_gb, execution, priority, start_tag = row
+    worker_id, lease_token, cancel_requested, strikes, losses = lease
     return KnownAttempt(
         attempt_id=attempt_id,
         task_id=task_id,

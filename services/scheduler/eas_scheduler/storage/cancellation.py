@@ -75,13 +75,13 @@ class CancellationStore:
     def request_cancel(self, task_ids: Sequence[int]) -> None:
         """Ask the workers that hold attempts of these tasks to stop them; their next heartbeats say so."""
         for part in chunks(task_ids, CHUNK):
-            held = _attempt.c.task_id.in_(part) & _attempt.c.state.in_(_LEASED_STATES)
-            self._connection.execute(update(_attempt).where(held).values(cancel_requested=True))
+            leased = _attempt.c.task_id.in_(part) & _attempt.c.state.in_(_LEASED_STATES)
+            self._connection.execute(update(_attempt).where(leased).values(cancel_requested=True))
 
     def request_cancel_of_job(self, job_id: int) -> None:
         """Ask the workers that hold attempts of a job to stop them."""
-        held = (_attempt.c.job_id == job_id) & _attempt.c.state.in_(_LEASED_STATES)
-        self._connection.execute(update(_attempt).where(held).values(cancel_requested=True))
+        leased = (_attempt.c.job_id == job_id) & _attempt.c.state.in_(_LEASED_STATES)
+        self._connection.execute(update(_attempt).where(leased).values(cancel_requested=True))
 
     def find_awaited(self, task_ids: Sequence[int], *, outside: int | None) -> list[int]:
         """List which of these tasks others, or others outside of a job, still wait for."""

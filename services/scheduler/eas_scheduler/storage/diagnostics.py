@@ -281,7 +281,7 @@ def _queue_length(task_type: str, queued: int, head: Any | None, at: datetime) -
     return QueueLength(
         task_type=task_type,
         waiting=0 if head is None else head.waiting,
-        leased=queued if head is None else queued - head.waiting,
+        on_hold=queued if head is None else queued - head.waiting,
         oldest_queued_at=None if head is None else head.queued_at,
         oldest_age=None if head is None else max(0.0, (at - head.queued_at).total_seconds()),
     )

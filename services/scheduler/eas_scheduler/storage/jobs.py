@@ -248,12 +248,12 @@ class JobStore:
         self._connection.execute(update(_job).where(_job.c.id == job_id).values(paused=paused))
         queued = (_attempt.c.job_id == job_id) & (_attempt.c.state == AttemptState.QUEUED.value)
         if paused:
-            self._connection.execute(update(_attempt).where(queued).values(held=True))
+            self._connection.execute(update(_attempt).where(queued).values(on_hold=True))
         else:
             bring_forward(self._connection, job_id)
             queued &= _attempt.c.not_before.is_(None) | (_attempt.c.not_before <= at)
             queued &= _attempt.c.undecided.is_(False)
-            self._connection.execute(update(_attempt).where(queued).values(held=False, rung_at=None))
+            self._connection.execute(update(_attempt).where(queued).values(on_hold=False, rung_at=None))
             since = func.coalesce(_attempt.c.not_before, _attempt.c.queued_at)
             limit = _attempt.c.overdue_at - since
             later = update(_attempt).where(queued, _attempt.c.overdue_at.is_not(None))
