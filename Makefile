@@ -43,6 +43,11 @@ test: $(VENV)/.ready-dev ## Check style, types and architecture, then run all te
 unit: $(VENV)/.ready-dev ## Run the quick tests: units and architecture, without what is marked as slow
 	$(BIN)/pytest --numprocesses $(TESTERS) --dist worksteal -m "not slow" --hypothesis-profile quick tests/architecture tests/unit
 
+.PHONY: types
+types: $(VENV)/.ready-dev ## Check types and the import rules of the architecture
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
 .PHONY: lint
 lint: $(VENV)/.ready-dev ## Mend style where that is safe, then check style, types and architecture
 	$(BIN)/ruff check --fix .
