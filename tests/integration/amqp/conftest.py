@@ -18,6 +18,7 @@ from eas.amqp.ports import Handler
 from eas.amqp.publisher import QueuePublisher
 from eas.amqp.settings import BrokerSettings
 from eas.amqp.topology import QueueType, Topology
+from tests.support.patience import PATIENCE_S
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer
 
@@ -30,7 +31,7 @@ class RealBroker:
 
     url: str
     queue_type: QueueType = QueueType.CLASSIC
-    timeout_s: float = 10
+    timeout_s: float = PATIENCE_S
     heartbeat_s: int = 20
     settings: BrokerSettings = field(init=False)
     topology: Topology = field(init=False)
@@ -41,7 +42,7 @@ class RealBroker:
         self.settings = BrokerSettings(
             url=SecretStr(self.url),
             timeout_s=self.timeout_s,
-            confirm_timeout_s=20,
+            confirm_timeout_s=PATIENCE_S,
             heartbeat_s=self.heartbeat_s,
             first_pause_s=0.05,
             longest_pause_s=1,
@@ -91,7 +92,7 @@ async def talk_to(
     queue_type: QueueType = QueueType.CLASSIC,
     *,
     wait: bool = True,
-    timeout_s: float = 10,
+    timeout_s: float = PATIENCE_S,
     heartbeat_s: int = 20,
 ) -> AsyncIterator[RealBroker]:
     """Connect to a broker for a test, and wait until it is there unless told otherwise."""

@@ -31,6 +31,7 @@ from eas_worker.factory import open_worker
 from eas_worker.settings import WorkerSettings
 from eas_worker.storage.broker_log_sink import BrokerLineSink
 from tests.integration.log_service.service_process import LogServiceProcess
+from tests.support.patience import PATIENCE_S
 from tests.support.private_server import open_server
 from tests.support.rabbitmq import RabbitmqServer
 
@@ -68,7 +69,13 @@ class Operator:
     """Publishes and looks at queues."""
 
     def __init__(self, url: str, queue_type: QueueType = QueueType.CLASSIC) -> None:
-        settings = BrokerSettings(url=SecretStr(url), first_pause_s=0.05, longest_pause_s=0.5)
+        settings = BrokerSettings(
+            url=SecretStr(url),
+            timeout_s=PATIENCE_S,
+            confirm_timeout_s=PATIENCE_S,
+            first_pause_s=0.05,
+            longest_pause_s=0.5,
+        )
         self.topology = Topology(queue_type=queue_type)
         self.queue = self.topology.queue("logs")
         self.connection = BrokerConnection(settings, name="test")
@@ -79,7 +86,7 @@ class Operator:
         return FallbackPublisher(self.connection, self.publisher, self.queue, first_rest_s=0)
 
     async def wait_for_length(self, queue: str, length: int) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while await self.queues.length(queue) != length:  # noqa: ASYNC110 - others empty it
                 await asyncio.sleep(0.05)
 
@@ -119,7 +126,7 @@ async def ship(spool: Path, sink: BrokerLineSink) -> None:
 
 
 async def wait_for(client: LogClient, total: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             try:
                 if (await client.counts(LogScope())).total >= total:
