@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import httpx
+
+from tests.support.private_server import free_port
 
 ROOT = Path(__file__).parents[3]
 
@@ -21,9 +22,7 @@ class LogServiceProcess:
     def __init__(self, folder: Path, database: str, **settings: str) -> None:
         self.folder = folder
         self._settings = {f"EAS_LOGGING_{name.upper()}": value for name, value in settings.items()}
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         self.database = database
         self.url = f"http://127.0.0.1:{self._port}"
         self.process: subprocess.Popen[bytes] | None = None

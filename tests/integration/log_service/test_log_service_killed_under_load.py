@@ -197,7 +197,7 @@ def check_database(url: str) -> None:
             database.execute("INSERT INTO log_text (log_text, rank) VALUES ('integrity-check', 1)")
 
 
-@pytest.mark.timeout(120 + 20 * ROUNDS)
+@pytest.mark.timeout(300 + 60 * ROUNDS)
 async def test_killed_under_load_it_loses_no_accepted_record_and_keeps_none_twice(
     tmp_path: Path, make_database: MakeDatabase
 ) -> None:

@@ -22,6 +22,7 @@ from eas_logging.main import create_app
 from eas_logging.settings import LoggingSettings
 from tests.integration.log_service.conftest import MakeDatabase
 from tests.integration.log_service.service_process import LogServiceProcess
+from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -107,7 +108,7 @@ async def count(client: LogClient) -> int:
 
 
 async def wait_for_more(client: LogClient, than: int) -> int:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while (found := await count(client)) <= than:  # noqa: ASYNC110 - it happens in another process
             await asyncio.sleep(0.01)
     return found

@@ -25,6 +25,7 @@ from eas_logging.storage.records import RecordCatalog
 from eas_logging.storage.text_indexes import make_text_index
 from tests.integration.log_service.conftest import MakeDatabase, MakeRecord
 from tests.integration.log_service.service_process import LogServiceProcess
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -55,7 +56,7 @@ async def remote(tmp_path: Path, make_database: MakeDatabase) -> AsyncIterator[L
 
 
 async def take(stream: AsyncGenerator[Found, None], count: int) -> list[Found]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         return [await anext(stream) for _ in range(count)]
 
 
@@ -189,7 +190,7 @@ async def test_a_quiet_stream_gives_signs_of_life(make_database: MakeDatabase) -
 async def test_a_stream_that_cannot_be_is_refused(remote: LogClient) -> None:
     with pytest.raises(InvalidInputError):
         await anext(remote.follow(LogQuery(text="!")))
-    async with httpx.AsyncClient(base_url=remote.url) as http:
+    async with httpx.AsyncClient(base_url=remote.url, timeout=PATIENCE_S) as http:
         answer = await http.get("records/follow", headers={"Last-Event-ID": "x"})
         assert (answer.status_code, answer.json()["where"]) == (422, "header.Last-Event-ID")
         assert httpx.codes.is_client_error((await http.get("records/follow?after=-1")).status_code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +31,7 @@ from tests.integration.product_store.object_storage import (
     start_object_storage,
 )
 from tests.support.databases import Inspector
+from tests.support.private_server import free_port
 
 REPOSITORY = Path(__file__).parents[3]
 _bucket_numbers = count()
@@ -191,10 +191,7 @@ class StoreProcess(Place):
 
 @pytest.fixture
 def store_process(place: Place) -> Iterator[StoreProcess]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    found = StoreProcess(place.root, place.database_url, port)
+    found = StoreProcess(place.root, place.database_url, free_port())
     yield found
     found.kill()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 from obstore.store import S3Store
+
+from tests.support.patience import PATIENCE_S
+from tests.support.private_server import free_port
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
 _SERVER = Path(sys.prefix).with_name(f"{Path(sys.prefix).name}-servers") / "bin" / "moto_server"
@@ -54,14 +56,12 @@ def start_object_storage(log: Path) -> tuple[subprocess.Popen[bytes], str]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with log.open("ab") as output:
         command = [str(_SERVER), "-H", "127.0.0.1", "-p", str(port)]
         process = subprocess.Popen(command, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         assert process.poll() is None, log.read_text()
         try:
@@ -70,13 +70,14 @@ def start_object_storage(log: Path) -> tuple[subprocess.Popen[bytes], str]:
             time.sleep(0.05)
         else:
             return process, url
-    raise AssertionError("the object storage is not ready after 60 s")
+    raise AssertionError("the object storage is not ready")
 
 
 def make_bucket(endpoint: str, name: str) -> Bucket:
     """Make an empty bucket."""
     scope = "Credential=somebody/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
-    httpx.put(f"{endpoint}/{name}", headers={"Authorization": f"AWS4-HMAC-SHA256 {scope}"}).raise_for_status()
+    headers = {"Authorization": f"AWS4-HMAC-SHA256 {scope}"}
+    httpx.put(f"{endpoint}/{name}", headers=headers, timeout=PATIENCE_S).raise_for_status()
     return Bucket(endpoint, name)
 
 

@@ -17,6 +17,7 @@ import pytest
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import UnavailableError
 from tests.support.databases import SERVER_KINDS, SERVERS, DatabaseServer
+from tests.support.patience import PATIENCE_S
 from tests.support.private_server import open_server
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ class Load:
     async def wait_for_confirmations(self, more: int) -> None:
         """Wait until more uploads have succeeded."""
         goal = len(self.confirmed) + more
-        async with asyncio.timeout(60), self.changed:
+        async with asyncio.timeout(PATIENCE_S), self.changed:
             await self.changed.wait_for(lambda: len(self.confirmed) >= goal)
 
     async def wait_for_refusals(self, more: int) -> None:
         """Wait until more uploads have been refused."""
         goal = self.refusals + more
-        async with asyncio.timeout(60), self.changed:
+        async with asyncio.timeout(PATIENCE_S), self.changed:
             await self.changed.wait_for(lambda: self.refusals >= goal)
 
     async def _send(self, client: ProductStoreClient, attempt: int, path: Path, data: bytes) -> None:
@@ -109,13 +110,13 @@ async def check_all_is_there(store: StoreProcess, confirmed: dict[int, str]) -> 
     assert set(files) == {row.store_name for row in rows}, "a row without its bytes, or bytes without a row"
     for row in rows:
         assert hashlib.sha256(files[row.store_name].read_bytes()).hexdigest() == row.sha256
-    async with httpx.AsyncClient(base_url=store.url) as http:
+    async with httpx.AsyncClient(base_url=store.url, timeout=PATIENCE_S) as http:
         for version_id, sha256 in confirmed.items():
             content = (await http.get(f"/versions/{version_id}/content")).content
             assert hashlib.sha256(content).hexdigest() == sha256
 
 
-@pytest.mark.timeout(180 + 20 * ROUNDS)
+@pytest.mark.timeout(300 + 60 * ROUNDS)
 async def test_a_database_that_is_killed_in_the_middle_of_uploads_costs_nothing_but_time(
     store_process: StoreProcess, server: DatabaseServer, wait_until: WaitUntil
 ) -> None:
@@ -128,7 +129,7 @@ async def test_a_database_that_is_killed_in_the_middle_of_uploads_costs_nothing_
         await load.wait_for_confirmations(random.randint(5, 40))
         await asyncio.to_thread(server.kill)
         await load.wait_for_refusals(6)
-        async with httpx.AsyncClient(base_url=store.url) as http:
+        async with httpx.AsyncClient(base_url=store.url, timeout=PATIENCE_S) as http:
             for answer in (
                 await http.get("versions"),
                 await http.put(f"versions?{QUERY}", content=b"x"),

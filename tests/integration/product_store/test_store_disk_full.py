@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.patience import PATIENCE_S
+from tests.support.private_server import free_port
+
 REPOSITORY = Path(__file__).parents[3]
 QUERY: dict[str, Any] = {"directory": "d", "semantic_type": "t", "task_id": 1, "job_id": 1}
 
@@ -24,7 +26,7 @@ QUERY: dict[str, Any] = {"directory": "d", "semantic_type": "t", "task_id": 1, "
 class SmallDisk:
     """A store whose archive is on a disk of 8 MB, in a name space of its own."""
 
-    url: str
+    http: httpx.Client
     archive: Path
 
     def files(self) -> list[str]:
@@ -34,7 +36,7 @@ class SmallDisk:
 
     def upload(self, name: str, data: bytes, attempt: int = 1) -> httpx.Response:
         params = {**QUERY, "filename": name, "attempt_id": attempt}
-        return httpx.put(f"{self.url}/versions", params=params, content=data)
+        return self.http.put("/versions", params=params, content=data)
 
 
 @pytest.fixture(params=["archive", "everything"])
@@ -44,9 +46,7 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Small
         pytest.skip("this system lets users mount no file system of their own")
     disk = tmp_path / "disk"
     disk.mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     database = tmp_path if request.param == "archive" else disk
     environment = {
         **os.environ,
@@ -57,7 +57,7 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Small
     script = f"mount -t tmpfs -o size=8m t {disk} && exec {sys.executable} -m eas_product_store.main"
     process = subprocess.Popen([*mount, script], cwd=REPOSITORY, env=environment)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             assert process.poll() is None
             assert time.monotonic() < deadline
@@ -66,7 +66,10 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Small
                     break
             except httpx.TransportError:
                 time.sleep(0.02)
-        yield SmallDisk(f"http://127.0.0.1:{port}", Path(f"/proc/{process.pid}/root{disk}/archive"))
+        # No kept connections: the store closes one on which it refused an upload, and the next request could meet that.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, limits=limits) as http:
+            yield SmallDisk(http, Path(f"/proc/{process.pid}/root{disk}/archive"))
     finally:
         process.kill()
         process.wait()
@@ -94,27 +97,28 @@ def test_many_small_uploads_until_nothing_fits(small_disk: SmallDisk) -> None:
         kept.append(response.json()["version_id"])
     else:
         raise AssertionError("200 times 90 kB fitted on 8 MB")
-    listed = httpx.get(f"{small_disk.url}/versions", params={"limit": 1000}).json()["items"]
+    listed = small_disk.http.get("/versions", params={"limit": 1000}).json()["items"]
     assert [version["version_id"] for version in listed] == kept
     names = small_disk.files()
     assert "incoming" not in names
     assert len([name for name in names if len(name) == 2]) == len(kept)
     for version_id in (kept[0], kept[-1]):
-        assert httpx.get(f"{small_disk.url}/versions/{version_id}/content").is_success
+        assert small_disk.http.get(f"/versions/{version_id}/content").is_success
 
 
 def test_an_upload_in_pieces_goes_on_when_there_is_room(small_disk: SmallDisk) -> None:
     request = {**QUERY, "filename": "f", "attempt_id": 1}
-    assert_full(httpx.post(f"{small_disk.url}/uploads", json={**request, "size": 9 << 20}))
-    filler = httpx.post(f"{small_disk.url}/uploads", json={**request, "filename": "filler"}).json()["upload_id"]
-    upload = httpx.post(f"{small_disk.url}/uploads", json=request).json()["upload_id"]
-    address, data = f"{small_disk.url}/uploads/{upload}", os.urandom(4 << 20)
-    filled = httpx.patch(f"{small_disk.url}/uploads/{filler}", content=bytes(5 << 20), headers={"Upload-Offset": "0"})
+    assert_full(small_disk.http.post("/uploads", json={**request, "size": 9 << 20}))
+    filler = small_disk.http.post("/uploads", json={**request, "filename": "filler"}).json()["upload_id"]
+    upload = small_disk.http.post("/uploads", json=request).json()["upload_id"]
+    address, data = f"/uploads/{upload}", os.urandom(4 << 20)
+    filled = small_disk.http.patch(f"/uploads/{filler}", content=bytes(5 << 20), headers={"Upload-Offset": "0"})
     assert filled.status_code == 204
-    assert_full(httpx.patch(address, content=data, headers={"Upload-Offset": "0"}))
+    assert_full(small_disk.http.patch(address, content=data, headers={"Upload-Offset": "0"}))
     # When another upload makes room
-    assert httpx.delete(f"{small_disk.url}/uploads/{filler}").status_code == 204
-    offset = int(httpx.head(address).headers["upload-offset"])
-    assert httpx.patch(address, content=data[offset:], headers={"Upload-Offset": str(offset)}).status_code == 204
-    version = httpx.post(f"{address}/commit").json()
-    assert httpx.get(f"{small_disk.url}/versions/{version['version_id']}/content").content == data
+    assert small_disk.http.delete(f"/uploads/{filler}").status_code == 204
+    offset = int(small_disk.http.head(address).headers["upload-offset"])
+    rest = small_disk.http.patch(address, content=data[offset:], headers={"Upload-Offset": str(offset)})
+    assert rest.status_code == 204
+    version = small_disk.http.post(f"{address}/commit").json()
+    assert small_disk.http.get(f"/versions/{version['version_id']}/content").content == data

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.integration.product_store.object_storage import CREDENTIALS, Bucket, Door
+from tests.support.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import StoreProcess
@@ -37,7 +38,9 @@ def store(store_process: StoreProcess, bucket: Bucket, door: Door) -> StoreProce
 
 
 def upload(store: StoreProcess, attempt: int, content: bytes) -> httpx.Response:
-    return httpx.put(f"{store.url}/versions", params=QUERY | {"attempt_id": attempt}, content=content, timeout=60)
+    return httpx.put(
+        f"{store.url}/versions", params=QUERY | {"attempt_id": attempt}, content=content, timeout=PATIENCE_S
+    )
 
 
 def test_a_version_survives_a_kill(store: StoreProcess, bucket: Bucket) -> None:
@@ -45,7 +48,7 @@ def test_a_version_survives_a_kill(store: StoreProcess, bucket: Bucket) -> None:
     version = upload(store, 1, b"kept").json()["version_id"]
     store.kill()
     store.start()
-    assert httpx.get(f"{store.url}/versions/{version}/content").content == b"kept"
+    assert httpx.get(f"{store.url}/versions/{version}/content", timeout=PATIENCE_S).content == b"kept"
     assert list(bucket.list("objects").values()) == [b"kept"]
 
 
@@ -86,9 +89,10 @@ def test_an_upload_that_is_killed_leaves_nothing(
 
     store.start()
 
-    assert httpx.get(f"{store.url}/versions").json()["items"] == []
+    assert httpx.get(f"{store.url}/versions", timeout=PATIENCE_S).json()["items"] == []
     assert bucket.list("objects") == {}
     assert list((store.root / "spool" / "incoming").iterdir()) == []
     version = upload(store, 1, content).json()["version_id"]
-    assert httpx.get(f"{store.url}/versions/{version}/content").content == content
-    assert httpx.post(f"{store.url}/fixity/orphans", json={"older_than_hours": 0}).json()["orphans"] == []
+    assert httpx.get(f"{store.url}/versions/{version}/content", timeout=PATIENCE_S).content == content
+    orphans = httpx.post(f"{store.url}/fixity/orphans", json={"older_than_hours": 0}, timeout=PATIENCE_S)
+    assert orphans.json()["orphans"] == []

@@ -20,6 +20,7 @@ import pytest
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import GoneError, UnavailableError
 from eas.contracts.retention import RetentionRequest, RetentionRuleView
+from tests.support.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import StoreProcess
@@ -203,7 +204,7 @@ def check_catalogue(store: StoreProcess, load: Load, checked: set[str]) -> None:
 
 async def check_everything_is_served(store: StoreProcess, load: Load) -> None:
     """Download all that was ever promised."""
-    async with httpx.AsyncClient(base_url=store.url) as http:
+    async with httpx.AsyncClient(base_url=store.url, timeout=PATIENCE_S) as http:
         for version_id, sent in load.promised.items():
             answer = await http.get(f"/versions/{version_id}/content")
             if answer.status_code == 410:
@@ -215,7 +216,7 @@ async def check_everything_is_served(store: StoreProcess, load: Load) -> None:
 
 # A client that is cancelled at the moment at which it connects leaves its socket to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.timeout(120 + 20 * ROUNDS)
+@pytest.mark.timeout(300 + 60 * ROUNDS)
 async def test_killed_while_all_is_going_on_it_loses_nothing_and_keeps_nothing_twice(
     store_process: StoreProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ import pytest
 from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import DamagedError, ProductExistsError, UnavailableError
 from eas.contracts.products import PlannedProduct, VersionView
+from tests.support.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.integration.product_store.conftest import StoreProcess
@@ -58,7 +59,7 @@ def test_a_connection_that_breaks_off_leaves_nothing(store_process: StoreProcess
     connection.close()
     wait_until(lambda: store.incoming() == [])
     assert store.objects() == []
-    assert httpx.get(f"{store.url}/versions").json()["items"] == []
+    assert httpx.get(f"{store.url}/versions", timeout=PATIENCE_S).json()["items"] == []
     assert store.stop() in {0, -signal.SIGTERM}
     assert "Traceback" not in store.log()
 
@@ -145,7 +146,7 @@ async def check_all_is_well(store: StoreProcess, confirmed: dict[int, str]) -> N
         assert (len(data), hashlib.md5(data).hexdigest()) == (size, md5)
     kept = {version_id: md5 for version_id, md5, _ in rows.values()}
     assert confirmed.items() <= kept.items()
-    async with httpx.AsyncClient(base_url=store.url) as http:
+    async with httpx.AsyncClient(base_url=store.url, timeout=PATIENCE_S) as http:
         for version_id, md5 in confirmed.items():
             content = (await http.get(f"/versions/{version_id}/content")).content
             assert hashlib.md5(content).hexdigest() == md5
@@ -160,7 +161,7 @@ async def test_killed_at_random_moments_under_load_it_keeps_every_version_and_no
     for _ in range(int(os.environ.get("EAS_TEST_KILLS", "4"))):
         load.aim(random.randint(1, 30))
         runners = [asyncio.create_task(load.run()) for _ in range(4)]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await load.reached.wait()
         await asyncio.to_thread(store.kill)
         await asyncio.gather(*runners)

@@ -19,6 +19,7 @@ from eas.client.product_store import ProductStoreClient
 from eas.contracts.errors import NotFoundError, UnavailableError, VersionExistsError
 from eas_product_store.logic.deposit import BLOCK_SIZE
 from eas_product_store.runtime import ProductStoreRuntime
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -208,17 +209,20 @@ async def test_the_client_uploads_long_files_in_pieces(store: Store) -> None:
 def test_what_came_before_a_connection_broke_off_stays(store_process: StoreProcess, wait_until: WaitUntil) -> None:
     store = store_process
     store.start()
-    upload = httpx.post(f"{store.url}/uploads", json=REQUEST).json()["upload_id"]
+    upload = httpx.post(f"{store.url}/uploads", json=REQUEST, timeout=PATIENCE_S).json()["upload_id"]
     with socket.create_connection(("127.0.0.1", store.port)) as connection:
         head = f"PATCH /uploads/{upload} HTTP/1.1\r\nHost: store\r\nUpload-Offset: 0\r\n"
         head += f"Content-Length: {len(DATA)}\r\n\r\n"
         connection.sendall(head.encode() + DATA[:2_500_000])
     wait_until(lambda: uploads(store) == [2_500_000])
     answer = httpx.patch(
-        f"{store.url}/uploads/{upload}", content=DATA[2_500_000:], headers={"Upload-Offset": "2500000"}
+        f"{store.url}/uploads/{upload}",
+        content=DATA[2_500_000:],
+        headers={"Upload-Offset": "2500000"},
+        timeout=PATIENCE_S,
     )
     assert answer.status_code == 204
-    assert httpx.post(f"{store.url}/uploads/{upload}/commit").json()["sha256"] == SHA256
+    assert httpx.post(f"{store.url}/uploads/{upload}/commit", timeout=PATIENCE_S).json()["sha256"] == SHA256
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
