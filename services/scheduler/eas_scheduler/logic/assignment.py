@@ -1,4 +1,4 @@
-"""Hands queued attempts out: takes them for a worker and puts together all that it needs to know of them."""
+"""Assigns queued attempts: takes them for a worker, and builds what the worker needs to run them."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ def assign_chosen(
         return []
     token = token_hex(8)
     take_attempts(unit, queued, worker_id, token, rules.lease)
-    return AssignmentBuilder(unit, token, rules.limits).brief(queued)
+    return AssignmentBuilder(unit, token, rules.limits).build(queued)
 
 
 class AssignmentBuilder:
-    """Puts together all that a worker needs to know of the attempts it has just been given."""
+    """Builds what a worker needs to run the attempts that were assigned to it."""
 
     def __init__(self, unit: UnitOfWork, lease_token: str, limits: RetryLimits) -> None:
         self._unit = unit
         self._token = lease_token
         self._limits = limits
 
-    def brief(self, attempts: Sequence[QueuedAttempt]) -> list[ClaimedAttempt]:
-        """Brief attempts. One whose settings cannot be evaluated fails here and is left out."""
+    def build(self, attempts: Sequence[QueuedAttempt]) -> list[ClaimedAttempt]:
+        """Describe attempts. An attempt whose settings cannot be evaluated fails here and is left out."""
         unit = self._unit
         prepared = prepare_attempts(unit, attempts)
         good = [one for one in prepared if one.fault is None]

@@ -33,9 +33,9 @@ class ChangesReader(Protocol):
 class Follower:
     """One listener's place in the sequence of changes."""
 
-    def __init__(self, reader: ChangesReader, bell: asyncio.Event, job_id: int | None, after: int) -> None:
+    def __init__(self, reader: ChangesReader, wakeup: asyncio.Event, job_id: int | None, after: int) -> None:
         self._reader = reader
-        self._bell = bell
+        self._wakeup = wakeup
         self._job_id = job_id
         self._after = after
 
@@ -56,7 +56,7 @@ class Follower:
         loop = asyncio.get_running_loop()
         end = loop.time() + patience
         while True:
-            self._bell.clear()
+            self._wakeup.clear()
             # The state first: an end that is seen here has all its changes committed.
             state = JobState.RUNNING if self._job_id is None else await self._reader.get_job_state(self._job_id)
             changes = await self._reader.read_changes(self._job_id, self._after, BATCH)
@@ -69,7 +69,7 @@ class Follower:
             if left <= 0:
                 return []
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), min(left, LOOK_SECONDS))
+                await asyncio.wait_for(self._wakeup.wait(), min(left, LOOK_SECONDS))
 
 
 class Events:
@@ -112,5 +112,5 @@ class Events:
     @contextmanager
     def follow(self, job_id: int | None, after: int) -> Iterator[Follower]:
         """Follow the changes after one, of a job or of all. What a slow listener has not taken stays in the table."""
-        with self._wakeups.waiting_for_changes() as bell:
-            yield Follower(self._reader, bell, job_id, after)
+        with self._wakeups.waiting_for_changes() as wakeup:
+            yield Follower(self._reader, wakeup, job_id, after)

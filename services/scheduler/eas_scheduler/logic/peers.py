@@ -43,6 +43,6 @@ class Peers:
             # Once more after each time: a change of this scheduler that was committed and not rung for may have hidden
             # one of another.
             if again or found != others:
-                self._wakeups.ring_all()
+                self._wakeups.wake_all()
             others, again = found, found != others
             await asyncio.sleep(self._every)

@@ -34,7 +34,7 @@ class Poll:
     """
 
     request: ClaimRequest
-    bell: asyncio.Event
+    wakeup: asyncio.Event
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     attempts: list[ClaimedAttempt] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -110,7 +110,7 @@ class Delivery:
             else:
                 poll.release()
             poll.answered.set()
-            poll.bell.set()
+            poll.wakeup.set()
 
 
 class Polls:
@@ -155,30 +155,30 @@ class Polls:
     async def wait(
         self,
         request: ClaimRequest,
-        bell: asyncio.Event,
+        wakeup: asyncio.Event,
         seconds: float,
         orphaned: Callable[[list[ClaimedAttempt]], None],
     ) -> list[ClaimedAttempt]:
-        """Wait to be answered, or for the bell, or until the time is over.
+        """Wait to be answered, or for a wake-up, or until the time is over.
 
         Parameters
         ----------
         request
             What is wanted.
-        bell
+        wakeup
             Rung when it is worth looking, and when there is an answer.
         seconds
             The most to wait [s].
         orphaned
             Called with attempts that were handed to this poll when its caller had gone.
         """
-        poll = Poll(request, bell)
+        poll = Poll(request, wakeup)
         self._waiting[poll] = None
         poll.open()
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await bell.wait()
+                    await wakeup.wait()
             if poll.close():
                 await poll.answered.wait()
             return poll.attempts

@@ -31,7 +31,7 @@ class Wakeups:
         self._waiters: dict[Waiter, None] = {}
         self._job_waiters: dict[int, set[asyncio.Event]] = {}
         self._followers: set[asyncio.Event] = set()
-        #: How many changes of state wakeups were rung for.
+        #: How many changes of state have woken waiters.
         self.changes = 0
 
     @contextmanager
@@ -79,7 +79,7 @@ class Wakeups:
         return len(self._followers)
 
     def wake_claims(self) -> None:
-        """Let every long poll look again: because a worker is gone, whose own has nobody left to answer to."""
+        """Wake every long poll, so that those of a worker that is gone end."""
         for waiter in self._waiters:
             waiter.event.set()
 
@@ -96,8 +96,8 @@ class Wakeups:
             if not left:
                 return
 
-    def ring_all(self) -> None:
-        """Wake everybody, for whatever another scheduler may have done."""
+    def wake_all(self) -> None:
+        """Wake every waiter, because another scheduler may have written."""
         for event in (self.expansion, self.outbox, self.timers, self.reuse, *self._followers):
             event.set()
         for waiters in self._job_waiters.values():

@@ -138,7 +138,7 @@ class SqlTransactor:
     async def run(self, command: Callable[[SqlUnitOfWork], T]) -> T:
         """Run `command`, save its changes and commit; return its result once everything it did is durable.
 
-        A command that raises changes nothing and wakes nobody.
+        A command that raises changes nothing and wakes no listener.
         """
         changes = Changes(self._clock())
 
