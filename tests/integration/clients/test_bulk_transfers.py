@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from eas.client.transports.bulk import BulkConnections
 from eas.contracts.errors import DigestMismatchError, UnavailableError
-
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
+from tests.support import stream_server
+from tests.support.stream_server import Handler
 
 DATA = os.urandom(5 << 20)
 
@@ -22,24 +22,10 @@ DATA = os.urandom(5 << 20)
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[BulkConnections]:
     """Connections to a server that does as a handler says."""
-    served: list[asyncio.Task[None]] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            await handler(reader, writer)
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        served.append(asyncio.create_task(serve(reader, writer)))
-
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    async with server:
-        connections = BulkConnections(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/store", {"X-Who": "ada"})
+    async with stream_server.serving(handler) as url:
+        connections = BulkConnections(f"{url}/store", {"X-Who": "ada"})
         yield connections
         connections.close()
-        await asyncio.gather(*served)
 
 
 async def answer(writer: asyncio.StreamWriter, body: bytes, announced: int | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -13,6 +12,7 @@ from eas.client.scheduler import SchedulerClient
 from eas.client.transports.kept_connections import KeptConnections
 from eas.contracts.errors import NotFoundError, UnavailableError
 from eas.contracts.scheduler import ClaimRequest
+from tests.support.stream_server import serving
 
 CLAIM = ClaimRequest(worker_id="w", per_type={"null": 1})
 
@@ -23,43 +23,29 @@ class ScriptedServer:
 
     replies: list[bytes | None]
     requests: list[bytes] = field(default_factory=list)
-    served: list[asyncio.Task[None]] = field(default_factory=list)
     connections: int = 0
     url: str = ""
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.served.append(asyncio.create_task(self.serve(reader, writer)))
-
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                size = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))
-                self.requests.append(head + await reader.readexactly(size))
-                reply = self.replies.pop(0)
-                if reply is None:
-                    break
-                writer.write(reply)
-                if b"Connection: close" in reply:
-                    break
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            size = next(int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:"))
+            self.requests.append(head + await reader.readexactly(size))
+            reply = self.replies.pop(0)
+            if reply is None:
+                break
+            writer.write(reply)
+            if b"Connection: close" in reply:
+                break
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[ScriptedServer]:
     found = ScriptedServer([])
-    listening = await asyncio.start_server(found.accept, "127.0.0.1", 0)
-    found.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/scheduler"
-    yield found
-    listening.close()
-    await listening.wait_closed()
-    await asyncio.gather(*found.served)  # the clients have closed their connections
+    async with serving(found.serve) as url:
+        found.url = f"{url}/scheduler"
+        yield found
 
 
 @pytest.fixture

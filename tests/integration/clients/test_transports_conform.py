@@ -21,6 +21,7 @@ from eas.client.transports.direct import DirectTransport
 from eas.client.transports.over_httpx import HttpxTransport
 from eas.client.transports.protocol import Transport
 from eas.contracts.errors import DigestMismatchError, UnavailableError
+from tests.support.stream_server import serving
 
 HEADERS = {"Authorization": "Bearer t"}
 DATA = os.urandom(3 << 20)
@@ -42,20 +43,12 @@ class Server:
     url: str = ""
     requests: list[Request] = field(default_factory=list)
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
-    served: list[asyncio.Task[None]] = field(default_factory=list)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections.append(writer)
-        self.served.append(asyncio.create_task(self._serve(reader, writer)))
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while await self._answer(reader, writer):
-                await writer.drain()
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+        while await self._answer(reader, writer):
+            await writer.drain()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer a request, and tell whether the connection stays."""
@@ -93,13 +86,10 @@ def answer(body: bytes, status: bytes, headers: bytes = b"") -> bytes:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     found = Server()
-    listening = await asyncio.start_server(found.accept, "127.0.0.1", 0)
-    found.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/service"
-    yield found
-    listening.close()
-    found.go_on.set()
-    await listening.wait_closed()
-    await asyncio.gather(*found.served)  # the transport has closed its connections
+    async with serving(found.serve) as url:
+        found.url = f"{url}/service"
+        yield found
+        found.go_on.set()
 
 
 def make_transport(kind: str, url: str) -> Transport:
